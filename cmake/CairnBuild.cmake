@@ -1,0 +1,36 @@
+# What every target of Cairn shares. cairn_module() makes a library target of a folder.
+include(GNUInstallDirs)
+include(CairnDependencies)
+if(cairn_missing)
+  message(FATAL_ERROR "Cairn needs: ${cairn_missing}\ntools/setup installs what is missing on Debian.")
+endif()
+
+add_library(cairn_build INTERFACE)
+target_compile_features(cairn_build INTERFACE cxx_std_20)
+target_compile_options(cairn_build INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                             -Werror=switch)
+# A broken invariant of Cairn's own code stops the program in every build.
+target_compile_options(cairn_build INTERFACE -UNDEBUG)
+if(CAIRN_WERROR)
+  target_compile_options(cairn_build INTERFACE -Werror)
+endif()
+if(CAIRN_SANITIZE)
+  target_compile_options(cairn_build INTERFACE -fsanitize=${CAIRN_SANITIZE} -fno-omit-frame-pointer
+                                               -fno-sanitize-recover=all)
+  target_link_options(cairn_build INTERFACE -fsanitize=${CAIRN_SANITIZE})
+endif()
+
+# cairn_module(NAME SOURCES ... HEADERS ... [LINK public libraries] [PRIVATE_LINK libraries])
+# A library cairn_NAME, alias cairn::NAME, with public headers below include/ and private ones in the folder.
+function(cairn_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;LINK;PRIVATE_LINK" ${ARGN})
+  add_library(cairn_${name} STATIC ${ARG_SOURCES})
+  add_library(cairn::${name} ALIAS cairn_${name})
+  set_target_properties(cairn_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  list(TRANSFORM ARG_HEADERS PREPEND include/)
+  target_sources(cairn_${name} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${ARG_HEADERS})
+  target_include_directories(cairn_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_compile_features(cairn_${name} PUBLIC cxx_std_20)
+  target_link_libraries(cairn_${name} PUBLIC ${ARG_LINK}
+                        PRIVATE $<BUILD_INTERFACE:cairn_build> ${ARG_PRIVATE_LINK})
+endfunction()

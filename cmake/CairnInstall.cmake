@@ -1,0 +1,29 @@
+# Installs the three libraries as the CMake package `cairn` (cairn::log, cairn::recovery, cairn::tm), and the command.
+include(CMakePackageConfigHelpers)
+
+set(cairn_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cairn)
+
+install(
+  TARGETS cairn_log cairn_recovery cairn_tm
+  EXPORT cairnTargets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
+  FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+install(EXPORT cairnTargets NAMESPACE cairn:: DESTINATION ${cairn_package_dir}
+        COMPONENT development)
+
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/cairnConfig.cmake.in
+                              ${PROJECT_BINARY_DIR}/cairnConfig.cmake
+                              INSTALL_DESTINATION ${cairn_package_dir})
+# Before 1.0 a minor version may break the API, so only the same minor version fits.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/cairnConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(
+  FILES ${PROJECT_BINARY_DIR}/cairnConfig.cmake ${PROJECT_BINARY_DIR}/cairnConfigVersion.cmake
+        ${PROJECT_SOURCE_DIR}/cmake/CairnDependencies.cmake
+  DESTINATION ${cairn_package_dir}
+  COMPONENT development)
+
+if(CAIRN_BUILD_TOOLS)
+  install(TARGETS cairn RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
+endif()
