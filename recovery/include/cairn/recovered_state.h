@@ -1,0 +1,79 @@
+// RecoveredState: what the records of a transaction manager's stream add up to.
+//
+// Pure: records in, facts out. The live transaction manager rebuilds its objects from the facts;
+// `cairn tm list` shows them.
+#ifndef CAIRN_RECOVERED_STATE_H_
+#define CAIRN_RECOVERED_STATE_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <cairn/log.h>
+#include <cairn/lsn.h>
+#include <cairn/result.h>
+#include <cairn/status.h>
+#include <cairn/tm_record.h>
+#include <cairn/uuid.h>
+
+namespace cairn::recovery {
+
+// A transaction whose commit was decided and that is not forgotten.
+struct RecoveredTransaction {
+  Lsn lsn;                   // of the newest copy of its decision
+  std::uint32_t copies = 1;  // seen; more than one: it was carried forward
+  DecisionRecord decision;
+};
+
+struct RecoveredState {
+  Uuid transaction_manager;
+  std::uint64_t clock = 1;  // highest value on any record
+  Lsn begin;                // where reading began
+  Lsn end;                  // LSN of the last record read; null: none
+  std::uint64_t records = 0;
+  std::vector<RecoveredTransaction> transactions;  // by LSN
+};
+
+// Adds records up, one by one in LSN order. A record that contradicts those before it ends the fold
+// with an error; the rules, each with its label, are the decision table in recovery/fold_rules.h.
+class Fold {
+ public:
+  // `restart`: the newest restart area, whose payload is the manager's; records from `restart.base`
+  // on follow. Errors: as decode().
+  [[nodiscard]] static Result<Fold> begin(const log::RestartArea& restart);
+
+  // Takes the next record. Errors: kCorrupt with the record's LSN and the label of the rule,
+  // kNewerVersion. The fold is then of no further use.
+  [[nodiscard]] Status add(const log::Record& record);
+
+  [[nodiscard]] RecoveredState finish() &&;
+
+ private:
+  Fold() = default;
+  [[nodiscard]] Status add_decision(Lsn lsn, DecisionRecord decision);
+  [[nodiscard]] Status add_forget(Lsn lsn, const ForgetRecord& forget);
+  [[nodiscard]] Status add_restart(Lsn lsn, const RestartRecord& restart);
+
+  RecoveredState state_;
+  std::map<Uuid, RecoveredTransaction> live_;
+  Lsn base_;
+  std::uint64_t last_decision_clock_ = 0;
+  std::uint64_t last_restart_clock_ = 0;
+};
+
+// Folds what `cursor` yields, a forward cursor over the manager's stream from `restart.base`.
+// Errors: as Fold and Cursor::next().
+[[nodiscard]] Result<RecoveredState> read_tm_state(log::Cursor& cursor,
+                                                   const log::RestartArea& restart);
+// The same for one stream of a log opened for inspection. Errors also: kNotFound (no such stream),
+// kNoRestartArea, kCorrupt (the stream is not a transaction manager's).
+[[nodiscard]] Result<RecoveredState> read_tm_state(const log::LogView& view,
+                                                   std::string_view stream);
+// Names of the streams that hold a transaction manager. Errors: of the log.
+[[nodiscard]] Result<std::vector<std::string>> find_tm_streams(const log::LogView& view);
+
+}  // namespace cairn::recovery
+
+#endif  // CAIRN_RECOVERED_STATE_H_

@@ -1,0 +1,111 @@
+// The records a transaction manager keeps in its stream: what they say, and their bytes.
+//
+// All integers are little-endian. Each payload begins with its schema version, and must end where
+// its fields end.
+//
+//   decision (record type 1)             forget (record type 2)          restart area
+//    0  u16 version = 1                   0  u16 version = 1              0  u32 magic "CTM1"
+//    2  u16 bytes of the description      2  u16 zero                     4  u16 version = 1
+//    4  u32 count of enlistments          4  u32 zero                     6  u16 zero
+//    8  u8[16] transaction                8  u8[16] transaction           8  u8[16] transaction
+//    manager
+//   24  u64 virtual clock, >= 1          24  u64 virtual clock, >= 1     24  u64 virtual clock, >=
+//   1 32  u64 time of day                  32  u64 LSN of the decision     32  u64 time of day 40
+//   description                      40                              40
+//    +  enlistments, at least one, each:
+//       u8[16] enlistment, u8[16] resource manager, u32 bytes, recovery information
+//
+// Times of day are nanoseconds since 1970 UTC, for people; nothing is decided by them.
+#ifndef CAIRN_TM_RECORD_H_
+#define CAIRN_TM_RECORD_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <cairn/lsn.h>
+#include <cairn/record.h>
+#include <cairn/result.h>
+#include <cairn/uuid.h>
+
+namespace cairn::recovery {
+
+// The client type of a data record. Persisted; values never change.
+enum class RecordType : std::uint16_t {
+  kDecision = 1,  // the transaction is committed
+  kForget = 2,    // every resource manager knows: nothing is left to do
+};
+
+inline constexpr std::uint16_t kSchemaVersion = 1;
+inline constexpr std::size_t kMaxDescriptionBytes = 256;
+inline constexpr std::size_t kMaxRecoveryInformationBytes = 65536;
+// Payload bytes of a decision without description and enlistments, of one enlistment without
+// recovery information, of a forget record, and of a restart area.
+inline constexpr std::size_t kDecisionFixedBytes = 40;
+inline constexpr std::size_t kEnlistmentFixedBytes = 36;
+inline constexpr std::size_t kForgetBytes = 40;
+inline constexpr std::size_t kRestartBytes = 40;
+
+struct EnlistmentRecord {
+  Uuid enlistment;
+  Uuid resource_manager;
+  std::vector<std::byte> recovery_information;
+
+  friend bool operator==(const EnlistmentRecord&, const EnlistmentRecord&) = default;
+};
+
+// Complete in itself: recovery needs no other record of the transaction.
+struct DecisionRecord {
+  Uuid transaction;
+  std::uint64_t clock = 0;
+  std::uint64_t wall_clock_ns = 0;
+  std::string description;
+  std::vector<EnlistmentRecord> enlistments;  // those that must be told: durable, not read-only
+
+  friend bool operator==(const DecisionRecord&, const DecisionRecord&) = default;
+};
+
+struct ForgetRecord {
+  Uuid transaction;
+  std::uint64_t clock = 0;
+  Lsn decision;  // the newest copy of the decision
+
+  friend bool operator==(const ForgetRecord&, const ForgetRecord&) = default;
+};
+
+struct RestartRecord {
+  Uuid transaction_manager;
+  std::uint64_t clock = 0;
+  std::uint64_t wall_clock_ns = 0;
+
+  friend bool operator==(const RestartRecord&, const RestartRecord&) = default;
+};
+
+using TmRecord = std::variant<DecisionRecord, ForgetRecord, RestartRecord>;
+
+// REQUIRES: lengths are within the limits above. The size is known beforehand: see the constants.
+[[nodiscard]] std::vector<std::byte> encode(const DecisionRecord& record);
+[[nodiscard]] std::vector<std::byte> encode(const ForgetRecord& record);
+[[nodiscard]] std::vector<std::byte> encode(const RestartRecord& record);
+
+// Reads a record of a manager's stream: by its kind and type, then its bytes, none of which is
+// trusted. Errors, with the record's LSN in text and detail: kCorrupt (unknown type; a field that
+// cannot be), kNewerVersion.
+[[nodiscard]] Result<TmRecord> decode(const log::Record& record);
+
+// Whether a restart area is a transaction manager's, whatever its version. Streams of others in the
+// log are told by it.
+[[nodiscard]] bool is_restart_record(std::span<const std::byte> payload);
+
+// One line for people: kind and every field; recovery information only by its size. Of bytes that
+// decode() refuses: why.
+[[nodiscard]] std::string describe(const TmRecord& record);
+[[nodiscard]] std::string describe(const log::Record& record);
+
+}  // namespace cairn::recovery
+
+#endif  // CAIRN_TM_RECORD_H_

@@ -1,0 +1,141 @@
+// Enlistment: one resource manager's part in one transaction.
+#ifndef CAIRN_ENLISTMENT_H_
+#define CAIRN_ENLISTMENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <cairn/notification.h>
+#include <cairn/result.h>
+#include <cairn/status.h>
+#include <cairn/uuid.h>
+
+namespace cairn::tm {
+
+class TmCore;
+class EnlistmentReference;
+
+// The states of an enlistment. The table of their transitions is tm/enlistment_machine.h.
+enum class EnlistmentState : std::uint8_t {
+  kActive = 1,             // asked for nothing yet
+  kPrePreparing,           // PREPREPARE is out
+  kPrePrepared,            // answered
+  kPreparing,              // PREPARE is out
+  kPrepared,               // promised to commit or to roll back on order, across crashes
+  kInDoubt,                // promised, recovered, waits for the outcome
+  kDelegated,              // SINGLE_PHASE_COMMIT is out
+  kCommittedNotify,        // COMMIT is out
+  kAborting,               // ROLLBACK is out
+  kRecovering,             // unfinished; to be recovered by its resource manager
+  kOffline,                // promised, and its resource manager is away
+  kCommitted,              // finished
+  kAborted,                // finished
+  kReadOnly,               // finished: takes no part in the outcome
+  kDelegatedDisconnected,  // finished: was to decide alone and vanished
+  kOutcomeUnavailable,     // finished: nobody can say the outcome
+  kForgotten,              // finished without an answer being needed
+};
+[[nodiscard]] std::string_view enlistment_state_name(EnlistmentState state);
+
+inline constexpr std::size_t kMaxRecoveryInformation = 65536;  // bytes
+
+struct EnlistmentOptions {
+  // Ask to own the decision. This version has subordinates only: kNotSupported.
+  bool superior = false;
+};
+
+struct EnlistmentInformation {
+  Uuid id;
+  Uuid transaction;
+  Uuid resource_manager;
+  std::uint64_t key = 0;
+  NotificationMask mask = 0;
+  EnlistmentState state = EnlistmentState::kActive;
+  bool durable = false;
+};
+
+// A value for the manager's virtual clock seen elsewhere: the clock becomes the larger of both.
+// Absent: no change.
+using Clock = std::optional<std::uint64_t>;
+
+// A counted reference: copies share it, and enlist() and each open_enlistment() give a new one.
+// When the last of all is gone while an answer is still owed before the outcome (Active to
+// Preparing), the transaction is rolled back; while it decides alone (Delegated), the outcome
+// becomes unknown. Later nothing happens.
+//
+// An answer may be given from any thread, also before enlist() returned (through
+// open_enlistment()), also from the thread that asked for the commit. Errors of every answer, the
+// state being unchanged:
+//   kNotRequested   nobody asked for this answer now
+//   kFenced         a newer session of the resource manager took over
+//   kObjectExpired  the manager was closed or went offline: recover
+// Repeating an answer that was accepted is OK and does nothing.
+class Enlistment {
+ public:
+  Enlistment() = default;  // refers to nothing; calls are kInvalidState
+
+  // Null for a default-constructed object.
+  [[nodiscard]] Uuid id() const;
+
+  // Answers PREPREPARE. One that did not ask for COMMIT has left the transaction with it.
+  [[nodiscard]] Status pre_prepare_complete(Clock clock = {});
+  // Answers PREPARE: from now on it can do either, across crashes. `recovery_information`, if
+  // given, replaces what was set before; it is durable with the commit decision, not earlier.
+  // Errors also: kInvalidArgument (more than kMaxRecoveryInformation bytes), kTmVolatile (recovery
+  // information of a volatile resource manager), kRecordTooLong (the decision would no longer fit
+  // in one log record; not answered: answer with less, or roll back).
+  [[nodiscard]] Status prepare_complete(
+      std::optional<std::span<const std::byte>> recovery_information = std::nullopt,
+      Clock clock = {});
+  // Answers COMMIT, or SINGLE_PHASE_COMMIT with "committed". REQUIRES, of the resource manager: its
+  // commit is durable, or can be redone. The transaction may be forgotten at once, and then its
+  // absence means rollback.
+  [[nodiscard]] Status commit_complete(Clock clock = {});
+  // Answers ROLLBACK, or SINGLE_PHASE_COMMIT with "rolled back".
+  [[nodiscard]] Status rollback_complete(Clock clock = {});
+  // Takes no further part: while active, as the answer to PREPREPARE or PREPARE, or between them.
+  // Nothing more is sent to it, not even the outcome.
+  [[nodiscard]] Status read_only(Clock clock = {});
+  // Answers SINGLE_PHASE_COMMIT: run the ordinary phases instead.
+  [[nodiscard]] Status single_phase_reject(Clock clock = {});
+
+  // Rolls the transaction back, until it has promised: from Active to Preparing. ROLLBACK is sent
+  // to this enlistment too. While Delegated the answer is rollback_complete(). Errors:
+  // kRequestNotValid (promised, or delegated), kAlreadyCommitted, kAlreadyAborted (by another),
+  // kFenced, kObjectExpired.
+  [[nodiscard]] Status rollback(Clock clock = {});
+
+  // After RECOVER: gives the enlistment its key, and queues what became of the transaction: COMMIT,
+  // ROLLBACK or INDOUBT (then the outcome later). Repeating it in the same session is OK and sends
+  // nothing. Error: kRequestNotValid (was not offered by RECOVER).
+  [[nodiscard]] Status recover(std::uint64_t key);
+
+  // Bytes that are given back at recovery, at most kMaxRecoveryInformation; durable with the commit
+  // decision. Errors: kNotActive (only while the transaction is active or in its preprepare phase),
+  // kInvalidArgument, kTmVolatile (the resource manager is volatile), kFenced, kObjectExpired.
+  [[nodiscard]] Status set_recovery_information(std::span<const std::byte> data);
+  // In any state. Empty if none was set.
+  [[nodiscard]] Result<std::vector<std::byte>> recovery_information() const;
+  [[nodiscard]] Result<EnlistmentInformation> information() const;
+
+  // The verbs of a superior. Every enlistment of this version is a subordinate: kNotSuperior,
+  // nothing happens. (Not answers: the answers are *_complete().)
+  [[nodiscard]] Status superior_pre_prepare(Clock clock = {});
+  [[nodiscard]] Status superior_prepare(Clock clock = {});
+  [[nodiscard]] Status superior_commit(Clock clock = {});
+  [[nodiscard]] Status superior_rollback(Clock clock = {});
+
+ private:
+  friend class TmCore;
+  explicit Enlistment(std::shared_ptr<EnlistmentReference> reference);
+  std::shared_ptr<EnlistmentReference> reference_;
+};
+
+}  // namespace cairn::tm
+
+#endif  // CAIRN_ENLISTMENT_H_
