@@ -22,18 +22,17 @@ namespace cairn::recovery {
 
 // A transaction whose commit was decided and that is not forgotten.
 struct RecoveredTransaction {
-  Lsn lsn;                   // of the newest copy of its decision
-  std::uint32_t copies = 1;  // seen; more than one: it was carried forward
-  DecisionRecord decision;
+  Lsn lsn{};  // of the newest copy of its decision
+  DecisionRecord decision{};
 };
 
 struct RecoveredState {
-  Uuid transaction_manager;
+  Uuid transaction_manager{};
   std::uint64_t clock = 1;  // highest value on any record
-  Lsn begin;                // where reading began
-  Lsn end;                  // LSN of the last record read; null: none
+  Lsn begin{};              // where reading began
+  Lsn end{};                // LSN of the last record read; null: none
   std::uint64_t records = 0;
-  std::vector<RecoveredTransaction> transactions;  // by LSN
+  std::vector<RecoveredTransaction> transactions{};  // by LSN
 };
 
 // Adds records up, one by one in LSN order. A record that contradicts those before it ends the fold
@@ -58,7 +57,7 @@ class Fold {
 
   RecoveredState state_;
   std::map<Uuid, RecoveredTransaction> live_;
-  Lsn base_;
+  Lsn base_{};
   std::uint64_t last_decision_clock_ = 0;
   std::uint64_t last_restart_clock_ = 0;
 };

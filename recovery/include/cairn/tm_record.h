@@ -45,40 +45,42 @@ inline constexpr std::size_t kMaxDescriptionBytes = 256;
 inline constexpr std::size_t kMaxRecoveryInformationBytes = 65536;
 // Payload bytes of a decision without description and enlistments, of one enlistment without
 // recovery information, of a forget record, and of a restart area.
-inline constexpr std::size_t kDecisionFixedBytes = 40;
+inline constexpr std::size_t kDecisionFixedBytes = 48;
 inline constexpr std::size_t kEnlistmentFixedBytes = 36;
 inline constexpr std::size_t kForgetBytes = 40;
 inline constexpr std::size_t kRestartBytes = 40;
 
 struct EnlistmentRecord {
-  Uuid enlistment;
-  Uuid resource_manager;
-  std::vector<std::byte> recovery_information;
+  Uuid enlistment{};
+  Uuid resource_manager{};
+  std::vector<std::byte> recovery_information{};
 
   friend bool operator==(const EnlistmentRecord&, const EnlistmentRecord&) = default;
 };
 
 // Complete in itself: recovery needs no other record of the transaction.
 struct DecisionRecord {
-  Uuid transaction;
+  Uuid transaction{};
   std::uint64_t clock = 0;
   std::uint64_t wall_clock_ns = 0;
-  std::string description;
-  std::vector<EnlistmentRecord> enlistments;  // those that must be told: durable, not read-only
+  // Null: this is the first. Else this is a copy, written so that the log's tail could move, and equal otherwise.
+  Lsn original{};
+  std::string description{};
+  std::vector<EnlistmentRecord> enlistments{};  // those that must be told: durable, not read-only
 
   friend bool operator==(const DecisionRecord&, const DecisionRecord&) = default;
 };
 
 struct ForgetRecord {
-  Uuid transaction;
+  Uuid transaction{};
   std::uint64_t clock = 0;
-  Lsn decision;  // the newest copy of the decision
+  Lsn decision{};  // the newest copy of the decision
 
   friend bool operator==(const ForgetRecord&, const ForgetRecord&) = default;
 };
 
 struct RestartRecord {
-  Uuid transaction_manager;
+  Uuid transaction_manager{};
   std::uint64_t clock = 0;
   std::uint64_t wall_clock_ns = 0;
 

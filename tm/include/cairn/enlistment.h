@@ -50,9 +50,9 @@ struct EnlistmentOptions {
 };
 
 struct EnlistmentInformation {
-  Uuid id;
-  Uuid transaction;
-  Uuid resource_manager;
+  Uuid id{};
+  Uuid transaction{};
+  Uuid resource_manager{};
   std::uint64_t key = 0;
   NotificationMask mask = 0;
   EnlistmentState state = EnlistmentState::kActive;

@@ -79,8 +79,8 @@ struct Notification {
   NotificationKind kind = NotificationKind::kRollback;
   std::uint64_t key =
       0;  // as given to enlist() or Enlistment::recover(); 0 for kRecover and kLastRecover
-  Uuid enlistment;          // null for kLastRecover
-  Uuid transaction;         // the unit of work; null for kLastRecover
+  Uuid enlistment{};        // null for kLastRecover
+  Uuid transaction{};       // the unit of work; null for kLastRecover
   std::uint64_t clock = 0;  // virtual clock of the transaction manager when it was sent
 
   // "COMMIT enlistment ... transaction ... key 7 clock 12".

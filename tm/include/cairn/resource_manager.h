@@ -43,8 +43,8 @@ enum class RmState : std::uint8_t { kOffline = 1, kOnline = 2, kRecovering = 3 }
 [[nodiscard]] std::string_view rm_state_name(RmState state);
 
 struct RmInformation {
-  Uuid id;
-  std::string description;
+  Uuid id{};
+  std::string description{};
   RmKind kind = RmKind::kDurable;
   RmState state = RmState::kOffline;
   std::uint64_t session = 0;        // counts create and open; only the newest may act

@@ -21,7 +21,7 @@ struct TmOptions {
   // Where decisions are kept; null makes a volatile manager: no durable resource managers, nothing
   // survives the process. Several managers may share one log, each in its own stream. The manager
   // holds the log open until close(); it never closes it.
-  std::shared_ptr<log::Log> log;
+  std::shared_ptr<log::Log> log{};
   // The manager's stream in that log, 1 to 255 bytes. Ignored by a volatile manager.
   std::string stream = "tm";
 
@@ -32,10 +32,10 @@ struct TmOptions {
   // A clock that never goes back, for timeouts and checkpoint times. Empty:
   // std::chrono::steady_clock. A virtual one wants kManual: the thread sleeps by real time. Called
   // under locks: must be short and call nothing of Cairn.
-  std::function<std::chrono::nanoseconds()> now;
+  std::function<std::chrono::nanoseconds()> now{};
   // Time of day as nanoseconds since 1970 UTC, written into decision records for people to read;
   // nothing is decided by it. Empty: std::chrono::system_clock. Called under locks.
-  std::function<std::uint64_t()> wall_clock;
+  std::function<std::uint64_t()> wall_clock{};
 
   // A checkpoint (a restart area that moves the base) is written after this many bytes of records
   // of this manager, at least 4096. Smaller: shorter recovery, more forced writes.

@@ -62,37 +62,37 @@ struct TransactionOptions {
   // Kept and shown, not interpreted.
   std::uint32_t isolation_level = 0;
   std::uint32_t isolation_flags = 0;
-  std::string description;  // at most kMaxDescription characters
+  std::string description{};  // at most kMaxDescription characters
   // The unit of work; null: a new one is made. Errors: kNameCollision if it is live in this
   // manager.
-  Uuid unit_of_work;
+  Uuid unit_of_work{};
 };
 
 // Absent fields are left as they are.
 struct TransactionProperties {
-  std::optional<std::chrono::nanoseconds> timeout;  // from now on; 0: never
-  std::optional<std::uint32_t> isolation_level;
-  std::optional<std::uint32_t> isolation_flags;
-  std::optional<std::string> description;
+  std::optional<std::chrono::nanoseconds> timeout{};  // from now on; 0: never
+  std::optional<std::uint32_t> isolation_level{};
+  std::optional<std::uint32_t> isolation_flags{};
+  std::optional<std::string> description{};
 };
 
 struct TransactionInformation {
-  Uuid id;
+  Uuid id{};
   TransactionState state = TransactionState::kActive;
   Outcome outcome = Outcome::kUndetermined;
   std::chrono::nanoseconds timeout{0};
   std::uint32_t isolation_level = 0;
   std::uint32_t isolation_flags = 0;
-  std::string description;
-  Status abort_reason;      // why it was rolled back, or its outcome is unknown; OK otherwise
+  std::string description{};
+  Status abort_reason{};    // why it was rolled back, or its outcome is unknown; OK otherwise
   std::uint64_t clock = 0;  // virtual clock of its commit decision; 0: none was taken
-  Lsn decision_lsn;  // of its newest decision record; null: none (nothing durable was involved)
+  Lsn decision_lsn{};  // of its newest decision record; null: none (nothing durable was involved)
   bool carried_forward = false;  // that record is a copy, written so that the log's tail could move
   struct Member {
-    Uuid enlistment;
-    Uuid resource_manager;
+    Uuid enlistment{};
+    Uuid resource_manager{};
   };
-  std::vector<Member> enlistments;  // those not finished
+  std::vector<Member> enlistments{};  // those not finished
 };
 
 // A counted reference: copies share it, and create_transaction and each open_transaction give a new

@@ -56,16 +56,16 @@ enum class TmState : std::uint8_t {
 [[nodiscard]] std::string_view tm_state_name(TmState state);
 
 struct TmInformation {
-  Uuid id;
+  Uuid id{};
   bool durable = false;
   TmState state = TmState::kInitialized;
-  Status cause;             // why it is RecoveryFailed or Offline; OK otherwise
+  Status cause{};           // why it is RecoveryFailed or Offline; OK otherwise
   std::uint64_t clock = 0;  // virtual
-  std::string log_path;     // "" if volatile
-  Uuid log_id;
-  std::string stream;
-  Lsn base;    // of its stream
-  Lsn oldest;  // record of the oldest transaction not forgotten; null: none
+  std::string log_path{};   // "" if volatile
+  Uuid log_id{};
+  std::string stream{};
+  Lsn base{};    // of its stream
+  Lsn oldest{};  // record of the oldest transaction not forgotten; null: none
   std::uint64_t transactions = 0;
   std::uint64_t resource_managers = 0;
   std::uint64_t enlistments = 0;
@@ -74,10 +74,10 @@ struct TmInformation {
 };
 
 struct RecoveryReport {
-  Uuid tm_id;
+  Uuid tm_id{};
   std::uint64_t clock = 0;    // virtual, after recovery
-  Lsn begin;                  // where reading began
-  Lsn end;                    // where it ended
+  Lsn begin{};                // where reading began
+  Lsn end{};                  // where it ended
   std::uint64_t records = 0;  // read
   std::vector<Uuid>
       committed;  // decided and not forgotten: rebuilt; their resource managers will be told
