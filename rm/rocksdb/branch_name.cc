@@ -1,0 +1,29 @@
+#include "branch_name.h"
+
+namespace cairn::rm {
+namespace {
+
+constexpr std::string_view kPrefix = "cairn:1:";
+constexpr std::size_t kUuidLength = 36;
+constexpr std::size_t kLength = kPrefix.size() + 3 * kUuidLength + 2;
+static_assert(kLength <= 512, "RocksDB's bound on a transaction's name");
+
+}  // namespace
+
+std::string BranchName::to_string() const {
+  return std::string(kPrefix) + transaction_manager.to_string() + ":" +
+         resource_manager.to_string() + ":" + transaction.to_string();
+}
+
+std::optional<BranchName> BranchName::parse(std::string_view text) {
+  if (text.size() != kLength) return std::nullopt;
+  const auto manager = Uuid::parse(text.substr(kPrefix.size(), kUuidLength));
+  const auto resource = Uuid::parse(text.substr(kPrefix.size() + kUuidLength + 1, kUuidLength));
+  const auto unit = Uuid::parse(text.substr(kLength - kUuidLength));
+  if (!manager || !resource || !unit) return std::nullopt;
+  const BranchName name{*manager, *resource, *unit};
+  if (name.to_string() != text) return std::nullopt;
+  return name;
+}
+
+}  // namespace cairn::rm

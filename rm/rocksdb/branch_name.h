@@ -1,0 +1,33 @@
+// BranchName: the name under which RocksDB keeps a prepared transaction, and how it is read back.
+//
+// RocksDB knows nothing of managers: all its prepared transactions lie in one list, with one name each. The name
+// says in full which manager, which resource manager and which unit of work a branch belongs to. It is compared as
+// a whole and never by a part, so no manager resolves what another one prepared.
+//
+//   cairn:1:<transaction manager>:<resource manager>:<unit of work>      GUIDs, 36 characters each
+#ifndef CAIRN_RM_ROCKSDB_BRANCH_NAME_H_
+#define CAIRN_RM_ROCKSDB_BRANCH_NAME_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <cairn/uuid.h>
+
+namespace cairn::rm {
+
+struct BranchName {
+  Uuid transaction_manager;
+  Uuid resource_manager;
+  Uuid transaction;
+
+  friend bool operator==(const BranchName&, const BranchName&) = default;
+
+  [[nodiscard]] std::string to_string() const;
+  // Nothing for any text that to_string() does not give, letter for letter.
+  [[nodiscard]] static std::optional<BranchName> parse(std::string_view text);
+};
+
+}  // namespace cairn::rm
+
+#endif  // CAIRN_RM_ROCKSDB_BRANCH_NAME_H_
