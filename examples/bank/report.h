@@ -44,7 +44,7 @@ struct Report {
   std::uint64_t conflicts = 0;  // tries given up on a lock held by another transfer, and repeated
   std::uint64_t kills = 0;
   std::uint64_t kills_asked = 0;
-  std::vector<Recovery> recoveries;  // one per start after a kill, and the last one for the audit
+  std::vector<Recovery> recoveries;  // one per kill, but for a last one that left nothing to do
   Audit audit;
   StorageFacts storage;
   std::string log;  // directory

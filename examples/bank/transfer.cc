@@ -71,10 +71,12 @@ Result<std::vector<Transfer>> read_csv(std::istream& in, const std::string& name
   std::vector<Transfer> transfers;
   std::unordered_set<TransferId> ids;
   std::string row;
+  bool has_header = false;
   for (std::size_t line = 1; std::getline(in, row); ++line) {
     if (!row.empty() && row.back() == '\r') row.pop_back();
     if (line == 1) {
       if (row != kHeader) return bad_row(name, line, fmt::format("the header {}", kHeader), row);
+      has_header = true;
       continue;
     }
     CAIRN_ASSIGN_OR_RETURN(const Transfer transfer, parse_row(row, name, line));
@@ -84,10 +86,7 @@ Result<std::vector<Transfer>> read_csv(std::istream& in, const std::string& name
     transfers.push_back(transfer);
   }
   if (in.bad()) return Status(StatusCode::kIoError, fmt::format("{}: reading failed", name));
-  if (transfers.empty()) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("{}: expected at least one transfer, found none", name));
-  }
+  if (!has_header) return bad_row(name, 1, fmt::format("the header {}", kHeader), "");
   return transfers;
 }
 

@@ -27,7 +27,7 @@ struct Transfer {
   friend bool operator==(const Transfer&, const Transfer&) = default;
 };
 
-// Reads rows "id,from,to,amount" behind a header line of just these words. Ids are unique, in any order;
+// Reads rows "id,from,to,amount" behind a header line of just these words; no rows are none. Ids are unique, in any order;
 // accounts are below kMaxAccounts and differ within a row; the amount is 1 to kMaxAmount. `name` is for messages.
 // Errors: kInvalidArgument with name, line, expected and found; kIoError.
 [[nodiscard]] Result<std::vector<Transfer>> read_csv(std::istream& in, const std::string& name);

@@ -1,0 +1,34 @@
+// Driver: has a worker do all transfers, kills it now and again, and looks at the end whether all is as it was told.
+#ifndef CAIRN_EXAMPLES_BANK_DRIVER_H_
+#define CAIRN_EXAMPLES_BANK_DRIVER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <cairn/result.h>
+
+#include "bank/report.h"
+#include "bank/transfer.h"
+
+namespace cairn::examples::bank {
+
+struct DriverOptions {
+  std::string directory;  // from make_directory()
+  std::vector<Transfer> transfers;
+  AccountId accounts = 0;
+  unsigned threads = 8;
+  unsigned kills = 3;
+  std::uint64_t seed = 1;      // of the moments of the kills
+  bool show_progress = false;  // one line on standard output, rewritten
+};
+
+// The worker is another process of the same executable. A transfer that was acknowledged is never sent again; one in
+// flight at a kill is. When all have their outcome, the stores are opened once more and audited.
+// A report that says what went wrong is a success of this call. Errors: the worker failed by itself or made no
+// progress for a minute; the stores could not be opened for the audit; kIoError.
+[[nodiscard]] Result<Report> run_driver(const DriverOptions& options);
+
+}  // namespace cairn::examples::bank
+
+#endif  // CAIRN_EXAMPLES_BANK_DRIVER_H_
