@@ -43,6 +43,8 @@ class Fold {
   // on follow. Errors: as decode().
   [[nodiscard]] static Result<Fold> begin(const log::RestartArea& restart);
 
+  [[nodiscard]] const Uuid& transaction_manager() const { return state_.transaction_manager; }
+
   // Takes the next record. Errors: kCorrupt with the record's LSN and the label of the rule,
   // kNewerVersion. The fold is then of no further use.
   [[nodiscard]] Status add(const log::Record& record);

@@ -17,7 +17,6 @@
 
 namespace cairn::tm {
 
-class TmCore;
 class EnlistmentReference;
 
 // The states of an enlistment. The table of their transitions is tm/enlistment_machine.h.
@@ -60,8 +59,9 @@ struct EnlistmentInformation {
 };
 
 // A value for the manager's virtual clock seen elsewhere: the clock becomes the larger of both.
-// Absent: no change.
+// Absent: no change. More than kMaxClock: kInvalidArgument.
 using Clock = std::optional<std::uint64_t>;
+inline constexpr std::uint64_t kMaxClock = std::uint64_t{1} << 63;
 
 // A counted reference: copies share it, and enlist() and each open_enlistment() give a new one.
 // When the last of all is gone while an answer is still owed before the outcome (Active to
@@ -131,7 +131,7 @@ class Enlistment {
   [[nodiscard]] Status superior_rollback(Clock clock = {});
 
  private:
-  friend class TmCore;
+  friend class ResourceManager;
   explicit Enlistment(std::shared_ptr<EnlistmentReference> reference);
   std::shared_ptr<EnlistmentReference> reference_;
 };

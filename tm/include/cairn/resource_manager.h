@@ -30,7 +30,6 @@
 
 namespace cairn::tm {
 
-class TmCore;
 class ResourceManagerReference;
 
 enum class RmKind : std::uint8_t {
@@ -98,7 +97,7 @@ class ResourceManager {
   [[nodiscard]] Result<RmInformation> information() const;
 
  private:
-  friend class TmCore;
+  friend class TransactionManager;
   explicit ResourceManager(std::shared_ptr<ResourceManagerReference> reference);
   std::shared_ptr<ResourceManagerReference> reference_;
 };

@@ -18,7 +18,6 @@
 
 namespace cairn::tm {
 
-class TmCore;
 class TransactionReference;
 
 // What became of a transaction. The first three values are KTM's.
@@ -139,7 +138,7 @@ class Transaction {
   [[nodiscard]] Status set_properties(const TransactionProperties& properties);
 
  private:
-  friend class TmCore;
+  friend class TransactionManager;
   friend class ResourceManager;
   explicit Transaction(std::shared_ptr<TransactionReference> reference);
   std::shared_ptr<TransactionReference> reference_;

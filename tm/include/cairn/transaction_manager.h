@@ -71,6 +71,7 @@ struct TmInformation {
   std::uint64_t enlistments = 0;
   std::uint64_t checkpoints = 0;      // written since it was opened
   std::uint64_t carried_forward = 0;  // records written again since it was opened
+  Status checkpoint_error{};  // of the last one by the housekeeping thread; OK if it succeeded
 };
 
 struct RecoveryReport {
@@ -159,8 +160,10 @@ class TransactionManager {
   [[nodiscard]] Status close();
 
  private:
-  friend class TmCore;
   explicit TransactionManager(std::shared_ptr<TmReference> reference);
+  template <typename Find>
+  Result<ResourceManager> begin_session(const Uuid& id, Find find);
+
   std::shared_ptr<TmReference> reference_;
 };
 

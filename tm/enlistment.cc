@@ -1,0 +1,140 @@
+#include <string>
+#include <utility>
+
+#include <cairn/enlistment.h>
+
+#include "references.h"
+
+namespace cairn::tm {
+namespace {
+
+// An answer of the session that `reference` belongs to.
+Status answer(const std::shared_ptr<EnlistmentReference>& reference, EnlistmentEvent event,
+              const Clock& clock) {
+  if (!reference) return refers_to_nothing("enlistment");
+  CAIRN_RETURN_IF_ERROR(check_clock(clock));
+  return reference->core->on_session(*reference->object->resource_manager, reference->session,
+                                     [&](Protocol& protocol) {
+                                       protocol.raise_clock(clock.value_or(0));
+                                       return protocol.answer(reference->object, event);
+                                     });
+}
+
+// The verbs of a superior, of which there is none.
+Status not_superior(const std::shared_ptr<EnlistmentReference>& reference) {
+  if (!reference) return refers_to_nothing("enlistment");
+  return Status(StatusCode::kNotSuperior,
+                "enlistment " + reference->object->id.to_string() + " is a subordinate");
+}
+
+// Whether recovery information of this size can be kept for this enlistment.
+Status check_recovery_information(const EnlistmentObject& object, std::size_t size) {
+  if (size > kMaxRecoveryInformation) {
+    return Status(StatusCode::kInvalidArgument, "recovery information of " + std::to_string(size) +
+                                                    " bytes, expected at most " +
+                                                    std::to_string(kMaxRecoveryInformation));
+  }
+  if (object.resource_manager->kind == RmKind::kVolatile) {
+    return Status(StatusCode::kTmVolatile, "resource manager " +
+                                               object.resource_manager->id.to_string() +
+                                               " is volatile: nothing is kept for it");
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Enlistment::Enlistment(std::shared_ptr<EnlistmentReference> reference)
+    : reference_(std::move(reference)) {}
+
+Uuid Enlistment::id() const { return reference_ ? reference_->object->id : Uuid{}; }
+
+Status Enlistment::pre_prepare_complete(Clock clock) {
+  return answer(reference_, EnlistmentEvent::kPrePrepareComplete, clock);
+}
+
+Status Enlistment::prepare_complete(std::optional<std::span<const std::byte>> recovery_information,
+                                    Clock clock) {
+  if (!reference_) return refers_to_nothing("enlistment");
+  if (recovery_information) {
+    CAIRN_RETURN_IF_ERROR(
+        check_recovery_information(*reference_->object, recovery_information->size()));
+  }
+  return reference_->core->prepare_complete(reference_->object, reference_->session,
+                                            recovery_information, clock);
+}
+
+Status Enlistment::commit_complete(Clock clock) {
+  return answer(reference_, EnlistmentEvent::kCommitComplete, clock);
+}
+
+Status Enlistment::rollback_complete(Clock clock) {
+  return answer(reference_, EnlistmentEvent::kRollbackComplete, clock);
+}
+
+Status Enlistment::read_only(Clock clock) {
+  return answer(reference_, EnlistmentEvent::kReadOnly, clock);
+}
+
+Status Enlistment::single_phase_reject(Clock clock) {
+  return answer(reference_, EnlistmentEvent::kReject, clock);
+}
+
+Status Enlistment::rollback(Clock clock) {
+  return answer(reference_, EnlistmentEvent::kRollback, clock);
+}
+
+Status Enlistment::recover(std::uint64_t key) {
+  if (!reference_) return refers_to_nothing("enlistment");
+  return reference_->core->on_session(
+      *reference_->object->resource_manager, reference_->session,
+      [&](Protocol& protocol) { return protocol.recover(reference_->object, key); });
+}
+
+Status Enlistment::set_recovery_information(std::span<const std::byte> data) {
+  if (!reference_) return refers_to_nothing("enlistment");
+  EnlistmentObject& object = *reference_->object;
+  CAIRN_RETURN_IF_ERROR(check_recovery_information(object, data.size()));
+  return reference_->core->on_session(
+      *object.resource_manager, reference_->session, [&](Protocol& protocol) {
+        const TransactionState state = object.transaction->state();
+        if ((state != TransactionState::kActive && state != TransactionState::kPrePreparing) ||
+            is_finished(object.state())) {
+          return Status(StatusCode::kNotActive,
+                        "transaction " + object.transaction->id.to_string() + " is " +
+                            std::string(transaction_state_name(state)) + ", the enlistment " +
+                            std::string(enlistment_state_name(object.state())));
+        }
+        protocol.set_recovery_information(object, {data.begin(), data.end()});
+        return Status::ok();
+      });
+}
+
+Result<std::vector<std::byte>> Enlistment::recovery_information() const {
+  if (!reference_) return refers_to_nothing("enlistment");
+  return reference_->core->ask(
+      [this](const Protocol&) { return reference_->object->recovery_information; });
+}
+
+Result<EnlistmentInformation> Enlistment::information() const {
+  if (!reference_) return refers_to_nothing("enlistment");
+  return reference_->core->ask([this](const Protocol&) {
+    const EnlistmentObject& object = *reference_->object;
+    EnlistmentInformation information;
+    information.id = object.id;
+    information.transaction = object.transaction->id;
+    information.resource_manager = object.resource_manager->id;
+    information.key = object.key;
+    information.mask = object.mask;
+    information.state = object.state();
+    information.durable = object.resource_manager->kind == RmKind::kDurable;
+    return information;
+  });
+}
+
+Status Enlistment::superior_pre_prepare(Clock) { return not_superior(reference_); }
+Status Enlistment::superior_prepare(Clock) { return not_superior(reference_); }
+Status Enlistment::superior_commit(Clock) { return not_superior(reference_); }
+Status Enlistment::superior_rollback(Clock) { return not_superior(reference_); }
+
+}  // namespace cairn::tm

@@ -1,0 +1,9 @@
+#include "objects.h"
+
+namespace cairn::tm {
+
+bool EnlistmentObject::is_logged() const {
+  return resource_manager->kind == RmKind::kDurable && wants(NotificationKind::kCommit);
+}
+
+}  // namespace cairn::tm

@@ -1,0 +1,133 @@
+// The live objects. All fields are guarded by the transaction manager's lock, except those that are const.
+//
+//   TransactionObject  <- list of unfinished ->  EnlistmentObject  <- map of unfinished ->  ResourceManagerObject
+//
+// An enlistment refers to its transaction and its resource manager as long as anyone refers to it; they refer to
+// it until it is finished. So a finished transaction goes with its last reference.
+#ifndef CAIRN_TM_OBJECTS_H_
+#define CAIRN_TM_OBJECTS_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <cairn/enlistment.h>
+#include <cairn/lsn.h>
+#include <cairn/notification.h>
+#include <cairn/reservation.h>
+#include <cairn/resource_manager.h>
+#include <cairn/status.h>
+#include <cairn/tm_record.h>
+#include <cairn/transaction.h>
+#include <cairn/uuid.h>
+
+#include "notification_queue.h"
+
+namespace cairn::tm {
+
+struct EnlistmentObject;
+struct ResourceManagerObject;
+
+struct TransactionObject {
+  TransactionObject(const Uuid& unit_of_work, TransactionState initial)
+      : id(unit_of_work), state_(initial) {}
+
+  const Uuid id;
+  std::chrono::nanoseconds timeout{0};
+  std::optional<std::chrono::nanoseconds> deadline;  // while it is queued for expiry
+  std::uint32_t isolation_level = 0;
+  std::uint32_t isolation_flags = 0;
+  std::string description;
+
+  Status reason;            // why it was rolled back or nobody knows
+  std::uint64_t clock = 0;  // of its decision
+  std::uint64_t references = 0;
+
+  std::list<std::shared_ptr<EnlistmentObject>> enlistments;  // unfinished, in the order they came
+  // Finished ones that asked for COMMIT_FINALIZE.
+  std::vector<std::shared_ptr<EnlistmentObject>> finalize;
+  std::uint64_t awaited = 0;         // answers that the present phase waits for
+  bool awaits_room = false;          // PrePrepared: log space is being reserved
+  std::uint64_t logged_members = 0;  // unfinished durable enlistments with COMMIT
+  std::uint64_t logged_bytes = 0;    // what those take in the decision record
+
+  // Of a transaction with a decision record:
+  log::Reservation room;              // for every record it must yet write
+  std::size_t room_for_decision = 0;  // payload bytes of the decision that `room` was taken for
+  std::shared_ptr<const recovery::DecisionRecord> decision;
+  Lsn decision_lsn;  // newest durable copy; while Committing, that in flight. Null: not appended yet
+  Lsn pin;           // no record of it lies before; null: it has none
+  bool copying = false;       // a checkpoint writes its decision again
+  bool forget_waits = false;  // it was finished meanwhile
+  bool carried_forward = false;
+
+  std::condition_variable
+      changed;  // with the manager's lock: state, decision_lsn, end of the manager
+
+  [[nodiscard]] TransactionState state() const { return state_; }
+  [[nodiscard]] Outcome outcome() const { return outcome_; }
+
+ private:
+  friend class Protocol;
+  TransactionState state_;
+  Outcome outcome_ = Outcome::kUndetermined;
+};
+
+struct EnlistmentObject {
+  EnlistmentObject(const Uuid& enlistment, std::shared_ptr<TransactionObject> its_transaction,
+                   std::shared_ptr<ResourceManagerObject> its_resource_manager,
+                   NotificationMask its_mask, EnlistmentState initial)
+      : id(enlistment),
+        transaction(std::move(its_transaction)),
+        resource_manager(std::move(its_resource_manager)),
+        mask(its_mask),
+        state_(initial) {}
+
+  const Uuid id;
+  const std::shared_ptr<TransactionObject> transaction;
+  const std::shared_ptr<ResourceManagerObject> resource_manager;
+  NotificationMask mask;
+  std::uint64_t key = 0;
+  std::vector<std::byte> recovery_information;
+  std::uint64_t references = 0;  // of the present session
+  std::uint32_t accepted = 0;    // one bit per answer accepted in the present session
+  // Taken when the enlistment is made, so that its outcome can always be delivered.
+  NotificationQueue::Entry outcome_entry{Notification{}};
+  std::list<std::shared_ptr<EnlistmentObject>>::iterator place;  // in the transaction's list
+
+  [[nodiscard]] EnlistmentState state() const { return state_; }
+  [[nodiscard]] bool wants(NotificationKind kind) const { return (mask & bit(kind)) != 0; }
+  // Its outcome must be in the log.
+  [[nodiscard]] bool is_logged() const;
+
+ private:
+  friend class Protocol;
+  EnlistmentState state_;
+};
+
+struct ResourceManagerObject {
+  ResourceManagerObject(const Uuid& its_id, RmKind its_kind) : id(its_id), kind(its_kind) {}
+
+  const Uuid id;
+  const RmKind kind;
+  std::string description;
+  std::uint64_t session = 0;                 // counts sessions
+  std::shared_ptr<NotificationQueue> queue;  // of the session; null: none
+  std::unordered_map<Uuid, std::shared_ptr<EnlistmentObject>> enlistments;  // unfinished
+
+  [[nodiscard]] RmState state() const { return state_; }
+
+ private:
+  friend class Protocol;
+  RmState state_ = RmState::kOffline;
+};
+
+}  // namespace cairn::tm
+
+#endif  // CAIRN_TM_OBJECTS_H_

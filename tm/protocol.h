@@ -1,0 +1,183 @@
+// Protocol: the commit protocol itself, on objects in memory.
+//
+// It applies the four tables to the live objects, queues notifications, and says what is to be done with the log. It takes no
+// lock, waits for nothing and does no I/O: TmCore calls it with the manager's lock held, and does the work it
+// names after letting go of the lock.
+#ifndef CAIRN_TM_PROTOCOL_H_
+#define CAIRN_TM_PROTOCOL_H_
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <cairn/recovered_state.h>
+#include <cairn/result.h>
+#include <cairn/transaction_manager.h>
+
+#include "enlistment_machine.h"
+#include "objects.h"
+#include "resource_manager_machine.h"
+#include "transaction_machine.h"
+
+namespace cairn::tm {
+
+using TransactionPtr = std::shared_ptr<TransactionObject>;
+using EnlistmentPtr = std::shared_ptr<EnlistmentObject>;
+using ResourceManagerPtr = std::shared_ptr<ResourceManagerObject>;
+
+// Something to do with the log, without the manager's lock. The object is looked at again when it is done: it may have
+// moved on.
+struct LogWork {
+  enum class Kind : std::uint8_t {
+    kReserve,  // then reserved()
+    kDecide,   // append and force, then decided()
+    kForget,   // append
+    kStop,     // the manager goes Offline
+  };
+  Kind kind;
+  TransactionPtr transaction;
+};
+
+class Protocol {
+ public:
+  Protocol() = default;
+  Protocol(const Protocol&) = delete;
+  Protocol& operator=(const Protocol&) = delete;
+  ~Protocol();
+
+  // --- transactions ---
+  // Errors: kNameCollision, kResourceExhausted, kInvalidArgument.
+  [[nodiscard]] Result<TransactionPtr> create_transaction(const TransactionOptions& options,
+                                                          std::chrono::nanoseconds now);
+  [[nodiscard]] TransactionPtr find_transaction(const Uuid& id) const;
+  [[nodiscard]] Status set_properties(TransactionObject& transaction,
+                                      const TransactionProperties& properties,
+                                      std::chrono::nanoseconds now);
+  [[nodiscard]] Status commit(const TransactionPtr& transaction);
+  // By a client. OK if it is rolled back already.
+  [[nodiscard]] Status roll_back(const TransactionPtr& transaction);
+  void release(const TransactionPtr& transaction);
+  // Rolls back what is past its deadline and may still be rolled back.
+  void expire(std::chrono::nanoseconds now);
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> next_deadline() const;
+  // Rolls back everything that is not decided, ends all sessions with `reason`.
+  void abandon(const Status& reason);
+
+  // --- log ---
+  [[nodiscard]] std::vector<LogWork> take_work() { return std::exchange(work_, {}); }
+  // Log space for a transaction was reserved, or why not. Lets go of the space if it is no longer wanted.
+  void reserved(const TransactionPtr& transaction, Result<log::Reservation> room);
+  // Takes the next virtual clock for a transaction in Committing, and says what to write. `earliest`: no record
+  // appended from now on gets a lower LSN.
+  [[nodiscard]] std::shared_ptr<const recovery::DecisionRecord> begin_decision(
+      TransactionObject& transaction, Lsn earliest, std::uint64_t wall_clock_ns);
+  // The decision has its place in the log; it is not durable.
+  void appended(TransactionObject& transaction, Lsn lsn);
+  // What became of the decision record. Nothing if it was told before: whoever notices first counts.
+  void decided(const TransactionPtr& transaction, TransactionEvent event, const Status& status);
+  // Gives back all log space. REQUIRES: no decision is in flight.
+  void release_rooms();
+  // The forget record of one that was finished while its decision was copied.
+  void forget(const TransactionPtr& transaction) {
+    work_.push_back({LogWork::Kind::kForget, transaction});
+  }
+  // The decision now lies at `copy`.
+  void carried(TransactionObject& transaction, Lsn copy);
+  // No record of a transaction that is not forgotten lies before; null: there is none.
+  [[nodiscard]] Lsn oldest_pin() const;
+  [[nodiscard]] std::vector<TransactionPtr> committing() const;
+  // Committed ones whose decision lies before `limit`.
+  [[nodiscard]] std::vector<TransactionPtr> decided_before(Lsn limit) const;
+  // Makes live objects of what recovery found. The manager has no others. REQUIRES: nothing was created before.
+  void rebuild(const recovery::RecoveredState& state);
+
+  // --- resource managers ---
+  [[nodiscard]] Result<ResourceManagerPtr> create_resource_manager(const Uuid& id, RmKind kind,
+                                                                   std::string_view description);
+  [[nodiscard]] ResourceManagerPtr find_resource_manager(const Uuid& id) const;
+  // Ends the present session, if any, with `reason`, and begins the next.
+  void begin_session(const ResourceManagerPtr& rm, const Status& reason);
+  void end_session(const ResourceManagerPtr& rm, const Status& reason);
+  // The three steps of ResourceManager::recover: which enlistments; each of them, if it still is there; the end.
+  [[nodiscard]] Result<std::vector<Uuid>> begin_recover(ResourceManagerObject& rm);
+  void reoffer(ResourceManagerObject& rm, const Uuid& enlistment);
+  void end_recover(ResourceManagerObject& rm);
+
+  // --- enlistments ---
+  [[nodiscard]] Result<EnlistmentPtr> enlist(const ResourceManagerPtr& rm,
+                                             const TransactionPtr& transaction,
+                                             NotificationMask mask, std::uint64_t key);
+  // An answer or verb of the resource manager. A repetition is OK.
+  [[nodiscard]] Status answer(const EnlistmentPtr& enlistment, EnlistmentEvent event);
+  [[nodiscard]] Status recover(const EnlistmentPtr& enlistment, std::uint64_t key);
+  void set_recovery_information(EnlistmentObject& enlistment, std::vector<std::byte> data);
+  void release(const EnlistmentPtr& enlistment);
+
+  // --- virtual clock ---
+  [[nodiscard]] std::uint64_t clock() const { return clock_; }
+  void raise_clock(std::uint64_t clock) { clock_ = std::max(clock_, clock); }
+
+  [[nodiscard]] std::size_t transaction_count() const { return transactions_.size(); }
+  [[nodiscard]] std::size_t resource_manager_count() const { return resource_managers_.size(); }
+  [[nodiscard]] std::size_t enlistment_count() const;
+  [[nodiscard]] std::vector<Uuid> transaction_ids() const;
+  [[nodiscard]] std::vector<Uuid> resource_manager_ids() const;
+  [[nodiscard]] std::vector<Uuid> enlistment_ids() const;
+
+ private:
+  // Each finds the row, enters its state, does its action; false, and nothing done, if there is no row.
+  bool fire(const TransactionPtr& transaction, TransactionEvent event,
+            TransactionGuard guard = TransactionGuard::kAlways);
+  bool fire(const EnlistmentPtr& enlistment, EnlistmentEvent event);
+  bool fire(ResourceManagerObject& rm, RmEvent event);
+  // The only writers of the states.
+  void enter(TransactionObject& transaction, TransactionState state);
+  void enter(EnlistmentObject& enlistment, EnlistmentState state);
+  void enter(ResourceManagerObject& rm, RmState state);
+  void act(const TransactionPtr& transaction, TransactionAction action);
+  void act(const EnlistmentPtr& enlistment, EnlistmentAction action);
+  [[nodiscard]] EnlistmentGuard guard_of(const EnlistmentObject& enlistment,
+                                         EnlistmentEvent event) const;
+
+  // Takes every step that waits for nothing more. Ends each public call that may have changed the transaction.
+  void advance(const TransactionPtr& transaction);
+  void roll_back(const TransactionPtr& transaction, Status reason);
+  void tell_all(const TransactionPtr& transaction, EnlistmentEvent event);
+  // The enlistment that alone can decide, or null.
+  [[nodiscard]] EnlistmentPtr single_phase_owner(const TransactionObject& transaction) const;
+  [[nodiscard]] TransactionGuard phase_guard(const TransactionObject& transaction) const;
+  void send(EnlistmentObject& enlistment, NotificationKind kind);
+  void finish(const EnlistmentPtr& enlistment);
+  // It is forgotten: no table names it any more.
+  void drop(const TransactionPtr& transaction);
+  EnlistmentPtr add_enlistment(const ResourceManagerPtr& rm, const TransactionPtr& transaction,
+                               const Uuid& id, NotificationMask mask, EnlistmentState initial);
+  void disconnect_all(ResourceManagerObject& rm);
+  void drop_if_unused(const ResourceManagerObject& rm);
+  void set_deadline(TransactionObject& transaction,
+                    std::optional<std::chrono::nanoseconds> deadline);
+  void set_pin(TransactionObject& transaction, Lsn pin);
+
+  std::unordered_map<Uuid, TransactionPtr> transactions_;  // not forgotten
+  std::unordered_map<Uuid, ResourceManagerPtr> resource_managers_;
+  std::set<std::pair<std::chrono::nanoseconds, Uuid>> deadlines_;
+  std::set<std::pair<Lsn, Uuid>> pins_;
+  std::vector<LogWork> work_;
+  std::uint64_t clock_ = 1;
+};
+
+// Absent, or why the description is refused.
+[[nodiscard]] Status check_description(std::string_view description);
+// Payload bytes of this transaction's decision record, were it written now.
+[[nodiscard]] std::size_t decision_bytes(const TransactionObject& transaction);
+
+}  // namespace cairn::tm
+
+#endif  // CAIRN_TM_PROTOCOL_H_

@@ -1,0 +1,107 @@
+#include <utility>
+
+#include <cairn/resource_manager.h>
+
+#include "references.h"
+
+namespace cairn::tm {
+
+ResourceManager::ResourceManager(std::shared_ptr<ResourceManagerReference> reference)
+    : reference_(std::move(reference)) {}
+
+Uuid ResourceManager::id() const { return reference_ ? reference_->object->id : Uuid{}; }
+
+Status ResourceManager::recover() {
+  if (!reference_) return refers_to_nothing("resource manager");
+  return reference_->core->recover_resource_manager(reference_->object, reference_->session);
+}
+
+Result<Notification> ResourceManager::get_notification(
+    std::optional<std::chrono::nanoseconds> limit) {
+  if (!reference_) return refers_to_nothing("resource manager");
+  // A copy: this object may be assigned by whoever ends the wait.
+  const std::shared_ptr<NotificationQueue> queue = reference_->queue;
+  return queue->pop(limit);
+}
+
+Result<std::optional<Notification>> ResourceManager::try_get_notification() {
+  if (!reference_) return refers_to_nothing("resource manager");
+  return reference_->queue->try_pop();
+}
+
+Result<int> ResourceManager::event_fd() {
+  if (!reference_) return refers_to_nothing("resource manager");
+  return reference_->queue->event_fd();
+}
+
+Result<Enlistment> ResourceManager::enlist(const Transaction& transaction, NotificationMask mask,
+                                           std::uint64_t key, const EnlistmentOptions& options) {
+  if (!reference_) return refers_to_nothing("resource manager");
+  if (!transaction.reference_)
+    return Status(StatusCode::kInvalidArgument, "enlist: the transaction refers to nothing");
+  if (transaction.reference_->core != reference_->core) {
+    return Status(StatusCode::kInvalidArgument, "transaction " + transaction.id().to_string() +
+                                                    " belongs to another transaction manager");
+  }
+  if (options.superior) {
+    return Status(StatusCode::kNotSupported, "superior enlistments are not in this version");
+  }
+  const TransactionPtr& object = transaction.reference_->object;
+  CAIRN_ASSIGN_OR_RETURN(EnlistmentPtr enlistment,
+                         reference_->core->on_session(
+                             *reference_->object, reference_->session,
+                             [&](Protocol& protocol) -> Result<EnlistmentPtr> {
+                               auto made = protocol.enlist(reference_->object, object, mask, key);
+                               if (made) (*made)->references = 1;
+                               return made;
+                             }));
+  return Enlistment(std::make_shared<EnlistmentReference>(reference_->core, std::move(enlistment),
+                                                          reference_->session));
+}
+
+Result<Enlistment> ResourceManager::open_enlistment(const Uuid& enlistment) {
+  if (!reference_) return refers_to_nothing("resource manager");
+  CAIRN_ASSIGN_OR_RETURN(
+      EnlistmentPtr object,
+      reference_->core->on_session(
+          *reference_->object, reference_->session, [&](Protocol&) -> Result<EnlistmentPtr> {
+            const auto& unfinished = reference_->object->enlistments;
+            const auto found = unfinished.find(enlistment);
+            if (found == unfinished.end()) {
+              return Status(StatusCode::kNotFound,
+                            "resource manager " + reference_->object->id.to_string() +
+                                " has no unfinished enlistment " + enlistment.to_string());
+            }
+            ++found->second->references;
+            return found->second;
+          }));
+  return Enlistment(std::make_shared<EnlistmentReference>(reference_->core, std::move(object),
+                                                          reference_->session));
+}
+
+Result<std::vector<Uuid>> ResourceManager::enlistments() const {
+  if (!reference_) return refers_to_nothing("resource manager");
+  return reference_->core->ask([this](const Protocol&) {
+    std::vector<Uuid> ids;
+    for (const auto& [id, enlistment] : reference_->object->enlistments) ids.push_back(id);
+    return ids;
+  });
+}
+
+Result<RmInformation> ResourceManager::information() const {
+  if (!reference_) return refers_to_nothing("resource manager");
+  return reference_->core->ask([this](const Protocol&) {
+    const ResourceManagerObject& object = *reference_->object;
+    RmInformation information;
+    information.id = object.id;
+    information.description = object.description;
+    information.kind = object.kind;
+    information.state = object.state();
+    information.session = object.session;
+    information.enlistments = object.enlistments.size();
+    information.notifications = reference_->queue->size();
+    return information;
+  });
+}
+
+}  // namespace cairn::tm

@@ -1,0 +1,74 @@
+// TmCore, checkpoints: restart areas that move the base, and records carried forward so that it can move.
+#include "tm_core.h"
+
+namespace cairn::tm {
+
+Status TmCore::checkpoint() {
+  std::unique_lock lock(mutex_);
+  if (!durable_) return Status(StatusCode::kTmVolatile, "a volatile manager has no log");
+  CAIRN_RETURN_IF_ERROR(check_online_locked(StatusCode::kNotOnline));
+  const std::shared_ptr<TmLog> log = log_;
+  lock.unlock();
+  return write_checkpoint(*log);
+}
+
+bool TmCore::checkpoint_due_locked() const {
+  if (log_ == nullptr || log_->bytes_since_checkpoint() == 0) return false;
+  if (log_->bytes_since_checkpoint() >= options_.checkpoint_bytes) return true;
+  return options_.checkpoint_interval.count() > 0 &&
+         now() >= last_checkpoint_ + options_.checkpoint_interval;
+}
+
+Status TmCore::write_checkpoint(TmLog& log) {
+  const std::lock_guard one(checkpoint_);
+  carry_forward(log);
+  std::unique_lock lock(mutex_);
+  const recovery::RestartRecord record{id_, protocol_.clock(), wall_clock_ns()};
+  // The end is read under the lock: a decision that is on its way has set its pin before, or comes behind.
+  const Lsn pin = protocol_.oldest_pin();
+  const Lsn base = pin.is_null() ? log.end_lsn() : pin;
+  lock.unlock();
+  CAIRN_RETURN_IF_ERROR(log.checkpoint(record, base));
+  lock.lock();
+  last_checkpoint_ = now();
+  ++checkpoints_;
+  return Status::ok();
+}
+
+// A copy takes its original's place once it is durable, never before: until then the original pins the base. A transaction
+// that is finished meanwhile writes its forget record behind the copy.
+void TmCore::carry_forward(TmLog& log) {
+  std::unique_lock lock(mutex_);
+  const Lsn end = log.end_lsn();
+  if (end.value() <= options_.carry_forward_bytes) return;
+  std::vector<TransactionPtr> old =
+      protocol_.decided_before(Lsn(end.value() - options_.carry_forward_bytes));
+  for (const TransactionPtr& transaction : old) transaction->copying = true;
+  lock.unlock();
+
+  std::vector<Lsn> copies(old.size());
+  Lsn last;
+  for (std::size_t i = 0; i < old.size(); ++i) {
+    lock.lock();
+    recovery::DecisionRecord copy = *old[i]->decision;
+    if (copy.original.is_null()) copy.original = old[i]->decision_lsn;
+    lock.unlock();
+    log::Reservation none;
+    // When the log is full the original stays where it is.
+    if (const Result<Lsn> lsn = log.append(copy, none)) copies[i] = last = *lsn;
+  }
+  const bool durable = !last.is_null() && log.wait_forced(last, std::nullopt);
+
+  lock.lock();
+  for (std::size_t i = 0; i < old.size(); ++i) {
+    old[i]->copying = false;
+    if (!copies[i].is_null() && durable) {
+      protocol_.carried(*old[i], copies[i]);
+      ++carried_forward_;
+    }
+    if (std::exchange(old[i]->forget_waits, false)) protocol_.forget(old[i]);
+  }
+  finish(lock);
+}
+
+}  // namespace cairn::tm

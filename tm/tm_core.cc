@@ -1,0 +1,397 @@
+#include "tm_core.h"
+
+#include <string>
+
+namespace cairn::tm {
+
+Status check_clock(const Clock& clock) {
+  if (!clock || *clock <= kMaxClock) return Status::ok();
+  return Status(StatusCode::kInvalidArgument, "virtual clock " + std::to_string(*clock) +
+                                                  ", expected at most " +
+                                                  std::to_string(kMaxClock));
+}
+
+std::shared_ptr<TmCore> TmCore::make(const TmOptions& options, std::shared_ptr<TmLog> log) {
+  std::shared_ptr<TmCore> core(new TmCore(options, std::move(log)));
+  const std::lock_guard lock(core->mutex_);
+  core->fire_locked(TmEvent::kBegin);
+  return core;
+}
+
+TmCore::TmCore(const TmOptions& options, std::shared_ptr<TmLog> log)
+    : options_(options),
+      durable_(log != nullptr),
+      id_(durable_ ? log->tm_id() : Uuid::generate()),
+      log_(std::move(log)) {}
+
+TmCore::~TmCore() { require(!housekeeper_.joinable(), "a manager is closed before it goes"); }
+
+std::chrono::nanoseconds TmCore::now() const {
+  if (options_.now) return options_.now();
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
+
+std::uint64_t TmCore::wall_clock_ns() const {
+  if (options_.wall_clock) return options_.wall_clock();
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
+}
+
+// --- the machine ---
+
+bool TmCore::fire_locked(TmEvent event) {
+  const auto* row = find_transition(kTmTable, state_, event, guard());
+  if (row == nullptr) return false;
+  state_ = row->to;
+  switch (row->action) {
+    case TmAction::kNone:
+    case TmAction::kRead:  // by recover(), without the lock
+      break;
+    case TmAction::kServe:
+      last_checkpoint_ = now();
+      if (options_.background == Background::kThread) {
+        housekeeper_ = std::thread([this] { keep_house(); });
+      }
+      break;
+    case TmAction::kRollBack:
+      protocol_.abandon(Status(StatusCode::kObjectExpired,
+                               "transaction manager " + id_.to_string() + " went offline" +
+                                   (cause_ ? "" : ": " + cause_.to_string())));
+      break;
+  }
+  return true;
+}
+
+Status TmCore::check_online_locked(StatusCode refusal) const {
+  if (find_transition(kTmTable, state_, TmEvent::kWork, guard()) != nullptr) return Status::ok();
+  return Status(refusal, "transaction manager " + id_.to_string() + " is " +
+                             std::string(tm_state_name(state_)) +
+                             (cause_ ? "" : ": " + cause_.to_string()));
+}
+
+// --- work on the log ---
+
+void TmCore::finish(std::unique_lock<std::mutex>& lock) {
+  const std::vector<LogWork> work = protocol_.take_work();
+  wake_if_due_locked();
+  lock.unlock();
+  for (const LogWork& item : work) {
+    switch (item.kind) {
+      case LogWork::Kind::kReserve:
+        reserve(item.transaction);
+        break;
+      case LogWork::Kind::kDecide:
+        decide(item.transaction);
+        break;
+      case LogWork::Kind::kForget:
+        forget(item.transaction);
+        break;
+      case LogWork::Kind::kStop: {
+        const std::lock_guard relock(mutex_);
+        stop_locked(item.transaction->reason);
+        break;
+      }
+    }
+  }
+}
+
+// Room for every later record is taken before anyone is asked to promise, so that a full log blocks no promise.
+void TmCore::reserve(const TransactionPtr& transaction) {
+  std::unique_lock lock(mutex_);
+  const std::shared_ptr<TmLog> log = log_;
+  const std::size_t bytes = decision_bytes(*transaction);
+  lock.unlock();
+
+  const auto take = [&]() -> Result<log::Reservation> {
+    if (log == nullptr) return Status(StatusCode::kClosed, "the transaction manager was closed");
+    if (bytes > log->max_record()) {
+      return Status(StatusCode::kRecordTooLong, "its decision takes " + std::to_string(bytes) +
+                                                    " bytes, the log's largest record is " +
+                                                    std::to_string(log->max_record()));
+    }
+    Result<log::Reservation> room = log->reserve(bytes);
+    // A checkpoint may free what forgotten transactions still hold.
+    if (room.code() != StatusCode::kLogFull || !write_checkpoint(*log)) return room;
+    return log->reserve(bytes);
+  };
+  Result<log::Reservation> room = take();
+
+  lock.lock();
+  transaction->room_for_decision = bytes;
+  protocol_.reserved(transaction, std::move(room));
+  finish(lock);
+}
+
+void TmCore::decide(const TransactionPtr& transaction) {
+  std::unique_lock order(append_);
+  std::unique_lock lock(mutex_);
+  const std::shared_ptr<TmLog> log = log_;
+  if (log == nullptr) {
+    lock.unlock();
+    return settle(transaction, TransactionEvent::kRefused,
+                  Status(StatusCode::kClosed, "the transaction manager was closed"));
+  }
+  const auto record = protocol_.begin_decision(*transaction, log->end_lsn(), wall_clock_ns());
+  log::Reservation room = std::move(transaction->room);
+  const std::size_t needed = decision_bytes(*transaction);
+  const std::size_t reserved = transaction->room_for_decision;
+  lock.unlock();
+
+  // Votes may have brought recovery information after the room was taken.
+  const auto append = [&]() -> Result<Lsn> {
+    if (needed > reserved) {
+      CAIRN_ASSIGN_OR_RETURN(log::Reservation more, log->reserve(needed));
+      room.merge(std::move(more));
+    }
+    return log->append(*record, room);
+  };
+  const Result<Lsn> lsn = append();
+  order.unlock();
+  if (!lsn) {
+    room.release();
+    return settle(transaction, TmLog::verdict_on_append(lsn.status()),
+                  lsn.status().with_context("its decision could not be appended"));
+  }
+  lock.lock();
+  protocol_.appended(*transaction, *lsn);
+  transaction->room = std::move(room);
+  lock.unlock();
+  // From here on only the force, or recovery, can say what became of it.
+  std::weak_ptr<TmCore> self = weak_from_this();
+  log->force(*lsn, [self, transaction](const Status& status) {
+    if (const auto core = self.lock()) {
+      core->settle(transaction, TmLog::verdict_on_force(status), status);
+    }
+  });
+}
+
+void TmCore::settle(const TransactionPtr& transaction, TransactionEvent event,
+                    const Status& status) {
+  std::unique_lock lock(mutex_);
+  protocol_.decided(transaction, event, status);
+  finish(lock);
+}
+
+// Not forced. If it is lost, the resource managers are told once more at recovery.
+void TmCore::forget(const TransactionPtr& transaction) {
+  std::unique_lock lock(mutex_);
+  const std::shared_ptr<TmLog> log = log_;
+  const recovery::ForgetRecord record{transaction->id, protocol_.clock(),
+                                      transaction->decision_lsn};
+  log::Reservation room = std::move(transaction->room);
+  lock.unlock();
+  if (log == nullptr) return;
+  [[maybe_unused]] const Result<Lsn> lsn = log->append(record, room);
+  room.release();
+  lock.lock();
+  wake_if_due_locked();
+}
+
+void TmCore::stop_locked(const Status& cause) {
+  if (!cause_) return;  // the first cause counts
+  cause_ = cause.with_context("a decision was submitted and not acknowledged");
+  fire_locked(TmEvent::kStop);
+}
+
+// --- references ---
+
+void TmCore::release(const TransactionPtr& transaction) {
+  std::unique_lock lock(mutex_);
+  protocol_.release(transaction);
+  finish(lock);
+}
+
+void TmCore::release(const EnlistmentPtr& enlistment, std::uint64_t session) {
+  std::unique_lock lock(mutex_);
+  // References of an ended session count no more.
+  const ResourceManagerObject& rm = *enlistment->resource_manager;
+  if (rm.queue != nullptr && rm.session == session) protocol_.release(enlistment);
+  finish(lock);
+}
+
+void TmCore::release(const ResourceManagerPtr& rm, std::uint64_t session) {
+  std::unique_lock lock(mutex_);
+  if (rm->queue != nullptr && rm->session == session) {
+    protocol_.end_session(rm, Status(StatusCode::kFenced, "the session has ended"));
+  }
+  finish(lock);
+}
+
+// --- waiting ---
+
+std::optional<Status> TmCore::verdict_locked(const TransactionObject& transaction,
+                                             WaitFor wait) const {
+  const std::string name = "transaction " + transaction.id.to_string();
+  switch (transaction.outcome()) {
+    case Outcome::kAborted:
+      return Status(StatusCode::kAlreadyAborted,
+                    name + " is rolled back: " + transaction.reason.to_string());
+    case Outcome::kUnknown:
+      return Status(StatusCode::kOutcomeUnknown,
+                    "the outcome of " + name + " is unknown: " + transaction.reason.to_string());
+    case Outcome::kCommitted:
+      if (wait == WaitFor::kDecided || transaction.state() == TransactionState::kForgotten) {
+        return Status::ok();
+      }
+      break;
+    case Outcome::kUndetermined:
+      break;
+  }
+  if (transaction.state() == TransactionState::kCommitting ||
+      check_online_locked(StatusCode::kObjectExpired)) {
+    return {};
+  }
+  return Status(StatusCode::kObjectExpired,
+                name + " is committed, and the transaction manager went offline before every " +
+                    "resource manager had answered");
+}
+
+Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
+                    std::optional<std::chrono::nanoseconds> limit) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto left = [&]() -> std::optional<std::chrono::nanoseconds> {
+    if (!limit) return std::nullopt;
+    return std::max(std::chrono::nanoseconds(0),
+                    *limit - (std::chrono::steady_clock::now() - begin));
+  };
+  const auto timeout = [&] {
+    return Status(StatusCode::kTimeout, "transaction " + transaction->id.to_string() +
+                                            " did not end within the time limit; it goes on");
+  };
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (auto verdict = verdict_locked(*transaction, wait)) return *verdict;
+    if (limit && left()->count() == 0) return timeout();
+    const Lsn in_flight = transaction->decision_lsn;
+    if (transaction->state() == TransactionState::kCommitting && !in_flight.is_null()) {
+      // This thread has nothing else to do: it drives the write itself.
+      const std::shared_ptr<TmLog> log = log_;
+      lock.unlock();
+      const Status forced = log->wait_forced(in_flight, left());
+      if (forced.code() == StatusCode::kTimeout) return timeout();
+      settle(transaction, TmLog::verdict_on_force(forced), forced);
+      lock.lock();
+    } else if (limit) {
+      transaction->changed.wait_for(lock, *left());
+    } else {
+      transaction->changed.wait(lock);
+    }
+  }
+}
+
+// --- resource managers and enlistments ---
+
+Status TmCore::recover_resource_manager(const ResourceManagerPtr& rm, std::uint64_t session) {
+  auto ids =
+      on_session(*rm, session, [&](Protocol& protocol) { return protocol.begin_recover(*rm); });
+  CAIRN_RETURN_IF_ERROR(ids.status());
+  // One at a time, so that others work on meanwhile; each may have ended since its id was taken.
+  for (const Uuid& id : *ids) {
+    CAIRN_RETURN_IF_ERROR(on_session(*rm, session, [&](Protocol& protocol) {
+      protocol.reoffer(*rm, id);
+      return Status::ok();
+    }));
+  }
+  return on_session(*rm, session, [&](Protocol& protocol) {
+    protocol.end_recover(*rm);
+    return Status::ok();
+  });
+}
+
+Status TmCore::prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t session,
+                                std::optional<std::span<const std::byte>> data, Clock clock) {
+  CAIRN_RETURN_IF_ERROR(check_clock(clock));
+  return on_session(*enlistment->resource_manager, session, [&](Protocol& protocol) -> Status {
+    if (data && enlistment->state() == EnlistmentState::kPreparing) {
+      const std::size_t bytes = decision_bytes(*enlistment->transaction) -
+                                enlistment->recovery_information.size() + data->size();
+      if (log_ != nullptr && bytes > log_->max_record()) {
+        return Status(StatusCode::kRecordTooLong,
+                      "with this recovery information the decision takes " + std::to_string(bytes) +
+                          " bytes, the log's largest record is " +
+                          std::to_string(log_->max_record()));
+      }
+      protocol.set_recovery_information(*enlistment, {data->begin(), data->end()});
+    }
+    protocol.raise_clock(clock.value_or(0));
+    return protocol.answer(enlistment, EnlistmentEvent::kPrepareComplete);
+  });
+}
+
+// --- housekeeping ---
+
+std::optional<std::chrono::nanoseconds> TmCore::next_due_locked() const {
+  std::optional<std::chrono::nanoseconds> due = protocol_.next_deadline();
+  if (log_ == nullptr || log_->bytes_since_checkpoint() == 0) return due;
+  if (log_->bytes_since_checkpoint() >= options_.checkpoint_bytes) return now();
+  if (options_.checkpoint_interval.count() > 0) {
+    const auto at = last_checkpoint_ + options_.checkpoint_interval;
+    due = due ? std::min(*due, at) : at;
+  }
+  return due;
+}
+
+void TmCore::wake_if_due_locked() {
+  if (!housekeeper_.joinable()) return;
+  const auto due = next_due_locked();
+  if (due && (!sleeps_until_ || *due < *sleeps_until_)) wake_.notify_one();
+}
+
+void TmCore::keep_house() {
+  std::unique_lock lock(mutex_);
+  while (!stop_housekeeping_) {
+    sleeps_until_ = next_due_locked();
+    if (!sleeps_until_) {
+      wake_.wait(lock);
+    } else if (const auto left = *sleeps_until_ - now(); left.count() > 0) {
+      wake_.wait_for(lock, left);
+    } else {
+      sleeps_until_ = std::chrono::nanoseconds::min();  // awake: nobody needs to wake it
+      lock.unlock();
+      const Status done = run_background();
+      lock.lock();
+      // A log that fails is not tried again at once.
+      checkpoint_error_ = done;
+      if (!done) wake_.wait_for(lock, std::chrono::milliseconds(100));
+    }
+  }
+}
+
+Status TmCore::run_background() {
+  std::unique_lock lock(mutex_);
+  if (!check_online_locked(StatusCode::kNotOnline)) return Status::ok();
+  protocol_.expire(now());
+  const std::shared_ptr<TmLog> log = log_;
+  const bool due = checkpoint_due_locked();
+  finish(lock);
+  if (log == nullptr) return Status::ok();
+  if (options_.background == Background::kManual) log->drive();
+  return due ? write_checkpoint(*log) : Status::ok();
+}
+
+TmInformation TmCore::information() const {
+  const std::lock_guard lock(mutex_);
+  TmInformation information;
+  information.id = id_;
+  information.durable = durable_;
+  information.state = state_;
+  information.cause = cause_;
+  information.clock = protocol_.clock();
+  information.oldest = protocol_.oldest_pin();
+  information.transactions = protocol_.transaction_count();
+  information.resource_managers = protocol_.resource_manager_count();
+  information.enlistments = protocol_.enlistment_count();
+  information.checkpoints = checkpoints_;
+  information.carried_forward = carried_forward_;
+  information.checkpoint_error = checkpoint_error_;
+  if (log_ != nullptr) {
+    information.log_path = log_->path();
+    information.log_id = log_->log_id();
+    information.stream = log_->stream_name();
+    information.base = log_->base();
+  }
+  return information;
+}
+
+}  // namespace cairn::tm

@@ -1,0 +1,172 @@
+// TmCore: a live transaction manager behind the handles. Lock, log work, waiting, housekeeping.
+//
+// Locks, in this order, none held over another object's code:
+//   lifecycle_   one recover() or close() at a time
+//   checkpoint_  one checkpoint at a time
+//   append_      decisions enter the log in the order of their clocks
+//   mutex_       everything else; never held over log I/O, nor over code of resource managers
+// Work on the log that the protocol asks for is done after mutex_ is let go; what it concerns is looked up again.
+#ifndef CAIRN_TM_TM_CORE_H_
+#define CAIRN_TM_TM_CORE_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <cairn/transaction_manager.h>
+
+#include "protocol.h"
+#include "tm_log.h"
+#include "tm_machine.h"
+
+namespace cairn::tm {
+
+class TmCore : public std::enable_shared_from_this<TmCore> {
+ public:
+  // `log`: null for a volatile manager.
+  [[nodiscard]] static std::shared_ptr<TmCore> make(const TmOptions& options,
+                                                    std::shared_ptr<TmLog> log);
+  TmCore(const TmCore&) = delete;
+  TmCore& operator=(const TmCore&) = delete;
+  ~TmCore();
+
+  [[nodiscard]] const Uuid& id() const { return id_; }
+  [[nodiscard]] bool is_durable() const { return durable_; }
+
+  // Runs `operation(protocol)` under the lock, if the manager is online, and then the work on the log that it made.
+  // Otherwise the error `refusal`. The operation returns a Status or a Result.
+  template <typename Operation>
+  auto run(StatusCode refusal, Operation operation)
+      -> decltype(operation(std::declval<Protocol&>()));
+  // For objects: refusal kObjectExpired.
+  template <typename Operation>
+  auto on_object(Operation operation) {
+    return run(StatusCode::kObjectExpired, std::move(operation));
+  }
+  // The same for one session of a resource manager. Error: kFenced.
+  template <typename Operation>
+  auto on_session(const ResourceManagerObject& rm, std::uint64_t session, Operation operation);
+  // A query: in every state, and making no work.
+  template <typename Query>
+  auto ask(Query query) const {
+    const std::lock_guard lock(mutex_);
+    return query(protocol_);
+  }
+
+  // References dropped, in any state of the manager.
+  void release(const TransactionPtr& transaction);
+  void release(const EnlistmentPtr& enlistment, std::uint64_t session);
+  void release(const ResourceManagerPtr& rm, std::uint64_t session);
+
+  // Waits for the end of a commit, helping the decision to become durable.
+  [[nodiscard]] Status wait(const TransactionPtr& transaction, WaitFor wait,
+                            std::optional<std::chrono::nanoseconds> limit);
+  [[nodiscard]] Status recover_resource_manager(const ResourceManagerPtr& rm,
+                                                std::uint64_t session);
+  // Votes yes, with recovery information if given.
+  [[nodiscard]] Status prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t session,
+                                        std::optional<std::span<const std::byte>> data,
+                                        Clock clock);
+
+  [[nodiscard]] Result<RecoveryReport> recover();
+  [[nodiscard]] Status checkpoint();
+  [[nodiscard]] Status run_background();
+  [[nodiscard]] Status close();
+  [[nodiscard]] TmInformation information() const;
+
+  [[nodiscard]] std::chrono::nanoseconds now() const;
+  [[nodiscard]] std::uint64_t wall_clock_ns() const;
+
+ private:
+  TmCore(const TmOptions& options, std::shared_ptr<TmLog> log);
+
+  // The only writer of state_. False, and nothing done, if the table has no row.
+  bool fire_locked(TmEvent event);
+  [[nodiscard]] TmGuard guard() const { return durable_ ? TmGuard::kDurable : TmGuard::kVolatile; }
+  [[nodiscard]] Status check_online_locked(StatusCode refusal) const;
+
+  // Lets go of the lock, then does the work on the log.
+  void finish(std::unique_lock<std::mutex>& lock);
+  void reserve(const TransactionPtr& transaction);
+  void decide(const TransactionPtr& transaction);
+  void forget(const TransactionPtr& transaction);
+  // The decision record is appended, or not; begins to force it.
+  void force(const TransactionPtr& transaction, Lsn lsn);
+  void settle(const TransactionPtr& transaction, TransactionEvent event, const Status& status);
+  void stop_locked(const Status& cause);
+
+  // What a wait is answered in this state; nothing: wait on.
+  [[nodiscard]] std::optional<Status> verdict_locked(const TransactionObject& transaction,
+                                                     WaitFor wait) const;
+  [[nodiscard]] Result<RecoveryReport> rebuild(recovery::RecoveredState state);
+  [[nodiscard]] Status write_checkpoint(TmLog& log);
+  void carry_forward(TmLog& log);
+  [[nodiscard]] bool checkpoint_due_locked() const;
+  void settle_decisions_in_flight(TmLog& log);
+  void keep_house();
+  // When housekeeping has something to do next; null: nothing is known of.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> next_due_locked() const;
+  void wake_if_due_locked();
+
+  const TmOptions options_;
+  const bool durable_;
+  const Uuid id_;
+
+  mutable std::mutex mutex_;
+  TmState state_ = TmState::kInitialized;
+  Status cause_;  // of RecoveryFailed or Offline
+  Protocol protocol_;
+  std::shared_ptr<TmLog> log_;  // null: volatile, or closed
+  std::chrono::nanoseconds last_checkpoint_{0};
+  std::uint64_t checkpoints_ = 0;
+  std::uint64_t carried_forward_ = 0;
+  Status checkpoint_error_;  // of the thread's last one
+
+  std::mutex append_;
+  std::mutex checkpoint_;
+  std::mutex lifecycle_;
+
+  std::thread housekeeper_;
+  std::condition_variable wake_;
+  bool stop_housekeeping_ = false;
+  std::optional<std::chrono::nanoseconds> sleeps_until_;
+};
+
+template <typename Operation>
+auto TmCore::run(StatusCode refusal, Operation operation)
+    -> decltype(operation(std::declval<Protocol&>())) {
+  std::unique_lock lock(mutex_);
+  if (Status online = check_online_locked(refusal); !online) return online;
+  auto result = operation(protocol_);
+  finish(lock);
+  return result;
+}
+
+template <typename Operation>
+auto TmCore::on_session(const ResourceManagerObject& rm, std::uint64_t session,
+                        Operation operation) {
+  using Answer = decltype(operation(std::declval<Protocol&>()));
+  return on_object([&](Protocol& protocol) -> Answer {
+    if (rm.queue == nullptr || rm.session != session) {
+      return Status(StatusCode::kFenced, "session " + std::to_string(session) +
+                                             " of resource manager " + rm.id.to_string() +
+                                             " has ended; it is at session " +
+                                             std::to_string(rm.session));
+    }
+    return operation(protocol);
+  });
+}
+
+// Absent or usable; else kInvalidArgument.
+[[nodiscard]] Status check_clock(const Clock& clock);
+
+}  // namespace cairn::tm
+
+#endif  // CAIRN_TM_TM_CORE_H_

@@ -1,0 +1,107 @@
+// TmCore, the beginning and the end: recover and close.
+#include <string>
+
+#include "registry.h"
+#include "tm_core.h"
+
+namespace cairn::tm {
+
+Result<RecoveryReport> TmCore::recover() {
+  const std::lock_guard one(lifecycle_);
+  const auto begin = std::chrono::steady_clock::now();
+  std::unique_lock lock(mutex_);
+  if (!fire_locked(TmEvent::kRecover)) {
+    return Status(illegal_tm_event(TmEvent::kRecover, guard()),
+                  "transaction manager " + id_.to_string() + " is " +
+                      (durable_ ? std::string(tm_state_name(state_))
+                                : "volatile: it has nothing to recover"));
+  }
+  const std::shared_ptr<TmLog> log = log_;
+  lock.unlock();
+
+  const auto fail = [&](const Status& cause) {
+    const std::lock_guard relock(mutex_);
+    cause_ = cause;
+    fire_locked(TmEvent::kFailed);
+    return cause;
+  };
+  Result<recovery::RecoveredState> state = log->read();
+  if (!state) {
+    const StatusCode code = state.code();
+    const bool verdict = code == StatusCode::kCorrupt || code == StatusCode::kNewerVersion ||
+                         code == StatusCode::kContainerMissing;
+    if (!verdict) return fail(state.status());
+    return fail(
+        Status(StatusCode::kRecoveryFailed, state.status().to_string(), state.status().detail()));
+  }
+  Result<RecoveryReport> report = rebuild(std::move(*state));
+  // Nobody works yet, so no lock is needed for the order of things.
+  if (const Status written = write_checkpoint(*log); !written) return fail(written);
+  report->duration = std::chrono::steady_clock::now() - begin;
+  lock.lock();
+  fire_locked(TmEvent::kRecovered);
+  return report;
+}
+
+Result<RecoveryReport> TmCore::rebuild(recovery::RecoveredState state) {
+  const std::lock_guard lock(mutex_);
+  protocol_.rebuild(state);
+  RecoveryReport report;
+  report.tm_id = id_;
+  report.clock = protocol_.clock();
+  report.begin = state.begin;
+  report.end = state.end;
+  report.records = state.records;
+  for (const auto& transaction : state.transactions) {
+    report.committed.push_back(transaction.decision.transaction);
+  }
+  report.enlistments = protocol_.enlistment_count();
+  report.resource_managers = protocol_.resource_manager_count();
+  return report;
+}
+
+Status TmCore::close() {
+  const std::lock_guard one(lifecycle_);
+  std::unique_lock lock(mutex_);
+  const bool online = state_ == TmState::kOnline;
+  fire_locked(TmEvent::kClose);
+  const std::shared_ptr<TmLog> log = log_;
+  stop_housekeeping_ = true;
+  wake_.notify_one();
+  std::thread housekeeper = std::move(housekeeper_);
+  lock.unlock();
+
+  if (housekeeper.joinable()) housekeeper.join();
+  Registry::get().remove(id_);
+  if (log == nullptr) return Status::ok();
+  settle_decisions_in_flight(*log);
+  Status last = Status::ok();
+  lock.lock();
+  const bool sound = cause_.is_ok();
+  lock.unlock();
+  if (online && sound) last = write_checkpoint(*log);
+  lock.lock();
+  protocol_.release_rooms();
+  log_ = nullptr;
+  return last;
+}
+
+void TmCore::settle_decisions_in_flight(TmLog& log) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const std::vector<TransactionPtr> committing = protocol_.committing();
+    if (committing.empty()) return;
+    const TransactionPtr& transaction = committing.front();
+    const Lsn lsn = transaction->decision_lsn;
+    if (lsn.is_null()) {  // its thread is about to append it
+      transaction->changed.wait(lock);
+      continue;
+    }
+    lock.unlock();
+    const Status forced = log.wait_forced(lsn, std::nullopt);
+    settle(transaction, TmLog::verdict_on_force(forced), forced);
+    lock.lock();
+  }
+}
+
+}  // namespace cairn::tm

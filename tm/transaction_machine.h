@@ -1,0 +1,157 @@
+// The states of a transaction: one table. What is not in it is illegal, changes nothing, and is answered by
+// illegal_transaction_event().
+#ifndef CAIRN_TM_TRANSACTION_MACHINE_H_
+#define CAIRN_TM_TRANSACTION_MACHINE_H_
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include <cairn/status.h>
+#include <cairn/transaction.h>
+
+#include "machine.h"
+
+namespace cairn::tm {
+
+enum class TransactionEvent : std::uint8_t {
+  kEnlist,          // a resource manager wants to take part
+  kCommit,          // a client asks for the commit
+  kAnswered,        // every answer of this phase is in
+  kGoOn,            // nothing holds the next phase: log space is reserved, or not needed
+  kReject,          // the single-phase owner wants the ordinary phases
+  kOwnerCommitted,  // the single-phase owner committed
+  kOwnerAborted,    // the single-phase owner rolled back
+  kOwnerGone,       // the single-phase owner vanished
+  kDurable,         // the decision record is on stable storage
+  kRefused,         // the decision record is certainly not in the log and will never be
+  kLost,            // the decision record may be in the log or not
+  kRollback,        // by a client, an enlistment, a timeout, a disconnect, the end of the manager
+  kRelease,         // the last reference is gone
+  kFound,           // recovery found its decision
+  kFinished,        // no enlistment is left that owes an answer
+};
+
+enum class TransactionGuard : std::uint8_t {
+  kAlways,
+  kSinglePhase,     // one enlistment alone can decide
+  kPhases,          // else
+  kLogged,          // a durable resource manager must learn the outcome
+  kUnlogged,        // else
+  kAsksPrePrepare,  // the new enlistment's mask has PREPREPARE
+  kNoPrePrepare,    // else
+};
+
+enum class TransactionAction : std::uint8_t {
+  kNone,
+  kJoin,              // add the enlistment
+  kAskPrePrepare,     // PREPREPARE to all who asked for it and were not asked yet
+  kReserve,           // take log space for every later record, or go on if none is needed
+  kAskPrepare,        // PREPARE to all who asked for it
+  kDelegate,          // SINGLE_PHASE_COMMIT to the one
+  kWriteDecision,     // append and force the decision record
+  kTellCommit,        // COMMIT to all who asked for it
+  kTellRollback,      // ROLLBACK to all
+  kTellDisconnected,  // RM_DISCONNECTED to all
+  kStop,              // the manager goes Offline
+  kForget,            // a forget record, not forced, if a decision record was written
+};
+
+using TransactionTransition =
+    Transition<TransactionState, TransactionEvent, TransactionGuard, TransactionAction>;
+
+// clang-format off
+inline constexpr auto kTransactionTable = [] {
+  using S = TransactionState; using E = TransactionEvent; using G = TransactionGuard; using A = TransactionAction;
+  return std::to_array<TransactionTransition>({
+    // from            event               condition            to                 action
+    // taking work
+    {S::kActive,       E::kEnlist,         G::kAlways,          S::kActive,        A::kJoin},
+    {S::kPrePreparing, E::kEnlist,         G::kNoPrePrepare,    S::kPrePreparing,  A::kJoin},
+    // the phases
+    {S::kActive,       E::kCommit,         G::kPhases,          S::kPrePreparing,  A::kAskPrePrepare},
+    {S::kActive,       E::kCommit,         G::kSinglePhase,     S::kDelegated,     A::kDelegate},
+    {S::kPrePreparing, E::kAnswered,       G::kAlways,          S::kPrePrepared,   A::kReserve},
+    {S::kPrePrepared,  E::kGoOn,           G::kPhases,          S::kPreparing,     A::kAskPrepare},
+    {S::kPrePrepared,  E::kGoOn,           G::kSinglePhase,     S::kDelegated,     A::kDelegate},
+    {S::kPrePrepared,  E::kRefused,        G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kPreparing,    E::kAnswered,       G::kAlways,          S::kPrepared,      A::kNone},
+    {S::kPrepared,     E::kGoOn,           G::kLogged,          S::kCommitting,    A::kWriteDecision},
+    {S::kPrepared,     E::kGoOn,           G::kUnlogged,        S::kCommitted,     A::kTellCommit},
+    {S::kCommitting,   E::kDurable,        G::kAlways,          S::kCommitted,     A::kTellCommit},
+    {S::kCommitting,   E::kRefused,        G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kCommitting,   E::kLost,           G::kAlways,          S::kInDoubt,       A::kStop},
+    // one resource manager decides alone
+    {S::kDelegated,    E::kOwnerCommitted, G::kAlways,          S::kCommitted,     A::kTellCommit},
+    {S::kDelegated,    E::kOwnerAborted,   G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kDelegated,    E::kReject,         G::kAlways,          S::kPrePreparing,  A::kAskPrePrepare},
+    {S::kDelegated,    E::kOwnerGone,      G::kAlways,          S::kInDoubt,       A::kTellDisconnected},
+    // rollback, until the decision is submitted
+    {S::kActive,       E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kActive,       E::kRelease,        G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kPrePreparing, E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kPrePrepared,  E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kPreparing,    E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
+    // the end
+    {S::kRecovering,   E::kFound,          G::kAlways,          S::kCommitted,     A::kNone},
+    {S::kCommitted,    E::kFinished,       G::kAlways,          S::kForgotten,     A::kForget},
+    {S::kAborted,      E::kFinished,       G::kAlways,          S::kForgotten,     A::kNone},
+    {S::kInDoubt,      E::kRelease,        G::kAlways,          S::kForgotten,     A::kNone},
+  });
+}();
+
+inline constexpr auto kTransactionStates = std::to_array<TransactionState>({
+    TransactionState::kActive, TransactionState::kPrePreparing, TransactionState::kPrePrepared, TransactionState::kPreparing,
+    TransactionState::kPrepared, TransactionState::kCommitting, TransactionState::kDelegated, TransactionState::kCommitted,
+    TransactionState::kAborted, TransactionState::kInDoubt, TransactionState::kRecovering, TransactionState::kForgotten});
+inline constexpr auto kTransactionEvents = std::to_array<TransactionEvent>({
+    TransactionEvent::kEnlist, TransactionEvent::kCommit, TransactionEvent::kAnswered, TransactionEvent::kGoOn,
+    TransactionEvent::kReject, TransactionEvent::kOwnerCommitted, TransactionEvent::kOwnerAborted, TransactionEvent::kOwnerGone,
+    TransactionEvent::kDurable, TransactionEvent::kRefused, TransactionEvent::kLost, TransactionEvent::kRollback,
+    TransactionEvent::kRelease, TransactionEvent::kFound, TransactionEvent::kFinished});
+// clang-format on
+
+static_assert(is_deterministic(kTransactionTable));
+static_assert(
+    [] {
+      for (const TransactionState state : kTransactionStates) {
+        const std::array initial = {TransactionState::kActive, TransactionState::kRecovering};
+        if (!is_reachable(kTransactionTable, initial, state)) return false;
+      }
+      return true;
+    }(),
+    "no state is there for show");
+static_assert(leads_only_to(kTransactionTable, TransactionState::kCommitted,
+                            TransactionState::kForgotten),
+              "a decided commit is never undone");
+static_assert(leads_only_to(kTransactionTable, TransactionState::kAborted,
+                            TransactionState::kForgotten),
+              "a decided rollback is never undone");
+static_assert(leads_only_to(kTransactionTable, TransactionState::kInDoubt,
+                            TransactionState::kForgotten),
+              "an unknown outcome is never guessed");
+static_assert(find_transition(kTransactionTable, TransactionState::kCommitting,
+                              TransactionEvent::kRollback, TransactionGuard::kAlways) == nullptr,
+              "a submitted decision may be in the log: too late to roll back");
+static_assert(find_transition(kTransactionTable, TransactionState::kDelegated,
+                              TransactionEvent::kRollback, TransactionGuard::kAlways) == nullptr,
+              "the owner may have committed already");
+static_assert(leads_only_to(kTransactionTable, TransactionState::kForgotten), "the end is the end");
+
+// Whether a rollback is still possible, whoever asks.
+constexpr bool can_roll_back(TransactionState state) {
+  return find_transition(kTransactionTable, state, TransactionEvent::kRollback,
+                         TransactionGuard::kAlways) != nullptr;
+}
+
+// What a verb is answered that the table does not have. `outcome` matters for Forgotten.
+[[nodiscard]] StatusCode illegal_transaction_event(TransactionState state, Outcome outcome,
+                                                   TransactionEvent event);
+
+[[nodiscard]] std::string_view transaction_event_name(TransactionEvent event);
+[[nodiscard]] std::string_view transaction_guard_name(TransactionGuard guard);
+[[nodiscard]] std::string_view transaction_action_name(TransactionAction action);
+
+}  // namespace cairn::tm
+
+#endif  // CAIRN_TM_TRANSACTION_MACHINE_H_

@@ -1,0 +1,207 @@
+#include <string>
+#include <utility>
+
+#include <cairn/transaction_manager.h>
+
+#include "references.h"
+#include "registry.h"
+
+namespace cairn::tm {
+namespace {
+
+constexpr std::uint64_t kMinCheckpointBytes = 4096;
+
+Status check_options(const TmOptions& options) {
+  if (options.checkpoint_bytes < kMinCheckpointBytes ||
+      options.carry_forward_bytes < kMinCheckpointBytes) {
+    return Status(StatusCode::kInvalidArgument,
+                  "checkpoint_bytes " + std::to_string(options.checkpoint_bytes) +
+                      ", carry_forward_bytes " + std::to_string(options.carry_forward_bytes) +
+                      ", expected at least " + std::to_string(kMinCheckpointBytes) + " each");
+  }
+  if (options.checkpoint_interval.count() < 0) {
+    return Status(StatusCode::kInvalidArgument,
+                  "checkpoint_interval of " + std::to_string(options.checkpoint_interval.count()) +
+                      " ns, expected 0 (only by bytes) or more");
+  }
+  if (options.log != nullptr && (options.stream.empty() || options.stream.size() > 255)) {
+    return Status(
+        StatusCode::kInvalidArgument,
+        "stream name of " + std::to_string(options.stream.size()) + " bytes, expected 1 to 255");
+  }
+  return Status::ok();
+}
+
+std::uint64_t wall_clock_ns(const TmOptions& options) {
+  if (options.wall_clock) return options.wall_clock();
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
+}
+
+Result<std::shared_ptr<TmReference>> start(const TmOptions& options, bool create) {
+  CAIRN_RETURN_IF_ERROR(check_options(options));
+  std::shared_ptr<TmLog> log;
+  if (options.log != nullptr) {
+    CAIRN_ASSIGN_OR_RETURN(
+        log, TmLog::open(options.log, options.stream, create, wall_clock_ns(options)));
+  }
+  auto reference = std::make_shared<TmReference>(TmCore::make(options, std::move(log)));
+  Registry::get().add(reference->core->id(), reference);
+  return reference;
+}
+
+}  // namespace
+
+TransactionManager::TransactionManager(std::shared_ptr<TmReference> reference)
+    : reference_(std::move(reference)) {}
+
+Result<TransactionManager> TransactionManager::create(const TmOptions& options) {
+  CAIRN_ASSIGN_OR_RETURN(auto reference, start(options, true));
+  return TransactionManager(std::move(reference));
+}
+
+Result<TransactionManager> TransactionManager::open(const TmOptions& options) {
+  if (options.log == nullptr) {
+    return Status(StatusCode::kInvalidArgument,
+                  "a volatile transaction manager cannot be opened: nothing of it was kept");
+  }
+  CAIRN_ASSIGN_OR_RETURN(auto reference, start(options, false));
+  return TransactionManager(std::move(reference));
+}
+
+Result<TransactionManager> TransactionManager::open_or_create(const TmOptions& options) {
+  if (options.log == nullptr) return create(options);
+  Result<TransactionManager> opened = open(options);
+  return opened.code() == StatusCode::kNotFound ? create(options) : std::move(opened);
+}
+
+Result<TransactionManager> TransactionManager::open_by_id(const Uuid& id) {
+  auto reference = Registry::get().find(id);
+  if (reference == nullptr) {
+    return Status(StatusCode::kNotFound,
+                  "transaction manager " + id.to_string() + " is not open in this process");
+  }
+  return TransactionManager(std::move(reference));
+}
+
+std::vector<Uuid> TransactionManager::enumerate() { return Registry::get().ids(); }
+
+Uuid TransactionManager::id() const { return reference_ ? reference_->core->id() : Uuid{}; }
+
+Result<RecoveryReport> TransactionManager::recover() {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->recover();
+}
+
+Result<Transaction> TransactionManager::create_transaction(const TransactionOptions& options) {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  TmCore& core = *reference_->core;
+  CAIRN_ASSIGN_OR_RETURN(
+      TransactionPtr object,
+      core.run(StatusCode::kNotOnline, [&](Protocol& protocol) -> Result<TransactionPtr> {
+        auto made = protocol.create_transaction(options, core.now());
+        if (made) (*made)->references = 1;
+        return made;
+      }));
+  return Transaction(std::make_shared<TransactionReference>(reference_->core, std::move(object)));
+}
+
+Result<Transaction> TransactionManager::open_transaction(const Uuid& unit_of_work) {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  CAIRN_ASSIGN_OR_RETURN(
+      TransactionPtr object,
+      reference_->core->run(StatusCode::kNotOnline,
+                            [&](Protocol& protocol) -> Result<TransactionPtr> {
+                              TransactionPtr found = protocol.find_transaction(unit_of_work);
+                              if (found == nullptr) {
+                                return Status(StatusCode::kNotFound,
+                                              "no live transaction " + unit_of_work.to_string());
+                              }
+                              ++found->references;
+                              return found;
+                            }));
+  return Transaction(std::make_shared<TransactionReference>(reference_->core, std::move(object)));
+}
+
+Result<ResourceManager> TransactionManager::create_resource_manager(const Uuid& id, RmKind kind,
+                                                                    std::string_view description) {
+  return begin_session(id, [&](Protocol& protocol) -> Result<ResourceManagerPtr> {
+    if (kind == RmKind::kDurable && !reference_->core->is_durable()) {
+      return Status(StatusCode::kTmVolatile,
+                    "a durable resource manager needs a durable transaction manager");
+    }
+    return protocol.create_resource_manager(id, kind, description);
+  });
+}
+
+Result<ResourceManager> TransactionManager::open_resource_manager(const Uuid& id) {
+  return begin_session(id, [&](Protocol& protocol) -> Result<ResourceManagerPtr> {
+    ResourceManagerPtr found = protocol.find_resource_manager(id);
+    if (found == nullptr) {
+      return Status(StatusCode::kNotFound,
+                    "nothing is known of resource manager " + id.to_string() + ": create it");
+    }
+    return found;
+  });
+}
+
+template <typename Find>
+Result<ResourceManager> TransactionManager::begin_session(const Uuid& id, Find find) {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  using Session = std::shared_ptr<ResourceManagerReference>;
+  CAIRN_ASSIGN_OR_RETURN(
+      Session session,
+      reference_->core->run(StatusCode::kNotOnline, [&](Protocol& protocol) -> Result<Session> {
+        CAIRN_ASSIGN_OR_RETURN(const ResourceManagerPtr rm, find(protocol));
+        protocol.begin_session(
+            rm, Status(StatusCode::kFenced,
+                       "a newer session of resource manager " + id.to_string() + " took over"));
+        return std::make_shared<ResourceManagerReference>(reference_->core, rm, rm->session,
+                                                          rm->queue);
+      }));
+  return ResourceManager(std::move(session));
+}
+
+Result<std::vector<Uuid>> TransactionManager::transactions() const {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->ask([](const Protocol& protocol) { return protocol.transaction_ids(); });
+}
+
+Result<std::vector<Uuid>> TransactionManager::resource_managers() const {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->ask(
+      [](const Protocol& protocol) { return protocol.resource_manager_ids(); });
+}
+
+Result<std::vector<Uuid>> TransactionManager::enlistments() const {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->ask([](const Protocol& protocol) { return protocol.enlistment_ids(); });
+}
+
+Result<TmInformation> TransactionManager::information() const {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->information();
+}
+
+std::uint64_t TransactionManager::clock() const {
+  if (!reference_) return 0;
+  return reference_->core->ask([](const Protocol& protocol) { return protocol.clock(); });
+}
+
+Status TransactionManager::checkpoint() {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->checkpoint();
+}
+
+Status TransactionManager::run_background() {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->run_background();
+}
+
+Status TransactionManager::close() {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->close();
+}
+
+}  // namespace cairn::tm
