@@ -33,14 +33,14 @@ Status system_error(const char* what) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the line above
   if (::dup2(output, STDOUT_FILENO) < 0) ::_exit(127);
-  ::execv("/proc/self/exe", arguments);
+  ::execv(arguments[0], arguments);
   ::_exit(127);
 }
 
 }  // namespace
 
-Result<Child> Child::start(const std::vector<std::string>& arguments) {
-  std::vector<std::string> texts{"cairn-bank"};
+Result<Child> Child::start(const std::string& program, const std::vector<std::string>& arguments) {
+  std::vector<std::string> texts{program};
   texts.insert(texts.end(), arguments.begin(), arguments.end());
   std::vector<char*> pointers;
   for (std::string& text : texts) pointers.push_back(text.data());

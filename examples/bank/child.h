@@ -15,8 +15,9 @@ namespace cairn::examples::bank {
 // Killed and waited for by destruction, if it still runs. It dies with its parent. One thread.
 class Child {
  public:
-  // Runs this program's own executable with `arguments`; its standard output goes to lines(). Error: kIoError.
-  [[nodiscard]] static Result<Child> start(const std::vector<std::string>& arguments);
+  // Runs the executable `program` with `arguments`; its standard output goes to lines(). Error: kIoError.
+  [[nodiscard]] static Result<Child> start(const std::string& program,
+                                           const std::vector<std::string>& arguments);
   Child(Child&& other) noexcept;
   Child& operator=(Child&&) = delete;
   ~Child();

@@ -109,9 +109,10 @@ class Driver {
   Status run_worker_once() {
     CAIRN_RETURN_IF_ERROR(write_work());
     CAIRN_ASSIGN_OR_RETURN(
-        Child child, Child::start({"worker", "--dir", options_.directory, "--csv", csv(),
-                                   "--accounts", std::to_string(options_.accounts), "--threads",
-                                   std::to_string(options_.threads)}));
+        Child child,
+        Child::start(options_.program, {"worker", "--dir", options_.directory, "--csv", csv(),
+                                        "--accounts", std::to_string(options_.accounts),
+                                        "--threads", std::to_string(options_.threads)}));
     is_killed_ = false;
     is_ready_ = false;
     last_message_ = SteadyClock::now();

@@ -14,7 +14,8 @@
 namespace cairn::examples::bank {
 
 struct DriverOptions {
-  std::string directory;  // from make_directory()
+  std::string program = "/proc/self/exe";  // the worker's executable: this one
+  std::string directory;                   // from make_directory()
   std::vector<Transfer> transfers;
   AccountId accounts = 0;
   unsigned threads = 8;
@@ -23,7 +24,7 @@ struct DriverOptions {
   bool show_progress = false;  // one line on standard output, rewritten
 };
 
-// The worker is another process of the same executable. A transfer that was acknowledged is never sent again; one in
+// The worker is a process of its own. A transfer that was acknowledged is never sent again; one in
 // flight at a kill is. When all have their outcome, the stores are opened once more and audited.
 // A report that says what went wrong is a success of this call. Errors: the worker failed by itself or made no
 // progress for a minute; the stores could not be opened for the audit; kIoError.

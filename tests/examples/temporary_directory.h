@@ -1,0 +1,38 @@
+// A directory that is there as long as the object.
+#ifndef CAIRN_TESTS_EXAMPLES_TEMPORARY_DIRECTORY_H_
+#define CAIRN_TESTS_EXAMPLES_TEMPORARY_DIRECTORY_H_
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include <cairn/uuid.h>
+
+namespace cairn {
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory()
+      : path_(std::filesystem::temp_directory_path() /
+              ("cairn-test-" + Uuid::generate().to_string())) {
+    std::filesystem::create_directory(path_);
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  [[nodiscard]] std::string path() const { return path_.string(); }
+  [[nodiscard]] std::string operator/(const std::string& name) const {
+    return (path_ / name).string();
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace cairn
+
+#endif  // CAIRN_TESTS_EXAMPLES_TEMPORARY_DIRECTORY_H_
