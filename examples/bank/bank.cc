@@ -14,7 +14,8 @@ namespace {
 constexpr std::uint64_t kContainerSize = std::uint64_t{16} << 20;
 constexpr AccountId kAccountsPerTransaction = 500;
 
-// Each transaction counts once. One that had reached a store's disk but not the other's is in doubt all the same.
+// Each transaction counts once. One that had reached a store's disk but not the other's is in doubt
+// all the same.
 Recovery add_up(const std::array<std::unique_ptr<Store>, 2>& stores) {
   std::set<Uuid> committed;
   std::set<Uuid> aborted;
@@ -134,7 +135,8 @@ Result<Verdict> Bank::work(const tm::Transaction& transaction, const Transfer& t
   return Verdict::kCommitted;
 }
 
-// Whether an earlier try was committed: its marker is in every half it touches. In one of two only: never.
+// Whether an earlier try was committed: its marker is in every half it touches. In one of two only:
+// never.
 Result<bool> Bank::is_there(const tm::Transaction& transaction, const Transfer& transfer) {
   int expected = 0;
   int found = 0;

@@ -1,4 +1,5 @@
-// Bank: a log, a transaction manager in it, and two stores; a transfer is one transaction over both.
+// Bank: a log, a transaction manager in it, and two stores; a transfer is one transaction over
+// both.
 #ifndef CAIRN_EXAMPLES_BANK_BANK_H_
 #define CAIRN_EXAMPLES_BANK_BANK_H_
 
@@ -19,8 +20,8 @@ namespace cairn::examples::bank {
 // Thread-safe but for close().
 class Bank {
  public:
-  // Opens or makes everything below `directory` and recovers it in the order the protocol asks for: the log, the
-  // manager, then each store. Errors: those of the parts.
+  // Opens or makes everything below `directory` and recovers it in the order the protocol asks for:
+  // the log, the manager, then each store. Errors: those of the parts.
   [[nodiscard]] static Result<std::unique_ptr<Bank>> open(const std::string& directory);
   // The log's directory below `directory`.
   [[nodiscard]] static std::string log_directory(const std::string& directory);
@@ -32,9 +33,10 @@ class Bank {
   // Gives the accounts that are not there yet their opening balance.
   [[nodiscard]] Status open_accounts(AccountId accounts);
 
-  // Tries a transfer once. It is committed, with its marker in each half it touches, when the verdict says so.
-  // Errors: kLocked and kAlreadyAborted (nothing was done: try again), kCorrupt (an account is missing, or an earlier try is there
-  // by half), and whatever keeps the manager from going on.
+  // Tries a transfer once. It is committed, with its marker in each half it touches, when the
+  // verdict says so. Errors: kLocked and kAlreadyAborted (nothing was done: try again), kCorrupt
+  // (an account is missing, or an earlier try is there by half), and whatever keeps the manager
+  // from going on.
   [[nodiscard]] Result<Verdict> transfer(const Transfer& transfer);
 
   // What both halves hold. REQUIRES: no transfers are under way.

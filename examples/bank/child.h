@@ -15,22 +15,24 @@ namespace cairn::examples::bank {
 // Killed and waited for by destruction, if it still runs. It dies with its parent. One thread.
 class Child {
  public:
-  // Runs the executable `program` with `arguments`; its standard output goes to lines(). Error: kIoError.
+  // Runs the executable `program` with `arguments`; its standard output goes to lines(). Error:
+  // kIoError.
   [[nodiscard]] static Result<Child> start(const std::string& program,
                                            const std::vector<std::string>& arguments);
   Child(Child&& other) noexcept;
   Child& operator=(Child&&) = delete;
   ~Child();
 
-  // Waits up to `limit` for output and returns the complete lines of it. None: the limit passed, or it ended. What it wrote
-  // before it was killed is all returned; a line without an end is not.
+  // Waits up to `limit` for output and returns the complete lines of it. None: the limit passed, or
+  // it ended. What it wrote before it was killed is all returned; a line without an end is not.
   [[nodiscard]] Result<std::vector<std::string>> lines(std::chrono::milliseconds limit);
   // Its output is closed and was read to the end.
   [[nodiscard]] bool is_over() const { return output_ < 0; }
 
   // SIGKILL: no destructor, no handler, nothing flushed.
   void kill();
-  // Waits for its end. Zero if it exited by itself with status 0; otherwise a text that says how it ended.
+  // Waits for its end. Zero if it exited by itself with status 0; otherwise a text that says how it
+  // ended.
   struct End {
     bool is_success = false;
     std::string text;

@@ -28,9 +28,10 @@ constexpr std::chrono::microseconds kMaxDelay{
 constexpr std::chrono::microseconds kMaxEarly{
     100'000};  // of a kill behind the start, when it is overdue
 
-// When the worker is to be killed. Each kill is due behind a number of finished transfers, drawn over the whole
-// run but its very end, and comes a random moment later, in the middle of whatever goes on then. One that is due when
-// the worker starts comes a random moment after the start, which may be in the middle of recovery.
+// When the worker is to be killed. Each kill is due behind a number of finished transfers, drawn
+// over the whole run but its very end, and comes a random moment later, in the middle of whatever
+// goes on then. One that is due when the worker starts comes a random moment after the start, which
+// may be in the middle of recovery.
 class KillPlan {
  public:
   KillPlan(unsigned kills, std::uint64_t transfers, std::uint64_t seed) : random_(seed) {

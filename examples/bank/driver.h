@@ -1,4 +1,5 @@
-// Driver: has a worker do all transfers, kills it now and again, and looks at the end whether all is as it was told.
+// Driver: has a worker do all transfers, kills it now and again, and looks at the end whether all
+// is as it was told.
 #ifndef CAIRN_EXAMPLES_BANK_DRIVER_H_
 #define CAIRN_EXAMPLES_BANK_DRIVER_H_
 
@@ -25,9 +26,9 @@ struct DriverOptions {
 };
 
 // The worker is a process of its own. A transfer that was acknowledged is never sent again; one in
-// flight at a kill is. When all have their outcome, the stores are opened once more and audited.
-// A report that says what went wrong is a success of this call. Errors: the worker failed by itself or made no
-// progress for a minute; the stores could not be opened for the audit; kIoError.
+// flight at a kill is. When all have their outcome, the stores are opened once more and audited. A
+// report that says what went wrong is a success of this call. Errors: the worker failed by itself
+// or made no progress for a minute; the stores could not be opened for the audit; kIoError.
 [[nodiscard]] Result<Report> run_driver(const DriverOptions& options);
 
 }  // namespace cairn::examples::bank

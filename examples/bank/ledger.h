@@ -1,8 +1,10 @@
-// Ledger: how the bank's accounts and transfers lie in the two stores, and the audit that reads them back.
+// Ledger: how the bank's accounts and transfers lie in the two stores, and the audit that reads
+// them back.
 //
-// An account lies in one of two halves, each a resource manager of its own. A transfer changes the balance of both
-// its accounts and leaves a marker with its id in every half it touches, all in one transaction. So the
-// markers alone say which transfers took place, and every balance can be computed from them a second time.
+// An account lies in one of two halves, each a resource manager of its own. A transfer changes the
+// balance of both its accounts and leaves a marker with its id in every half it touches, all in one
+// transaction. So the markers alone say which transfers took place, and every balance can be
+// computed from them a second time.
 #ifndef CAIRN_EXAMPLES_BANK_LEDGER_H_
 #define CAIRN_EXAMPLES_BANK_LEDGER_H_
 

@@ -1,4 +1,5 @@
-// cairn-bank: transfers between accounts in two stores, one transaction each, under a driver that kills the process.
+// cairn-bank: transfers between accounts in two stores, one transaction each, under a driver that
+// kills the process.
 #include <unistd.h>
 
 #include <fstream>

@@ -55,7 +55,8 @@ struct Report {
   // Marked transfers can be applied twice only so that a balance shows it.
   [[nodiscard]] std::uint64_t duplicated() const { return applied_twice + audit.wrong_balances; }
   [[nodiscard]] bool sum_unchanged() const { return audit.sum_found == audit.sum_expected; }
-  // Nothing lost, nothing done twice or by halves, the sum kept, every transfer accounted for, every kill delivered.
+  // Nothing lost, nothing done twice or by halves, the sum kept, every transfer accounted for,
+  // every kill delivered.
   [[nodiscard]] bool is_success() const;
 };
 

@@ -22,7 +22,8 @@ struct InDoubt {
   std::vector<Uuid> redelivered;
 };
 
-// Thread-safe. Opening one recovers it. Destruction ends its session; the manager and the log outlive it.
+// Thread-safe. Opening one recovers it. Destruction ends its session; the manager and the log
+// outlive it.
 class Store {
  public:
   virtual ~Store() = default;

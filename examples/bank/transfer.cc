@@ -61,8 +61,8 @@ Result<Transfer> parse_row(std::string_view row, const std::string& name, std::s
                   static_cast<Amount>(amount)};
 }
 
-// Uniform in [0, bound). std::uniform_int_distribution differs between standard libraries; this does not, and
-// its bias is far below anything a bank of a million accounts could notice.
+// Uniform in [0, bound). std::uniform_int_distribution differs between standard libraries; this
+// does not, and its bias is far below anything a bank of a million accounts could notice.
 std::uint64_t below(std::mt19937_64& random, std::uint64_t bound) { return random() % bound; }
 
 }  // namespace

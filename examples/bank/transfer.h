@@ -27,9 +27,10 @@ struct Transfer {
   friend bool operator==(const Transfer&, const Transfer&) = default;
 };
 
-// Reads rows "id,from,to,amount" behind a header line of just these words; no rows are none. Ids are unique, in any order;
-// accounts are below kMaxAccounts and differ within a row; the amount is 1 to kMaxAmount. `name` is for messages.
-// Errors: kInvalidArgument with name, line, expected and found; kIoError.
+// Reads rows "id,from,to,amount" behind a header line of just these words; no rows are none. Ids
+// are unique, in any order; accounts are below kMaxAccounts and differ within a row; the amount is
+// 1 to kMaxAmount. `name` is for messages. Errors: kInvalidArgument with name, line, expected and
+// found; kIoError.
 [[nodiscard]] Result<std::vector<Transfer>> read_csv(std::istream& in, const std::string& name);
 
 // Writes what read_csv() reads. The caller checks the state of `out`.
@@ -41,8 +42,8 @@ struct GeneratorOptions {
   std::uint64_t seed = 1;     // same options, same rows, on every machine
 };
 
-// Random transfers between random accounts. Most are small against the opening balance; one in fifty is not, so
-// that some meet insufficient funds. Error: kInvalidArgument.
+// Random transfers between random accounts. Most are small against the opening balance; one in
+// fifty is not, so that some meet insufficient funds. Error: kInvalidArgument.
 [[nodiscard]] Result<std::vector<Transfer>> generate(const GeneratorOptions& options);
 
 // The number of accounts that `transfers` speak of: the highest account id plus one.

@@ -16,8 +16,8 @@ struct WorkerOptions {
   int output = 1;  // descriptor of the pipe to the driver; see message.h
 };
 
-// Recovers the bank, says Ready, does all transfers and says Done for each after its commit returned, closes the bank.
-// Returns the process's exit status: 0, or 1 after a Failed.
+// Recovers the bank, says Ready, does all transfers and says Done for each after its commit
+// returned, closes the bank. Returns the process's exit status: 0, or 1 after a Failed.
 [[nodiscard]] int run_worker(const WorkerOptions& options);
 
 }  // namespace cairn::examples::bank

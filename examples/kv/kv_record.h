@@ -6,7 +6,8 @@
 //       16    16  unit of work
 //       32    16  enlistment
 //       48     -  writes, each: key length (4), value length (4, kErased for "erased"), key, value
-// The identities are null in a snapshot, and a commit or rollback has no writes: they are in its prepare record.
+// The identities are null in a snapshot, and a commit or rollback has no writes: they are in its
+// prepare record.
 #ifndef CAIRN_EXAMPLES_KV_KV_RECORD_H_
 #define CAIRN_EXAMPLES_KV_KV_RECORD_H_
 

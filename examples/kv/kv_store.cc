@@ -32,7 +32,8 @@ Lsn to_lsn(const std::vector<std::byte>& bytes) {
   return Lsn(value);
 }
 
-// The log has no room for the record, or the record is too long for it: nothing was written, all else goes on.
+// The log has no room for the record, or the record is too long for it: nothing was written, all
+// else goes on.
 bool is_refusal(const Status& status) {
   return status.code() == StatusCode::kLogFull || status.code() == StatusCode::kRecordTooLong;
 }
@@ -77,8 +78,9 @@ Status KvStore::begin_session() {
   return session_.recover();
 }
 
-// Duty 1. The manager sends RECOVER for each transaction it still owes an answer about, then LAST_RECOVER; the
-// outcomes come as we ask for them in on_recover(), some of them behind LAST_RECOVER.
+// Duty 1. The manager sends RECOVER for each transaction it still owes an answer about, then
+// LAST_RECOVER; the outcomes come as we ask for them in on_recover(), some of them behind
+// LAST_RECOVER.
 Status KvStore::settle() {
   while (!is_settled()) {
     CAIRN_ASSIGN_OR_RETURN(const tm::Notification next, session_.get_notification());
@@ -124,8 +126,8 @@ Result<KvWork*> KvStore::work_of(const tm::Transaction& transaction, std::string
   CAIRN_RETURN_IF_ERROR(health_);
   KvWork* work = table_.find(transaction.id());
   if (work == nullptr) {
-    // Duty 6. A notification may come before enlist() returns. Its key leads to the work, and as the server needs
-    // the mutex to look, it finds the enlistment there too.
+    // Duty 6. A notification may come before enlist() returns. Its key leads to the work, and as
+    // the server needs the mutex to look, it finds the enlistment there too.
     work = &table_.add(transaction.id());
     auto enlistment = session_.enlist(transaction, tm::kTwoOrSinglePhase, work->key);
     if (!enlistment) {
@@ -160,7 +162,7 @@ Status KvStore::health() const {
   return health_;
 }
 
-// ---- The server: one thread takes the notifications, in batches, so that many transactions share one force.
+// ---- The server: one thread takes notifications in batches, so that many share one force.
 
 void KvStore::serve() {
   while (!stopping_) {
@@ -178,8 +180,9 @@ void KvStore::serve() {
   end_session(Status(StatusCode::kClosed, "the key-value store was closed"));
 }
 
-// Duty 5. What was promised is neither kept nor broken in ignorance. Without a session the manager rolls back what
-// has not been promised, and holds the outcome of what has until this store is opened again.
+// Duty 5. What was promised is neither kept nor broken in ignorance. Without a session the manager
+// rolls back what has not been promised, and holds the outcome of what has until this store is
+// opened again.
 void KvStore::end_session(Status why) {
   const std::lock_guard lock(mutex_);
   health_ = std::move(why);
@@ -229,8 +232,8 @@ Status KvStore::on_notification(const tm::Notification& notification) {
   }
 }
 
-// An unfinished transaction of before. Its work came out of the own log, or there is none: then it was committed, and
-// only the answer was lost.
+// An unfinished transaction of before. Its work came out of the own log, or there is none: then it
+// was committed, and only the answer was lost.
 Status KvStore::on_recover(const tm::Notification& notification) {
   KvWork* work = table_.find(notification.transaction);
   if (work == nullptr) work = &table_.add(notification.transaction);
@@ -269,7 +272,8 @@ Status KvStore::on_prepare(KvWork& work) {
   return Status::ok();
 }
 
-// No other store takes part, so the manager leaves the decision to this one: a single record is promise and commit.
+// No other store takes part, so the manager leaves the decision to this one: a single record is
+// promise and commit.
 Status KvStore::on_single_phase(KvWork& work) {
   if (!work.writes.empty()) {
     const Status committed = stream_.append_single_phase(work);
@@ -284,8 +288,8 @@ Status KvStore::on_single_phase(KvWork& work) {
   return Status::ok();
 }
 
-// Duties 3 and 4. The answer is kept back until the record is durable: after the answer the manager may forget the
-// transaction, and a prepare record without an outcome would then mean rollback.
+// Duties 3 and 4. The answer is kept back until the record is durable: after the answer the manager
+// may forget the transaction, and a prepare record without an outcome would then mean rollback.
 Status KvStore::on_commit(KvWork& work) {
   if (work.prepared.is_null()) {
     CAIRN_ASSIGN_OR_RETURN(const auto information, work.enlistment.recovery_information());
@@ -300,8 +304,9 @@ Status KvStore::on_commit(KvWork& work) {
   return Status::ok();
 }
 
-// Nothing of the work is in the map: there is only a promise to take back. The record is not forced; without it the
-// work is found prepared after a crash, is not offered, and is rolled back then.
+// Nothing of the work is in the map: there is only a promise to take back. The record is not
+// forced; without it the work is found prepared after a crash, is not offered, and is rolled back
+// then.
 Status KvStore::on_rollback(KvWork& work) {
   if (work.prepared.is_valid()) {
     CAIRN_RETURN_IF_ERROR(stream_.append_rollback(work));
@@ -311,7 +316,8 @@ Status KvStore::on_rollback(KvWork& work) {
   return Status::ok();
 }
 
-// settle() waits for each offered transaction but those in doubt: what is noted here is complete when open() returns.
+// settle() waits for each offered transaction but those in doubt: what is noted here is complete
+// when open() returns.
 void KvStore::note(std::vector<Uuid>& list, const KvWork& work) {
   if (work.is_offered && !work.is_in_doubt) list.push_back(work.transaction);
 }
@@ -321,8 +327,8 @@ void KvStore::finish(Verb verb, const KvWork& work) {
   table_.forget(work);
 }
 
-// An answer that nobody waits for any more is no error here: the transaction was rolled back meanwhile and ROLLBACK is
-// on its way, or the session has ended and the next wait says so.
+// An answer that nobody waits for any more is no error here: the transaction was rolled back
+// meanwhile and ROLLBACK is on its way, or the session has ended and the next wait says so.
 void KvStore::give(const Answer& answer) {
   tm::Enlistment enlistment = answer.enlistment;
   switch (answer.verb) {

@@ -1,18 +1,19 @@
-// KvStore: a durable map from string to string under Cairn transactions. The reference resource manager: read this
-// to write your own.
+// KvStore: a durable map from string to string under Cairn transactions. The reference resource
+// manager: read this to write your own.
 //
-// The map lives in memory. What makes it durable is a stream of a Cairn log: redo records, and now and then a snapshot.
-// A key that a transaction reads or writes is locked until its outcome; a second transaction that wants it is refused at
-// once, nobody waits.
+// The map lives in memory. What makes it durable is a stream of a Cairn log: redo records, and now
+// and then a snapshot. A key that a transaction reads or writes is locked until its outcome; a
+// second transaction that wants it is refused at once, nobody waits.
 //
 // What a resource manager owes the protocol, and where kv_store.cc pays it:
-//   1. Recover before serving.                                                         open(), settle()
-//   2. At PREPARE force redo with unit of work, enlistment and manager; then answer.   on_prepare(), handle()
-//   3. Answer COMMIT only when the commit is durable or can be redone.                 on_commit(), handle()
-//   4. COMMIT for what is committed already: answer again.                             on_commit()
-//   5. After the promise nothing is decided alone: an error ends the session.          end_session()
-//   6. The key of an enlistment is good before enlist() is called.                     work_of()
-//   7. After LAST_RECOVER roll back what was not offered, of this manager only.        on_last_recover()
+//   1. Recover before serving.                                            open(), settle()
+//   2. At PREPARE force redo, unit of work, enlistment and manager;
+//      then answer.                                                       on_prepare(), handle()
+//   3. Answer COMMIT when the commit is durable or can be redone.         on_commit(), handle()
+//   4. COMMIT for what is committed already: answer again.                on_commit()
+//   5. After the promise decide nothing alone: an error ends the session. end_session()
+//   6. The key of an enlistment is good before enlist() is called.        work_of()
+//   7. After LAST_RECOVER roll back what this manager did not offer.      on_last_recover()
 #ifndef CAIRN_EXAMPLES_KV_KV_STORE_H_
 #define CAIRN_EXAMPLES_KV_KV_STORE_H_
 
@@ -39,16 +40,15 @@ struct KvOptions {
   Uuid id;
   // Its stream in the log.
   std::string stream = "kv";
-  // A snapshot is written after so many bytes of records, or twice the size of the last snapshot if that is
-  // more. It moves the stream's base; the log needs room for several of them.
+  // A snapshot is written after so many bytes of records, or twice the size of the last snapshot if
+  // that is more. It moves the stream's base; the log needs room for several of them.
   std::uint64_t snapshot_bytes = std::uint64_t{4} << 20;
 };
 
 // What open() found of transactions the store had a part in, by unit of work.
 struct KvRecovery {
-  std::vector<Uuid> committed;  // were prepared; committed on the manager's order
-  std::vector<Uuid>
-      aborted;  // were prepared; rolled back on its order, or as it did not offer them
+  std::vector<Uuid> committed;    // were prepared; committed on the manager's order
+  std::vector<Uuid> aborted;      // were prepared; rolled back: by its order, or as not offered
   std::vector<Uuid> redelivered;  // were committed already; only the answer had been lost
   std::vector<Uuid> foreign;      // are prepared under another manager: left alone, keys locked
 };
@@ -56,21 +56,24 @@ struct KvRecovery {
 // Thread-safe. The log and the manager outlive it.
 class KvStore {
  public:
-  // Rebuilds the map and the prepared transactions from the stream (made if it is not there), begins a session
-  // with `manager` and brings every transaction in doubt to its outcome. REQUIRES: `manager` is recovered.
-  // Errors: kInvalidArgument (no id), kIdentityMismatch (the stream belongs to another store), kCorrupt (damaged
-  // records; a decided transaction of which the stream knows nothing), and those of log and manager.
+  // Rebuilds the map and the prepared transactions from the stream (made if it is not there),
+  // begins a session with `manager` and brings every transaction in doubt to its outcome. REQUIRES:
+  // `manager` is recovered. Errors: kInvalidArgument (no id), kIdentityMismatch (the stream belongs
+  // to another store), kCorrupt (damaged records; a decided transaction of which the stream knows
+  // nothing), and those of log and manager.
   [[nodiscard]] static Result<std::unique_ptr<KvStore>> open(std::shared_ptr<log::Log> log,
                                                              tm::TransactionManager manager,
                                                              KvOptions options);
   KvStore(const KvStore&) = delete;
   KvStore& operator=(const KvStore&) = delete;
-  // Ends the session. Undecided work is rolled back; promised work stays in the log for the next open().
+  // Ends the session. Undecided work is rolled back; promised work stays in the log for the next
+  // open().
   ~KvStore();
 
-  // Work under a transaction, before its commit is asked for. The first call takes part in it. Nothing is
-  // durable or visible to others before the commit. Errors: kLocked (another transaction has the key), kNotActive
-  // (this one is past the point of taking work), health()'s, and those of ResourceManager::enlist().
+  // Work under a transaction, before its commit is asked for. The first call takes part in it.
+  // Nothing is durable or visible to others before the commit. Errors: kLocked (another transaction
+  // has the key), kNotActive (this one is past the point of taking work), health()'s, and those of
+  // ResourceManager::enlist().
   [[nodiscard]] Result<std::optional<std::string>> get(const tm::Transaction& transaction,
                                                        std::string_view key);
   [[nodiscard]] Status put(const tm::Transaction& transaction, std::string_view key,

@@ -64,8 +64,8 @@ Status KvStream::check_identity(const log::RestartArea& restart) const {
       "stream " + name_ + ": expected store " + id_.to_string() + ", found " + found.to_string());
 }
 
-// A crash in the middle of a snapshot leaves some of its records behind. They repeat what is known by then, so
-// reading them changes nothing.
+// A crash in the middle of a snapshot leaves some of its records behind. They repeat what is known
+// by then, so reading them changes nothing.
 Status KvStream::replay(KvRecordType type, Lsn lsn, KvRecord record, KvTable& table) {
   switch (type) {
     case KvRecordType::kSnapshot:
@@ -168,8 +168,8 @@ Result<Lsn> KvStream::append_outcome(KvRecordType type, KvWork& work) {
 
 // ---- Snapshots
 
-// Entries, then what is prepared, again; the restart area then moves the base to the first of these records, in one step
-// with itself.
+// Entries, then what is prepared, again; the restart area then moves the base to the first of these
+// records, in one step with itself.
 Status KvStream::write_snapshot(KvTable& table) {
   const std::uint64_t bytes_before = bytes_;
   const Result<Lsn> first = append_snapshot(table);
@@ -184,7 +184,8 @@ Status KvStream::write_snapshot(KvTable& table) {
   return Status::ok();
 }
 
-// The first record's LSN; invalid if there is nothing to write, which as a base means the restart area itself.
+// The first record's LSN; invalid if there is nothing to write, which as a base means the restart
+// area itself.
 Result<Lsn> KvStream::append_snapshot(KvTable& table) {
   Lsn first = Lsn::invalid();
   KvRecord record;

@@ -1,4 +1,5 @@
-// KvStream: the key-value store's records in a stream of a Cairn log: writing them, and rebuilding the table.
+// KvStream: the key-value store's records in a stream of a Cairn log: writing them, and rebuilding
+// the table.
 #ifndef CAIRN_EXAMPLES_KV_KV_STREAM_H_
 #define CAIRN_EXAMPLES_KV_KV_STREAM_H_
 
@@ -22,13 +23,13 @@ class KvStream {
   // `id`: of the store the stream belongs to.
   KvStream(std::shared_ptr<log::Log> log, std::string name, const Uuid& id);
 
-  // Opens the stream, or makes it, and rebuilds the table as of its last record: what is committed, and what is prepared.
-  // REQUIRES: the table is empty; called first, once. Errors: kIdentityMismatch (the stream is another store's), kCorrupt
-  // with the LSN, and those of the log.
+  // Opens the stream, or makes it, and rebuilds the table as of its last record: what is committed,
+  // and what is prepared. REQUIRES: the table is empty; called first, once. Errors:
+  // kIdentityMismatch (the stream is another store's), kCorrupt with the LSN, and those of the log.
   [[nodiscard]] Status replay(KvTable& table);
 
-  // Each appends one record; force() makes it durable. kLogFull and kRecordTooLong say that nothing was appended.
-  // Sets `work.prepared`, and `work.outcome`: room for the record that ends it.
+  // Each appends one record; force() makes it durable. kLogFull and kRecordTooLong say that nothing
+  // was appended. Sets `work.prepared`, and `work.outcome`: room for the record that ends it.
   [[nodiscard]] Status append_prepare(KvWork& work);
   [[nodiscard]] Status append_single_phase(const KvWork& work);
   // Never meets a full log. REQUIRES: `work` is prepared.
@@ -38,15 +39,16 @@ class KvStream {
   // Makes what was appended durable, but for rollbacks at the end: they may be lost.
   [[nodiscard]] Status force();
 
-  // Whether the stream accounts for a decided unit of work that is not prepared any more, whose prepare record was at
-  // `prepared`: its commit record is here, or the prepare record lies before a snapshot that holds the result.
+  // Whether the stream accounts for a decided unit of work that is not prepared any more, whose
+  // prepare record was at `prepared`: its commit record is here, or the prepare record lies before
+  // a snapshot that holds the result.
   [[nodiscard]] Status check_settled(const Uuid& transaction, Lsn prepared) const;
 
   // Bytes appended since the last snapshot, and in that.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   [[nodiscard]] std::uint64_t snapshot_bytes() const { return snapshot_bytes_; }
-  // Writes the whole table again and moves the base to it, so that the log can let go of what lies before. Durable on
-  // return. A full log is no error: the snapshot is then due again.
+  // Writes the whole table again and moves the base to it, so that the log can let go of what lies
+  // before. Durable on return. A full log is no error: the snapshot is then due again.
   [[nodiscard]] Status write_snapshot(KvTable& table);
 
  private:

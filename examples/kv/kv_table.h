@@ -1,4 +1,5 @@
-// KvTable: the key-value store in memory: what is committed, what transactions are doing, and their locks.
+// KvTable: the key-value store in memory: what is committed, what transactions are doing, and their
+// locks.
 //
 // Knows neither log nor manager. Not thread-safe.
 #ifndef CAIRN_EXAMPLES_KV_KV_TABLE_H_

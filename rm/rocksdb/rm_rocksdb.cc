@@ -216,8 +216,8 @@ RocksDbResourceManager::Impl::branch_of(const tm::Transaction& transaction) {
   CAIRN_RETURN_IF_ERROR(health_);
   if (auto branch = find(transaction.id())) return branch;
   CAIRN_ASSIGN_OR_RETURN(auto rocks, begin(transaction.id()));
-  // A notification may come before enlist() returns: its key leads to the branch already, and the server,
-  // which needs the mutex, finds the enlistment there too.
+  // A notification may come before enlist() returns: its key leads to the branch already, and the
+  // server, which needs the mutex, finds the enlistment there too.
   const auto branch = add(transaction.id());
   branch->rocks = std::move(rocks);
   branch->is_open = true;
@@ -248,7 +248,7 @@ Status RocksDbResourceManager::Impl::health() const {
   return health_;
 }
 
-// ---- The protocol. One thread takes notifications in batches, so that many prepares and commits share one sync.
+// ---- The server: one thread takes notifications in batches, so that many share one sync.
 
 void RocksDbResourceManager::Impl::serve() {
   while (!stopping_) {
@@ -266,7 +266,8 @@ void RocksDbResourceManager::Impl::serve() {
   end_session(Status(StatusCode::kClosed, "the RocksDB adapter was closed"));
 }
 
-// Without a session the manager rolls back what was not promised, and keeps the outcome of what was.
+// Without a session the manager rolls back what was not promised, and keeps the outcome of what
+// was.
 void RocksDbResourceManager::Impl::end_session(Status why) {
   const std::lock_guard lock(mutex_);
   health_ = std::move(why);
@@ -341,8 +342,8 @@ Status RocksDbResourceManager::Impl::on_last_recover() {
   return Status::ok();
 }
 
-// An error here may have left a prepared branch behind or not. Ending the session says no to the manager, and the
-// next recovery finds out.
+// An error here may have left a prepared branch behind or not. Ending the session says no to the
+// manager, and the next recovery finds out.
 Status RocksDbResourceManager::Impl::on_prepare(Branch& branch) {
   if (branch.rocks->GetWriteBatch()->GetWriteBatch()->Count() == 0) {
     CAIRN_RETURN_IF_ERROR(from_rocksdb(branch.rocks->Rollback()));
@@ -372,7 +373,8 @@ Status RocksDbResourceManager::Impl::on_commit(Branch& branch) {
   return Status::ok();
 }
 
-// Not synced: a promise whose rollback is lost in a crash is not offered at recovery, and is rolled back then.
+// Not synced: a promise whose rollback is lost in a crash is not offered at recovery, and is rolled
+// back then.
 Status RocksDbResourceManager::Impl::on_rollback(Branch& branch) {
   if (branch.rocks) {
     note(recovery_.aborted, branch);
@@ -384,12 +386,14 @@ Status RocksDbResourceManager::Impl::on_rollback(Branch& branch) {
   return Status::ok();
 }
 
-// settle() waits for each offered branch but those in doubt: what is noted here is complete when open() returns.
+// settle() waits for each offered branch but those in doubt: what is noted here is complete when
+// open() returns.
 void RocksDbResourceManager::Impl::note(std::vector<Uuid>& list, const Branch& branch) {
   if (branch.is_offered && !branch.is_in_doubt) list.push_back(branch.transaction);
 }
 
-// A commit order for a branch that is not prepared means "committed before" only in the database it was prepared in.
+// A commit order for a branch that is not prepared means "committed before" only in the database it
+// was prepared in.
 Status RocksDbResourceManager::Impl::check_database(const Branch& branch) const {
   CAIRN_ASSIGN_OR_RETURN(const auto information, branch.enlistment.recovery_information());
   const std::string found(reinterpret_cast<const char*>(information.data()), information.size());
@@ -400,8 +404,8 @@ Status RocksDbResourceManager::Impl::check_database(const Branch& branch) const 
                     found + ", found database " + db_identity_);
 }
 
-// An answer that nobody wants any more is no error: the transaction was rolled back meanwhile, and ROLLBACK is on its
-// way; or the session ended, which the next wait reports.
+// An answer that nobody wants any more is no error: the transaction was rolled back meanwhile, and
+// ROLLBACK is on its way; or the session ended, which the next wait reports.
 void RocksDbResourceManager::Impl::give(const Answer& answer) const {
   tm::Enlistment enlistment = answer.enlistment;
   switch (answer.verb) {

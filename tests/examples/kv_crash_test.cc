@@ -1,5 +1,5 @@
-// Two stores under one manager lose power at every single I/O of their work: both end alike, and what was
-// acknowledged is there.
+// Two stores under one manager lose power at every single I/O of their work: both end alike, and
+// what was acknowledged is there.
 #include <string>
 #include <vector>
 

@@ -1,4 +1,5 @@
-// The reference resource manager: what is committed stays, what is not leaves no trace, whatever crashes when.
+// The reference resource manager: what is committed stays, what is not leaves no trace, whatever
+// crashes when.
 #include "kv/kv_store.h"
 
 #include <string>
@@ -57,7 +58,8 @@ class KvStoreTest : public testing::Test {
     const Status committed = transaction.commit();
     ASSERT_TRUE(committed) << committed.to_string();
   }
-  // Both the store and a silent second resource manager have part in it, and the store has promised.
+  // Both the store and a silent second resource manager have part in it, and the store has
+  // promised.
   tm::Transaction prepare(Puppet& puppet, const std::string& key, const std::string& value) {
     tm::Transaction transaction = machine.begin();
     EXPECT_TRUE(store->put(transaction, key, value));

@@ -1,4 +1,5 @@
-// The audit: each way in which the stores can differ from what was acknowledged shows as its own count.
+// The audit: each way in which the stores can differ from what was acknowledged shows as its own
+// count.
 #include "bank/ledger.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +7,8 @@
 namespace cairn::examples::bank {
 namespace {
 
-// Accounts 0 and 2 lie in RocksDB, 1 and 3 in the key-value store. Transfer 1 goes across, 2 stays in RocksDB.
+// Accounts 0 and 2 lie in RocksDB, 1 and 3 in the key-value store. Transfer 1 goes across, 2 stays
+// in RocksDB.
 class AuditTest : public testing::Test {
  protected:
   AuditTest() {

@@ -1,4 +1,5 @@
-// Machine: a simulated computer with a log, a manager and what runs on them, that loses power on command.
+// Machine: a simulated computer with a log, a manager and what runs on them, that loses power on
+// command.
 #ifndef CAIRN_TESTS_EXAMPLES_MACHINE_H_
 #define CAIRN_TESTS_EXAMPLES_MACHINE_H_
 
@@ -43,7 +44,8 @@ class Machine {
     if (log_) static_cast<void>(log_->close());
     log_.reset();
   }
-  // What is pending now is decided by `choice`; what runs goes on without a disk and is to be ended, then stop().
+  // What is pending now is decided by `choice`; what runs goes on without a disk and is to be
+  // ended, then stop().
   void cut_power(const sim::CrashChoice& choice = sim::survive_none(), std::uint64_t seed = 0) {
     storage_->crash();
     next_ = storage_->after_crash(choice, seed);
@@ -64,7 +66,8 @@ class Machine {
   tm::TransactionManager tm_;
 };
 
-// A durable resource manager that answers only when the test says so. While it keeps silent, so does the decision.
+// A durable resource manager that answers only when the test says so. While it keeps silent, so
+// does the decision.
 class Puppet {
  public:
   explicit Puppet(tm::TransactionManager& tm) {

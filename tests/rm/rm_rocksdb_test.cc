@@ -1,4 +1,5 @@
-// RocksDB as a resource manager: promises and outcomes across restarts and kills, and nobody else's touched.
+// RocksDB as a resource manager: promises and outcomes across restarts and kills, and nobody else's
+// touched.
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -261,7 +262,8 @@ TEST_F(RocksDbRmTest, ADecisionIsKeptByTheNextDatabase) {
   EXPECT_EQ(node.read("a"), "1");
 }
 
-// The decision is told again: the manager's answer was given by a branch that RocksDB has no trace of any more.
+// The decision is told again: the manager's answer was given by a branch that RocksDB has no trace
+// of any more.
 TEST_F(RocksDbRmTest, ACommitThatIsToldAgainIsAnsweredAgain) {
   Puppet puppet(node.tm);
   tm::Transaction transaction = prepare(node, puppet, "a");
@@ -331,10 +333,12 @@ TEST_F(RocksDbRmTest, APromiseOfAProgramWithoutManagerIsLeftAlone) {
   EXPECT_TRUE(stranger->Commit().ok());
 }
 
-// Killed between promise and decision, and after the decision: nothing of the process is left but its files.
+// Killed between promise and decision, and after the decision: nothing of the process is left but
+// its files.
 class RocksDbKillTest : public testing::Test {
  protected:
-  // A death test runs this program again up to its statement; the environment leads that run to this one's directory.
+  // A death test runs this program again up to its statement; the environment leads that run to
+  // this one's directory.
   RocksDbKillTest() {
     testing::GTEST_FLAG(death_test_style) = "threadsafe";
     if (const char* const given = ::getenv(kVariable)) {
@@ -360,7 +364,8 @@ class RocksDbKillTest : public testing::Test {
   Puppet puppet(node.tm);
   tm::Transaction transaction = prepare(node, puppet, "a");
   if (decide) {
-    // Without its adapter the branch cannot follow the decision: as if the kill came between the two.
+    // Without its adapter the branch cannot follow the decision: as if the kill came between the
+    // two.
     node.rm.reset();
     if (!puppet.enlistment.prepare_complete()) std::abort();
     if (!transaction.wait(tm::WaitFor::kDecided, std::chrono::seconds(20))) std::abort();
