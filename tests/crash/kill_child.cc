@@ -1,0 +1,97 @@
+// The child of the kill test: appends to a log from several threads until it is killed, and tells its
+// parent over standard output what was acknowledged.
+//
+//   kill_child DIRECTORY THREADS
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+#include <cairn/log.h>
+
+#include "crash/kill_messages.h"
+
+namespace cairn::crash_test {
+namespace {
+
+constexpr std::uint64_t kContainers = 16;
+// A stream gives up its older half every so many records.
+constexpr std::uint64_t kKeptRecords = 256;
+
+void tell(const Message& message) {
+  // A parent that is gone, or a pipe that broke, ends the child.
+  if (::write(STDOUT_FILENO, &message, sizeof message) != sizeof message) std::_Exit(3);
+}
+
+[[noreturn]] void fail(std::uint32_t stream, const char* call, const Status& status) {
+  std::fprintf(stderr, "kill_child: %s: %s\n", call, status.to_string().c_str());
+  tell({Message::kFailed, stream, 0, 0});
+  std::_Exit(2);
+}
+
+// The number of the stream's newest record, 0 if it has none.
+std::uint64_t newest_sequence(log::Stream& stream, std::uint32_t number) {
+  std::uint64_t newest = 0;
+  Result<log::Cursor> cursor = stream.read();
+  if (!cursor) fail(number, "read", cursor.status());
+  while (true) {
+    Result<std::optional<log::Record>> record = cursor->next();
+    if (!record) fail(number, "next", record.status());
+    if (!record->has_value()) return newest;
+    if ((*record)->kind != log::RecordKind::kData) continue;
+    newest = sequence_in(number, (*record)->payload).value_or(newest);
+  }
+}
+
+// Every eighth record is not waited for: it may be lost, and only as the last ones.
+void append_for_ever(log::Stream stream, std::uint32_t number) {
+  std::uint64_t sequence = newest_sequence(stream, number);
+  Lsn half;
+  while (true) {
+    ++sequence;
+    log::AppendOptions options;
+    const bool durable = sequence % 8 != 0;
+    options.durability = durable ? log::Durability::kDurable : log::Durability::kNone;
+    const Result<Lsn> lsn = stream.append(payload_of(number, sequence), options);
+    if (!lsn) fail(number, "append", lsn.status());
+    if (durable) tell({Message::kAcknowledged, number, sequence, lsn->value()});
+    if (sequence % kKeptRecords != 0) continue;
+    if (!half.is_null()) {
+      tell({Message::kMovingBase, number, sequence, half.value()});
+      const Result<Lsn> area = stream.write_restart_area({}, half);
+      if (!area) fail(number, "write_restart_area", area.status());
+    }
+    half = *lsn;
+  }
+}
+
+int run(const char* directory, std::uint32_t threads) {
+  log::CreateOptions create;
+  create.container_size = log::kMinContainerSize;
+  create.max_size = kContainers * create.container_size;
+  log::OpenOptions open;
+  open.lock_wait = std::chrono::seconds(10);
+  Result<std::unique_ptr<log::Log>> log = log::Log::open_or_create(directory, create, open);
+  if (!log) fail(0, "open_or_create", log.status());
+  std::vector<std::thread> running;
+  for (std::uint32_t number = 0; number < threads; ++number) {
+    Result<log::Stream> stream = (*log)->open_or_create_stream(stream_name(number));
+    if (!stream) fail(number, "open_or_create_stream", stream.status());
+    running.emplace_back(append_for_ever, *stream, number);
+  }
+  for (std::thread& thread : running) thread.join();
+  return 0;
+}
+
+}  // namespace
+}  // namespace cairn::crash_test
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: kill_child DIRECTORY THREADS\n");
+    return 1;
+  }
+  return cairn::crash_test::run(argv[1], static_cast<std::uint32_t>(std::atoi(argv[2])));
+}

@@ -1,0 +1,143 @@
+#include "log/crash_explorer.h"
+
+#include <utility>
+
+#include "log/modelled_log.h"
+
+namespace cairn::log_test {
+
+namespace {
+
+std::string text_of(const char* call, const Status& status) {
+  return status ? std::string() : std::string(call) + ": " + status.to_string();
+}
+
+// I7: no crash alone may look like damage.
+std::string verify_sound(std::shared_ptr<sim::SimStorage> storage) {
+  log::VerifyOptions options;
+  options.storage = std::move(storage);
+  const Result<log::VerifyReport> report = log::verify("log", options);
+  if (!report) return text_of("verify", report.status());
+  if (report->damages.empty()) return {};
+  return "I7: verify calls a crash damage: " + report->damages[0].begin.to_string() + ", " +
+         report->damages[0].reason;
+}
+
+// Two records and a half on what was recovered: durable, durable in a new stream, in memory only.
+Status append_more(ModelledLog& log) {
+  log::AppendOptions durable;
+  durable.durability = log::Durability::kDurable;
+  const std::string name = "after" + std::to_string(log.model().highest.value());
+  CAIRN_RETURN_IF_ERROR(log.create_stream(name));
+  CAIRN_RETURN_IF_ERROR(log.append(name, Bytes(100, std::byte{1}), durable));
+  const std::string first = log.model().streams.begin()->first;
+  CAIRN_RETURN_IF_ERROR(log.append(first, Bytes(1000, std::byte{2}), durable));
+  return log.append(first, Bytes(10, std::byte{3}), {});
+}
+
+}  // namespace
+
+std::string recover_and_check(std::shared_ptr<sim::SimStorage> storage, const LogModel& model,
+                              LogContents* contents, std::unique_ptr<log::Log>* log) {
+  Result<std::unique_ptr<log::Log>> opened =
+      log::Log::open("log", manual_options(std::move(storage)));
+  if (!opened) {
+    // A log whose making was never acknowledged need not be there.
+    const bool unmade =
+        model.streams.empty() && model.highest.is_null() &&
+        (opened.code() == StatusCode::kNotFound || opened.code() == StatusCode::kNotALog);
+    return unmade ? std::string() : text_of("open", opened.status());
+  }
+  Result<LogContents> found = read_contents(**opened);
+  if (!found) return text_of("read", found.status());
+  *contents = std::move(*found);
+  if (log != nullptr) *log = std::move(*opened);
+  return model.violation(*contents);
+}
+
+std::string CrashExplorer::explore(const sim::SimStorage& frozen, const LogModel& model,
+                                   const std::string& place) {
+  const std::size_t pending = frozen.pending().size();
+  const std::uint64_t seed = options_.seed * 1'000'003 + counts_.crash_points++;
+  for (const sim::CrashState& state : sim::crash_states(pending, options_.states, seed)) {
+    ++counts_.images;
+    const auto image = frozen.after_crash(state.choice, state.seed);
+    const std::string violation = check_image(*image, model);
+    if (!violation.empty()) {
+      return "seed " + std::to_string(options_.seed) + ", " + place + ", of " +
+             std::to_string(pending) + " pending things survive '" + state.name + "': " + violation;
+    }
+  }
+  return {};
+}
+
+std::string CrashExplorer::check_image(const sim::SimStorage& image, const LogModel& model) {
+  LogContents contents;
+  std::unique_ptr<log::Log> log;
+  const auto storage = image.clone();
+  std::string violation = recover_and_check(storage, model, &contents, &log);
+  if (!violation.empty() || log == nullptr) return violation;
+  if (violation = verify_sound(image.clone()); !violation.empty()) return violation;
+  if (options_.recovery_crash_every > 0 && counts_.images % options_.recovery_crash_every == 0) {
+    violation = crash_in_recovery(image, model, contents);
+    if (!violation.empty()) return "crash in recovery, " + violation;
+  }
+  if (options_.append_crash_every > 0 && counts_.images % options_.append_crash_every == 0) {
+    violation = append_and_crash(storage, std::move(log), model, contents);
+    if (!violation.empty()) return "crash after recovery, " + violation;
+  }
+  return {};
+}
+
+// I5: however often recovery is cut off, it ends with what it would have found at once.
+std::string CrashExplorer::crash_in_recovery(const sim::SimStorage& image, const LogModel& model,
+                                             const LogContents& first) {
+  struct Point {
+    sim::IoEvent event;
+    std::shared_ptr<sim::SimStorage> frozen;
+  };
+  std::vector<Point> points;
+  const auto storage = image.clone();
+  storage->set_observer([&](const sim::IoEvent& event, const auto& frozen) {
+    points.push_back({event, frozen});
+  });
+  LogContents contents;
+  std::string violation = recover_and_check(storage, model, &contents);
+  storage->set_observer(nullptr);
+  for (const Point& point : points) {
+    sim::CrashStateOptions states = options_.states;
+    states.at_most = options_.recovery_states;
+    const std::size_t pending = point.frozen->pending().size();
+    for (const sim::CrashState& state : sim::crash_states(pending, states, options_.seed)) {
+      if (!violation.empty()) return violation;
+      ++counts_.recovery_crash_images;
+      const auto again = point.frozen->after_crash(state.choice, state.seed);
+      violation = recover_and_check(again, model, &contents);
+      if (violation.empty()) violation = difference(first, contents);
+      if (violation.empty()) continue;
+      violation = "I/O " + std::to_string(point.event.number) + " (" +
+                  std::string(io_kind_name(point.event.kind)) + " " + point.event.what + "), '" +
+                  state.name + "': I5: " + violation;
+    }
+  }
+  return violation;
+}
+
+// I6 and I8: the recovered log takes appends, and a second crash loses neither the old nor the new.
+std::string CrashExplorer::append_and_crash(std::shared_ptr<sim::SimStorage> image,
+                                            std::unique_ptr<log::Log> log, const LogModel& model,
+                                            const LogContents& contents) {
+  if (contents.streams.empty()) return {};
+  ++counts_.append_crash_images;
+  ModelledLog modelled(std::move(log), model.after_recovery(contents));
+  const Status status = append_more(modelled);
+  // A full log refuses; what it held is still to be there.
+  if (!status && status.code() != StatusCode::kLogFull) return text_of("append", status);
+  image->crash();
+  const std::uint64_t seed = options_.seed + counts_.images;
+  const auto again = image->after_crash(sim::survive_random(seed), seed);
+  LogContents second;
+  return recover_and_check(again, modelled.model(), &second);
+}
+
+}  // namespace cairn::log_test

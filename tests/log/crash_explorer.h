@@ -1,0 +1,65 @@
+// CrashExplorer: tries the ways in which a crash can end, and checks what each recovery makes of it.
+#ifndef CAIRN_TESTS_LOG_CRASH_EXPLORER_H_
+#define CAIRN_TESTS_LOG_CRASH_EXPLORER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "log/log_model.h"
+#include "sim/crash_states.h"
+#include "sim/sim_storage.h"
+
+namespace cairn::log_test {
+
+struct ExplorerOptions {
+  std::uint64_t seed = 1;
+  sim::CrashStateOptions states;
+  // Of so many images one is recovered with a crash at each of recovery's own I/Os, with `recovery_states`
+  // ways for each to end. 0: none.
+  std::uint64_t recovery_crash_every = 16;
+  std::size_t recovery_states = 2;
+  // Of so many images one is appended to after recovery, crashes again and is recovered again. 0: none.
+  std::uint64_t append_crash_every = 2;
+};
+
+struct ExplorerCounts {
+  std::uint64_t crash_points = 0;
+  std::uint64_t images = 0;
+  std::uint64_t recovery_crash_images = 0;
+  std::uint64_t append_crash_images = 0;
+};
+
+// For one thread. The log lies in the directory "log" of the storage.
+class CrashExplorer {
+ public:
+  explicit CrashExplorer(const ExplorerOptions& options) : options_(options) {}
+
+  // Everything that can be left when the power goes at `frozen`, where `model` is what was known. `place` names the crash
+  // point for messages. Returns the first violation in words, with all it takes to get there again; or empty.
+  [[nodiscard]] std::string explore(const sim::SimStorage& frozen, const LogModel& model,
+                                    const std::string& place);
+
+  [[nodiscard]] const ExplorerCounts& counts() const { return counts_; }
+
+ private:
+  std::string check_image(const sim::SimStorage& image, const LogModel& model);
+  std::string crash_in_recovery(const sim::SimStorage& image, const LogModel& model,
+                                const LogContents& first);
+  std::string append_and_crash(std::shared_ptr<sim::SimStorage> image,
+                               std::unique_ptr<log::Log> log, const LogModel& model,
+                               const LogContents& contents);
+
+  ExplorerOptions options_;
+  ExplorerCounts counts_;
+};
+
+// Opens the log of `storage` and reads all of it, which must keep `model`. On success `*contents` (and `*log`, if
+// wanted) are set and the answer is empty; otherwise the violation.
+[[nodiscard]] std::string recover_and_check(std::shared_ptr<sim::SimStorage> storage,
+                                            const LogModel& model, LogContents* contents,
+                                            std::unique_ptr<log::Log>* log = nullptr);
+
+}  // namespace cairn::log_test
+
+#endif  // CAIRN_TESTS_LOG_CRASH_EXPLORER_H_

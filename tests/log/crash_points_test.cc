@@ -1,0 +1,129 @@
+// A log on a storage that loses power after every single I/O, checked against I1 to I8:
+//  I1 each acknowledged record is there, same bytes, same LSN. I2 what is recovered is a prefix in LSN order. I3 nothing
+//  that was never appended. I4 base and restart area are acknowledged ones or the one in flight. I5 recovery is
+//  idempotent. I6 after recovery, append and crash keep both. I7 a crash alone is never damage. I8 no LSN twice.
+#include <cstdio>
+
+#include <gtest/gtest.h>
+
+#include "log/crash_explorer.h"
+#include "log/log_scenario.h"
+#include "sim/test_budget.h"
+
+namespace cairn::log_test {
+namespace {
+
+struct Plan {
+  std::uint64_t seed = 1;
+  std::uint64_t steps = 0;
+  unsigned bursts = 5;
+  ExplorerOptions explorer = {};
+  sim::Lies lies = {};
+};
+
+struct Outcome {
+  std::string violation;
+  ExplorerCounts counts;
+  std::uint64_t containers_switched = 0;
+};
+
+// Runs the scenario; after each step all crash points within it are explored.
+Outcome run(const Plan& options) {
+  auto storage = std::make_shared<sim::SimStorage>(sim::SimOptions{.seed = options.seed});
+  storage->set_lies(options.lies);
+  LogScenario scenario(storage, {.seed = options.seed, .bursts = options.bursts});
+  CrashExplorer explorer(options.explorer);
+
+  struct Point {
+    std::string place;
+    std::shared_ptr<sim::SimStorage> frozen;
+    LogModel model;
+  };
+  std::vector<Point> points;
+  storage->set_observer([&](const sim::IoEvent& event, const auto& frozen) {
+    points.push_back({"I/O " + std::to_string(event.number) + " (" +
+                          std::string(io_kind_name(event.kind)) + " " + event.what + ")",
+                      frozen, scenario.model()});
+  });
+
+  Outcome outcome;
+  Status status = scenario.start();
+  for (std::uint64_t step = 0; step <= options.steps && outcome.violation.empty(); ++step) {
+    const std::string where = "step " + std::to_string(step) + " " + scenario.last_step();
+    if (!status) outcome.violation = where + ": " + status.to_string();
+    for (const Point& point : points) {
+      if (!outcome.violation.empty()) break;
+      outcome.violation = explorer.explore(*point.frozen, point.model, where + ", " + point.place);
+    }
+    points.clear();
+    if (outcome.violation.empty()) status = scenario.step();
+  }
+  outcome.counts = explorer.counts();
+  outcome.containers_switched = scenario.model().highest.value() / log::kMinContainerSize;
+  storage->set_observer(nullptr);
+  return outcome;
+}
+
+void report(const Outcome& outcome) {
+  std::printf(
+      "[ crashes  ] %llu crash points, %llu images, %llu more with a crash in recovery, "
+      "%llu with a crash after it; %llu containers\n",
+      static_cast<unsigned long long>(outcome.counts.crash_points),
+      static_cast<unsigned long long>(outcome.counts.images),
+      static_cast<unsigned long long>(outcome.counts.recovery_crash_images),
+      static_cast<unsigned long long>(outcome.counts.append_crash_images),
+      static_cast<unsigned long long>(outcome.containers_switched));
+}
+
+class CrashPoints : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(CrashPoints, EveryIoOfAMixedScenario) {
+  Plan options{.seed = GetParam(), .steps = sim::budgeted(80)};
+  options.explorer.seed = options.seed;
+  options.explorer.states.at_most = 6;
+  const Outcome outcome = run(options);
+  report(outcome);
+  EXPECT_EQ(outcome.violation, "");
+}
+
+// Few appends a block, so that the pending sectors are few and all their subsets are tried.
+TEST_P(CrashPoints, EverySubsetOfThePendingSectors) {
+  Plan options{.seed = GetParam() + 100, .steps = sim::budgeted(25), .bursts = 0};
+  options.explorer.seed = options.seed;
+  options.explorer.states.exhaustive_up_to = sim::test_budget() >= 10 ? 12 : 6;
+  options.explorer.states.at_most = sim::test_budget() >= 10 ? 0 : 80;
+  const Outcome outcome = run(options);
+  report(outcome);
+  EXPECT_EQ(outcome.violation, "");
+}
+
+// Containers fill up, are switched and recycled all the time.
+TEST_P(CrashPoints, ContainersSwitchedAndRecycled) {
+  Plan options{.seed = GetParam() + 200, .steps = sim::budgeted(60), .bursts = 60};
+  options.explorer.seed = options.seed;
+  options.explorer.states.at_most = 3;
+  const Outcome outcome = run(options);
+  report(outcome);
+  EXPECT_EQ(outcome.violation, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, CrashPoints, testing::Values(1, 2, 3));
+
+// The proof that the exploration sees what it looks for: on a storage that breaks a promise it finds a violation.
+std::string violation_with(const sim::Lies& lies) {
+  Plan options{.seed = 1, .steps = 60, .lies = lies};
+  options.explorer.seed = 1;
+  options.explorer.states.at_most = 4;
+  return run(options).violation;
+}
+
+TEST(CrashPointsNotice, ADurableWriteThatIsNot) {
+  EXPECT_NE(violation_with({.durable_writes = true, .syncs = true}), "");
+}
+
+TEST(CrashPointsNotice, ASyncOfADirectoryThatIsNone) {
+  EXPECT_NE(violation_with({.directory_syncs = true}), "");
+}
+
+}  // namespace
+}  // namespace cairn::log_test

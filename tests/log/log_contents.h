@@ -1,0 +1,64 @@
+// LogContents: everything that a client can see of a log, as a value.
+#ifndef CAIRN_TESTS_LOG_LOG_CONTENTS_H_
+#define CAIRN_TESTS_LOG_LOG_CONTENTS_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <cairn/log.h>
+
+namespace cairn::log_test {
+
+using Bytes = std::vector<std::byte>;
+using SharedBytes = std::shared_ptr<const Bytes>;
+
+struct SeenRecord {
+  Lsn lsn;
+  log::RecordKind kind = log::RecordKind::kData;
+  std::uint16_t type = 0;
+  Lsn previous;
+  Lsn undo_next;
+  Bytes payload;
+  Lsn base;  // of a restart record
+
+  friend bool operator==(const SeenRecord&, const SeenRecord&) = default;
+};
+
+struct SeenRestart {
+  Lsn lsn;
+  Lsn base;
+  Bytes data;
+
+  friend bool operator==(const SeenRestart&, const SeenRestart&) = default;
+};
+
+struct SeenStream {
+  log::StreamId id = 0;
+  Lsn base;
+  Lsn last;
+  std::optional<SeenRestart> restart;
+  std::optional<SeenRestart> previous_restart;
+  std::vector<SeenRecord> records;  // from the base on
+
+  friend bool operator==(const SeenStream&, const SeenStream&) = default;
+};
+
+struct LogContents {
+  std::map<std::string, SeenStream> streams;
+
+  friend bool operator==(const LogContents&, const LogContents&) = default;
+};
+
+// Reads all of it, each stream on its own. Errors: those of the log's calls, and kCorrupt if the log contradicts itself:
+// a cursor over all streams shows other records than the streams' own.
+[[nodiscard]] Result<LogContents> read_contents(log::Log& log);
+
+// The first difference in words; empty if there is none.
+[[nodiscard]] std::string difference(const LogContents& expected, const LogContents& found);
+
+}  // namespace cairn::log_test
+
+#endif  // CAIRN_TESTS_LOG_LOG_CONTENTS_H_

@@ -1,0 +1,68 @@
+// LogScenario: a seeded client of a log that does a bit of everything.
+#ifndef CAIRN_TESTS_LOG_LOG_SCENARIO_H_
+#define CAIRN_TESTS_LOG_LOG_SCENARIO_H_
+
+#include <memory>
+#include <string>
+
+#include "log/modelled_log.h"
+#include "sim/random.h"
+
+namespace cairn::log_test {
+
+struct ScenarioOptions {
+  std::uint64_t seed = 1;
+  // The weight of steps (all others: 95) that write about a quarter of a container, so that containers fill up and are recycled.
+  unsigned bursts = 5;
+  log::CreateOptions create = small_log();
+};
+
+// Streams are made and deleted, records of 0 to 60,000 bytes appended at all three levels, restart areas
+// written with and without a new base, bases advanced, the log flushed, closed and reopened. For one thread.
+class LogScenario {
+ public:
+  LogScenario(std::shared_ptr<sim::SimStorage> storage, const ScenarioOptions& options);
+
+  // Makes the log in the directory "log", with its first two streams.
+  [[nodiscard]] Status start();
+  // One random step. A full log is no error: the bases are advanced.
+  [[nodiscard]] Status step();
+
+  // What is known now, also from within a call.
+  [[nodiscard]] const LogModel& model() const { return log_ ? log_->model() : model_; }
+  // What the newest step was, for messages.
+  [[nodiscard]] const std::string& last_step() const { return last_step_; }
+
+ private:
+  [[nodiscard]] Status do_step();
+  [[nodiscard]] Status append(std::size_t most_bytes, log::Durability durability);
+  [[nodiscard]] Status short_append();
+  [[nodiscard]] Status middle_append();
+  [[nodiscard]] Status long_append();
+  [[nodiscard]] Status flush();
+  [[nodiscard]] Status background();
+  [[nodiscard]] Status burst();
+  [[nodiscard]] Status restart_area();
+  [[nodiscard]] Status advance_base();
+  [[nodiscard]] Status make_or_delete_stream();
+  [[nodiscard]] Status reopen();
+  [[nodiscard]] Status make_room();
+
+  [[nodiscard]] const std::string& any_stream();
+  // A record of the stream at or behind its base, or null.
+  [[nodiscard]] Lsn any_record(const std::string& stream);
+  [[nodiscard]] Bytes bytes(std::size_t size);
+  [[nodiscard]] log::Durability any_durability();
+
+  std::shared_ptr<sim::SimStorage> storage_;
+  ScenarioOptions options_;
+  sim::Random random_;
+  std::unique_ptr<ModelledLog> log_;
+  LogModel model_;  // while no log is open
+  unsigned next_stream_ = 0;
+  std::string last_step_ = "create";
+};
+
+}  // namespace cairn::log_test
+
+#endif  // CAIRN_TESTS_LOG_LOG_SCENARIO_H_

@@ -1,0 +1,119 @@
+#include "log/modelled_log.h"
+
+#include <utility>
+
+namespace cairn::log_test {
+
+using Call = InFlight::Call;
+
+log::OpenOptions manual_options(std::shared_ptr<log::Storage> storage) {
+  log::OpenOptions options;
+  options.storage = std::move(storage);
+  options.blocks = 4;
+  options.depth = 2;
+  options.lock_wait = std::chrono::milliseconds(0);
+  options.background = log::Background::kManual;
+  return options;
+}
+
+log::CreateOptions small_log(std::uint64_t containers) {
+  log::CreateOptions options;
+  options.container_size = log::kMinContainerSize;
+  options.max_size = containers * options.container_size;
+  options.block_size = 64 << 10;
+  options.alignment = 512;
+  return options;
+}
+
+namespace {
+
+Status status_of(const Status& status) { return status; }
+template <typename T>
+Status status_of(const Result<T>& result) {
+  return result.status();
+}
+
+}  // namespace
+
+template <typename Answer>
+Status ModelledLog::ended(const Answer& answer) {
+  Status status = status_of(answer);
+  if (status.code() != StatusCode::kIndeterminate) model_.in_flight.reset();
+  return status;
+}
+
+Status ModelledLog::check_lsn(Lsn lsn) {
+  if (lsn <= model_.highest) {
+    return Status(StatusCode::kCorrupt, "I8: LSN " + lsn.to_string() + " was given out, after " +
+                                            model_.highest.to_string());
+  }
+  return {};
+}
+
+Status ModelledLog::create_stream(const std::string& name) {
+  model_.in_flight = {Call::kCreateStream, name, {}, {}};
+  const Result<log::Stream> stream = log_->create_stream(name);
+  CAIRN_RETURN_IF_ERROR(ended(stream));
+  model_.streams[name].id = stream->id();
+  model_.streams[name].base = stream->base();
+  return {};
+}
+
+Status ModelledLog::delete_stream(const std::string& name) {
+  model_.in_flight = {Call::kDeleteStream, name, {}, {}};
+  CAIRN_RETURN_IF_ERROR(ended(log_->delete_stream(name)));
+  model_.streams.erase(name);
+  return {};
+}
+
+Status ModelledLog::append(const std::string& stream, Bytes payload,
+                           const log::AppendOptions& options) {
+  CAIRN_ASSIGN_OR_RETURN(log::Stream handle, log_->open_stream(stream));
+  ModelRecord record;
+  record.type = options.type;
+  record.previous = options.previous;
+  record.undo_next = options.undo_next;
+  record.payload = std::make_shared<const Bytes>(std::move(payload));
+  model_.in_flight = {Call::kAppend, stream, record, {}};
+  const Result<Lsn> lsn = handle.append(*record.payload, options);
+  CAIRN_RETURN_IF_ERROR(ended(lsn));
+  CAIRN_RETURN_IF_ERROR(check_lsn(*lsn));
+  model_.appended(stream, *lsn, record, options.durability == log::Durability::kDurable);
+  model_.all_durable_before(log_->durable_lsn());
+  return {};
+}
+
+Status ModelledLog::write_restart_area(const std::string& stream, Bytes data, Lsn base) {
+  CAIRN_ASSIGN_OR_RETURN(log::Stream handle, log_->open_stream(stream));
+  ModelRecord record;
+  record.kind = log::RecordKind::kRestart;
+  record.payload = std::make_shared<const Bytes>(std::move(data));
+  model_.in_flight = {Call::kRestart, stream, record, base};
+  const Result<Lsn> lsn = handle.write_restart_area(*record.payload, base);
+  CAIRN_RETURN_IF_ERROR(ended(lsn));
+  CAIRN_RETURN_IF_ERROR(check_lsn(*lsn));
+  model_.restart_written(stream, *lsn, record, base);
+  return {};
+}
+
+Status ModelledLog::advance_base(const std::string& stream, Lsn base) {
+  CAIRN_ASSIGN_OR_RETURN(log::Stream handle, log_->open_stream(stream));
+  model_.in_flight = {Call::kAdvanceBase, stream, {}, base};
+  CAIRN_RETURN_IF_ERROR(ended(handle.advance_base(base)));
+  model_.base_advanced(stream, base);
+  return {};
+}
+
+Status ModelledLog::flush() {
+  CAIRN_RETURN_IF_ERROR(log_->flush());
+  model_.all_durable_before(model_.highest + 1);
+  return {};
+}
+
+Status ModelledLog::close() {
+  CAIRN_RETURN_IF_ERROR(log_->close());
+  model_.all_durable_before(model_.highest + 1);
+  return {};
+}
+
+}  // namespace cairn::log_test

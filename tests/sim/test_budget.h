@@ -1,0 +1,33 @@
+// How much a test that could go on for ever does.
+//
+// CAIRN_TEST_BUDGET in the environment multiplies the work of the exploring tests: 1 is the default run, 100 a night.
+// Under a sanitizer the default is smaller, because each step takes several times as long.
+#ifndef CAIRN_TESTS_SIM_TEST_BUDGET_H_
+#define CAIRN_TESTS_SIM_TEST_BUDGET_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+
+namespace cairn::sim {
+
+[[nodiscard]] inline double test_budget() {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  constexpr double kDefault = 0.25;
+#else
+  constexpr double kDefault = 1.0;
+#endif
+  const char* text = std::getenv("CAIRN_TEST_BUDGET");
+  const double factor = text == nullptr ? 1.0 : std::strtod(text, nullptr);
+  return kDefault * (factor > 0 ? factor : 1.0);
+}
+
+// `amount` of work as the budget allows, at least 1.
+[[nodiscard]] inline std::uint64_t budgeted(std::uint64_t amount) {
+  return std::max<std::uint64_t>(
+      1, static_cast<std::uint64_t>(static_cast<double>(amount) * test_budget()));
+}
+
+}  // namespace cairn::sim
+
+#endif  // CAIRN_TESTS_SIM_TEST_BUDGET_H_
