@@ -1,0 +1,474 @@
+#include "append/block_writer.h"
+
+#include <algorithm>
+#include <cassert>
+#include <string>
+#include <utility>
+
+namespace cairn::log {
+namespace {
+
+// Tags of requests: a block's sequence number, or this for the one sync in flight.
+constexpr std::uint64_t kSyncTag = ~std::uint64_t{0};
+constexpr std::size_t kReapBatch = 16;
+
+constexpr std::uint32_t kOneCopy = 2;
+constexpr std::uint32_t kClosedBit = 1;
+
+}  // namespace
+
+BlockWriter::BlockWriter(Config config, std::unique_ptr<IoQueue> queue, WriterStart start)
+    : config_(std::move(config)),
+      window_(config_.blocks * config_.geometry.block_size),
+      epoch_(start.epoch),
+      container_(std::move(start.container)),
+      position_(start.position),
+      last_closed_(start.previous_block),
+      durable_(start.position.value()),
+      written_(start.position.value()),
+      queue_(std::move(queue)) {
+  for (std::uint32_t i = 0; i < config_.blocks; ++i) {
+    ring_.push_back(std::make_unique<LogBlock>());
+    ring_.back()->data = AlignedBuffer(config_.geometry.block_size);
+  }
+}
+
+BlockWriter::~BlockWriter() {
+  Lock lock(mutex_);
+  stop(lock, Status(StatusCode::kClosed, "the log was closed"));
+}
+
+// --- appending ---
+
+Status BlockWriter::make_room(Lock& lock, std::size_t payload, bool own_block) {
+  const std::uint64_t record = format::record_size(payload);
+  const std::uint64_t size = config_.geometry.container_size;
+  for (;;) {
+    if (!health_.is_ok()) return health_;
+    if (has_open_) {
+      LogBlock& open = block(end_ - 1);
+      if (open.fill + record <= open.capacity && (!own_block || open.record_count == 0)) {
+        return Status::ok();
+      }
+      if (open.record_count > 0) {
+        close_block(open);
+        pump(lock);
+        wake_driver();
+      } else {
+        // Opened at the container's end with less room than this record needs.
+        open.set_state(BlockState::kFree);
+        --end_;
+        has_open_ = false;
+      }
+      continue;
+    }
+    if (ring_is_full()) {
+      wait_for_free_block(lock);
+      continue;
+    }
+    // The last alignment unit of a container is kept for its seal, or for the next epoch's first block.
+    const Lsn limit = Lsn((position_.container(size) + 1) * size - config_.geometry.alignment);
+    const std::uint64_t room = limit - position_;
+    if (format::padded_size(sizeof(format::BlockHeader) + record, config_.geometry.alignment) <=
+        room) {
+      open_block(position_,
+                 static_cast<std::uint32_t>(
+                     std::min<std::uint64_t>(room, config_.geometry.block_size)),
+                 format::BlockKind::kData);
+      continue;
+    }
+    if (next_container_) {
+      enter_next_container();
+      continue;
+    }
+    if (!older_containers_durable()) {
+      CAIRN_RETURN_IF_ERROR(wait(lock, barrier_end_, Durability::kDurable));
+      continue;
+    }
+    lock.unlock();
+    Status provided = config_.provide_container();
+    lock.lock();
+    CAIRN_RETURN_IF_ERROR(provided);
+  }
+}
+
+void BlockWriter::open_block(Lsn lsn, std::uint32_t capacity, format::BlockKind kind) {
+  LogBlock& opened = block(end_);
+  opened.set_state(BlockState::kOpen);
+  opened.lsn = lsn;
+  opened.kind = kind;
+  opened.file = container_.file;
+  opened.identity = container_.identity;
+  opened.seed = format::container_seed(container_.identity);
+  opened.capacity = capacity - format::kBlockTrailerSize;
+  opened.fill = sizeof(format::BlockHeader);
+  opened.record_count = 0;
+  opened.barrier = std::exchange(next_is_barrier_, false);
+  opened.copies.store(0, std::memory_order_relaxed);
+  ++end_;
+  has_open_ = true;
+}
+
+void BlockWriter::close_block(LogBlock& closed) {
+  closed.padded =
+      static_cast<std::uint32_t>(format::padded_size(closed.fill, config_.geometry.alignment));
+  closed.previous_block = last_closed_;
+  closed.set_state(BlockState::kClosed);
+  closed.copies.fetch_or(kClosedBit, std::memory_order_acq_rel);
+  last_closed_ = closed.lsn;
+  position_ = closed.lsn + closed.padded;
+  has_open_ = false;
+}
+
+void BlockWriter::enter_next_container() {
+  open_block(position_, config_.geometry.alignment, format::BlockKind::kSeal);
+  close_block(block(end_ - 1));
+  barrier_end_ = position_;
+  container_ = std::move(*next_container_);
+  next_container_.reset();
+  position_ = container_.first_block;
+  next_is_barrier_ = true;
+  if (driver_signal_ != nullptr) driver_signal_->notify_one();
+}
+
+void BlockWriter::wait_for_free_block(Lock& lock) {
+  pump(lock);
+  if (!ring_is_full() || !health_.is_ok()) return;
+  if (in_flight() && !reaper_active_) {
+    reap(lock);
+    wake_driver();
+    return;
+  }
+  ++space_waiters_;
+  ++sleeping_drivers_;
+  space_free_.wait(lock);
+  --sleeping_drivers_;
+  --space_waiters_;
+}
+
+BlockWriter::Place BlockWriter::take(std::size_t payload) {
+  LogBlock& open = block(end_ - 1);
+  const std::uint64_t record = format::record_size(payload);
+  assert(has_open_ && open.fill + record <= open.capacity);
+  Place place;
+  place.block = &open;
+  place.block_offset = open.fill;
+  place.bytes = open.data.bytes().subspan(open.fill, record);
+  place.lsn = open.lsn + open.fill;
+  open.fill += static_cast<std::uint32_t>(record);
+  ++open.record_count;
+  open.copies.fetch_add(kOneCopy, std::memory_order_relaxed);
+  ++statistics_.records;
+  statistics_.payload_bytes += payload;
+  return place;
+}
+
+void BlockWriter::fill(const Place& place, const format::RecordFields& fields,
+                       std::span<const std::span<const std::byte>> pieces) {
+  format::encode_record(place.bytes, fields, pieces, place.block_offset,
+                        format::record_seed(place.block->seed, place.lsn));
+  if (place.block->copies.fetch_sub(kOneCopy, std::memory_order_acq_rel) != (kOneCopy | kClosedBit)) {
+    return;
+  }
+  // The last copy into a block that others want written.
+  Lock lock(mutex_);
+  pump(lock);
+  wake_driver();
+}
+
+void BlockWriter::offer(ReadyContainer container) {
+  assert(!next_container_);
+  next_container_ = std::move(container);
+}
+
+bool BlockWriter::older_containers_durable() const { return durable() >= barrier_end_; }
+
+std::uint64_t BlockWriter::room_in_container() const {
+  const std::uint64_t size = config_.geometry.container_size;
+  const LogBlock* open = has_open_ ? ring_[(end_ - 1) % ring_.size()].get() : nullptr;
+  const Lsn from =
+      open == nullptr
+          ? position_
+          : open->lsn + format::padded_size(open->fill, config_.geometry.alignment);
+  const Lsn limit((container_.number + 1) * size - config_.geometry.alignment);
+  return from < limit ? limit - from : 0;
+}
+
+Lsn BlockWriter::end() const {
+  if (!has_open_) return position_;
+  const LogBlock& open = *ring_[(end_ - 1) % ring_.size()];
+  return open.record_count == 0 ? open.lsn : open.lsn + open.fill;
+}
+
+// --- submitting ---
+
+void BlockWriter::pump(Lock& lock) {
+  if (submitter_active_) return;
+  submitter_active_ = true;
+  while (health_.is_ok()) {
+    // A waiter closes the open block once everything closed is on its way and another write may start.
+    if (has_open_ && submit_ == end_ - 1 && writes_in_flight_ < config_.depth) {
+      LogBlock& open = block(end_ - 1);
+      if (open.record_count > 0 && std::max(want_written_, want_durable_) > open.lsn) {
+        close_block(open);
+      }
+    }
+    if (!submit_next(lock) && !submit_sync_if_wanted(lock)) break;
+  }
+  submitter_active_ = false;
+  if (!health_.is_ok()) idle_.notify_all();
+}
+
+bool BlockWriter::submit_next(Lock& lock) {
+  if (submit_ == end_ || writes_in_flight_ >= config_.depth) return false;
+  LogBlock& next = block(submit_);
+  if (next.state() != BlockState::kClosed ||
+      next.copies.load(std::memory_order_acquire) != kClosedBit) {
+    return false;
+  }
+  if (next.barrier && !older_containers_durable()) {
+    want_durable_ = std::max(want_durable_, barrier_end_);
+    return false;
+  }
+  const std::uint64_t sequence = submit_++;
+  next.set_state(BlockState::kWriting);
+  next.own_flush = want_durable_ > next.lsn;
+  ++writes_in_flight_;
+  ++statistics_.blocks;
+  statistics_.block_bytes += next.padded;
+  statistics_.padding_bytes += next.padded - next.fill;
+  if (next.own_flush) ++statistics_.durable_writes;
+
+  format::BlockFields fields;
+  fields.kind = next.kind;
+  fields.lsn = next.lsn;
+  fields.previous_block = next.previous_block;
+  fields.watermark = durable();
+  fields.epoch = epoch_;
+  fields.record_count = next.record_count;
+  fields.window = window_;
+  lock.unlock();
+  format::seal_block(next.data.bytes(), next.fill, config_.geometry.alignment, fields,
+                     next.identity);
+  Status status = queue_->submit_write(
+      *next.file, next.lsn.offset(config_.geometry.container_size),
+      std::as_const(next.data).bytes().first(next.padded), next.own_flush, sequence);
+  lock.lock();
+  if (status.is_ok()) return true;
+  --writes_in_flight_;
+  poison(status);
+  return false;
+}
+
+bool BlockWriter::submit_sync_if_wanted(Lock& lock) {
+  if (sync_in_flight_ || first_ == submit_) return false;
+  LogBlock& oldest = block(first_);
+  if (oldest.state() != BlockState::kWritten) return false;
+  // Wanted by someone, or the ring would soon have no free block left.
+  if (want_durable_ <= oldest.lsn && (end_ - first_) * 2 < ring_.size()) return false;
+  sync_in_flight_ = true;
+  sync_covers_ = written();
+  ++statistics_.syncs;
+  const std::shared_ptr<File> file = oldest.file;
+  lock.unlock();
+  Status status = queue_->submit_sync(*file, kSyncTag);
+  lock.lock();
+  if (status.is_ok()) return true;
+  sync_in_flight_ = false;
+  poison(status);
+  return false;
+}
+
+// --- completing ---
+
+void BlockWriter::reap(Lock& lock) {
+  Completion ended[kReapBatch];
+  reaper_active_ = true;
+  lock.unlock();
+  const Result<std::size_t> count = queue_->reap(ended, true);
+  lock.lock();
+  reaper_active_ = false;
+  if (!count.is_ok()) {
+    queue_broken_ = true;
+    poison(count.status());
+  } else {
+    for (std::size_t i = 0; i < *count; ++i) complete(ended[i]);
+    advance();
+  }
+  pump(lock);
+  run_callbacks(lock);
+  if (!health_.is_ok()) idle_.notify_all();
+}
+
+void BlockWriter::complete(const Completion& completion) {
+  if (completion.tag == kSyncTag) {
+    sync_in_flight_ = false;
+    if (!completion.status.is_ok()) return poison(completion.status);
+    for (std::uint64_t i = first_; i < submit_; ++i) {
+      LogBlock& covered = block(i);
+      if (covered.lsn >= sync_covers_) break;
+      if (covered.state() == BlockState::kWritten) covered.set_state(BlockState::kDurable);
+    }
+    return;
+  }
+  --writes_in_flight_;
+  if (!completion.status.is_ok()) return poison(completion.status);
+  LogBlock& done = block(completion.tag);
+  done.set_state(done.own_flush ? BlockState::kDurable : BlockState::kWritten);
+}
+
+// Moves the written and the durable LSN over the contiguous completed prefix.
+void BlockWriter::advance() {
+  const bool was_behind_barrier = !older_containers_durable();
+  const auto begin_of = [this](std::uint64_t sequence) {
+    return sequence < end_ ? block(sequence).lsn : position_;
+  };
+  while (first_unwritten_ < submit_) {
+    LogBlock& done = block(first_unwritten_);
+    if (done.state() != BlockState::kWritten && done.state() != BlockState::kDurable) break;
+    ++first_unwritten_;
+    written_.store(begin_of(first_unwritten_).value(), std::memory_order_release);
+    if (done.sleepers > 0) done.changed.notify_all();
+  }
+  while (first_ < first_unwritten_ && block(first_).state() == BlockState::kDurable) {
+    LogBlock& done = block(first_);
+    done.set_state(BlockState::kFree);
+    ++first_;
+    durable_.store(begin_of(first_).value(), std::memory_order_release);
+    if (done.sleepers > 0) done.changed.notify_all();
+  }
+  if (space_waiters_ > 0) space_free_.notify_all();
+  if (timed_waiters_ > 0) timed_.notify_all();
+  // From here on the next container may be made ready.
+  if (was_behind_barrier && older_containers_durable() && driver_signal_ != nullptr) {
+    driver_signal_->notify_one();
+  }
+}
+
+void BlockWriter::poison(const Status& why) {
+  if (!health_.is_ok()) return;
+  StatusDetail detail = why.detail();
+  detail.lsn_begin = durable();
+  detail.lsn_end = end();
+  health_ = Status(StatusCode::kPoisoned,
+                   "the log takes no more appends after a failed write; what was appended from LSN " +
+                       durable().to_string() + " on is indeterminate; reopen it to recover. Cause: " +
+                       why.to_string(),
+                   detail);
+  for (const auto& sleeping : ring_) sleeping->changed.notify_all();
+  space_free_.notify_all();
+  timed_.notify_all();
+  idle_.notify_all();
+  if (driver_signal_ != nullptr) driver_signal_->notify_one();
+}
+
+void BlockWriter::run_callbacks(Lock& lock) {
+  while (!callbacks_.empty()) {
+    auto next = callbacks_.begin();
+    const bool done = durable() >= next->first;
+    if (!done && health_.is_ok()) return;
+    const DurableCallback callback = std::move(next->second);
+    callbacks_.erase(next);
+    ++callbacks_running_;
+    const Status status = done ? Status::ok() : health_;
+    lock.unlock();
+    callback(status);
+    lock.lock();
+    --callbacks_running_;
+    if (!health_.is_ok()) idle_.notify_all();
+  }
+}
+
+// --- waiting ---
+
+LogBlock* BlockWriter::block_before(Lsn end) {
+  for (std::uint64_t i = end_; i-- > first_;) {
+    if (block(i).lsn < end) return &block(i);
+  }
+  return &block(first_);
+}
+
+Status BlockWriter::wait(Lock& lock, Lsn end, Durability level,
+                         std::optional<std::chrono::steady_clock::time_point> deadline) {
+  const bool drives = !deadline || !config_.background;
+  Lsn& wanted = level == Durability::kDurable ? want_durable_ : want_written_;
+  while (!reached(end, level)) {
+    if (!health_.is_ok()) {
+      if (health_.code() == StatusCode::kClosed) return health_;
+      return Status(StatusCode::kIndeterminate, health_.message(), health_.detail());
+    }
+    if (deadline && std::chrono::steady_clock::now() >= *deadline) {
+      return Status(StatusCode::kTimeout, "not durable within the limit; it may still become so");
+    }
+    wanted = std::max(wanted, end);
+    pump(lock);
+    if (reached(end, level) || !health_.is_ok()) continue;
+    if (drives && in_flight() && !reaper_active_) {
+      reap(lock);
+      continue;
+    }
+    if (!drives) {
+      wake_driver();
+      ++timed_waiters_;
+      timed_.wait_until(lock, *deadline);
+      --timed_waiters_;
+      continue;
+    }
+    LogBlock* on = block_before(end);
+    ++on->sleepers;
+    ++sleeping_drivers_;
+    on->changed.wait(lock);
+    --sleeping_drivers_;
+    --on->sleepers;
+  }
+  wake_driver();
+  return Status::ok();
+}
+
+// If I/O is in flight that nobody reaps, hands the driving to a sleeper, or to the background.
+void BlockWriter::wake_driver() {
+  if (!in_flight() || reaper_active_) return;
+  for (std::uint64_t i = first_; i < end_; ++i) {
+    if (block(i).sleepers > 0) return block(i).changed.notify_one();
+  }
+  if (space_waiters_ > 0) return space_free_.notify_one();
+  if (driver_signal_ != nullptr) driver_signal_->notify_one();
+}
+
+void BlockWriter::when_durable(Lock& lock, Lsn end, DurableCallback callback) {
+  callbacks_.emplace(end, std::move(callback));
+  want_durable_ = std::max(want_durable_, end);
+  pump(lock);
+  run_callbacks(lock);
+  wake_driver();
+}
+
+void BlockWriter::drive(Lock& lock) {
+  pump(lock);
+  if (in_flight() && !reaper_active_) {
+    reap(lock);
+    wake_driver();
+  } else {
+    run_callbacks(lock);
+  }
+}
+
+void BlockWriter::stop(Lock& lock, Status why) {
+  if (health_.is_ok()) {
+    health_ = std::move(why);
+    for (const auto& sleeping : ring_) sleeping->changed.notify_all();
+    space_free_.notify_all();
+    timed_.notify_all();
+  }
+  while (in_flight() || submitter_active_ || reaper_active_) {
+    if (in_flight() && !reaper_active_) {
+      reap(lock);
+    } else {
+      idle_.wait(lock);
+    }
+  }
+  run_callbacks(lock);
+  idle_.wait(lock, [this] { return callbacks_running_ == 0; });
+}
+
+}  // namespace cairn::log

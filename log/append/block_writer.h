@@ -1,0 +1,206 @@
+// BlockWriter: the way of a record from append to the durable LSN.
+//
+//   make_room -> take -> (copy, outside the lock) -> filled
+//        |                                             |
+//        v                                             v
+//   ring of log blocks:  first_ ... submit_ ... open block
+//                        |          |
+//                        durable <- writes in flight <- closed blocks, in order
+//
+// One mutex guards the ring and, for the caller, whatever must change in LSN order with it. It is not held over the copying of
+// payloads, over I/O, or over callbacks. Whichever thread waits for durability also submits and reaps (one submitter and one
+// reaper at a time), so that a lone writer needs no other thread; where nobody waits, the housekeeping thread drives.
+//
+// Group commit without delays: a waiter closes the open block as soon as a write may start; while all are in flight, the open
+// block gathers.
+#ifndef CAIRN_LOG_APPEND_BLOCK_WRITER_H_
+#define CAIRN_LOG_APPEND_BLOCK_WRITER_H_
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <cairn/log.h>
+#include <cairn/record.h>
+#include <cairn/result.h>
+#include <cairn/storage.h>
+
+#include "append/log_block.h"
+#include "format/block.h"
+
+namespace cairn::log {
+
+// A container ready to take blocks: its header is durable.
+struct ReadyContainer {
+  std::uint64_t number = 0;
+  std::shared_ptr<File> file;
+  format::ContainerIdentity identity;
+  Lsn first_block;
+};
+
+// Where a writer begins.
+struct WriterStart {
+  ReadyContainer container;
+  Lsn position;        // of the next block
+  Lsn previous_block;  // the block before it
+  std::uint32_t epoch = 0;
+};
+
+class BlockWriter {
+ public:
+  using Lock = std::unique_lock<std::mutex>;
+
+  struct Config {
+    format::LogGeometry geometry;
+    std::uint32_t blocks = 8;
+    std::uint32_t depth = 4;
+    bool background = true;  // a housekeeping thread drives when nobody waits
+    // Asked for without the lock when the next container is needed and not there. Afterwards offer() was called, or an
+    // error says why not.
+    std::function<Status()> provide_container;
+  };
+
+  BlockWriter(Config config, std::unique_ptr<IoQueue> queue, WriterStart start);
+  ~BlockWriter();
+  BlockWriter(const BlockWriter&) = delete;
+  BlockWriter& operator=(const BlockWriter&) = delete;
+
+  [[nodiscard]] std::mutex& mutex() { return mutex_; }
+
+  // --- appending; all with the lock held ---
+
+  // Makes the open block have room for a record of `payload` bytes; may give up the lock meanwhile. With `own_block`, the open block
+  // is empty afterwards. Errors: health(), those of provide_container.
+  [[nodiscard]] Status make_room(Lock& lock, std::size_t payload, bool own_block = false);
+
+  struct Place {
+    LogBlock* block = nullptr;
+    std::span<std::byte> bytes;
+    std::uint32_t block_offset = 0;
+    Lsn lsn;
+  };
+  // Takes the room that make_room() made, without giving up the lock in between. filled() must follow, without the lock.
+  [[nodiscard]] Place take(std::size_t payload);
+  // Encodes the record into its place and lets the block go if it was the last one missing. REQUIRES: lock not held.
+  void fill(const Place& place, const format::RecordFields& fields,
+            std::span<const std::span<const std::byte>> pieces);
+
+  // The next container, made ready. REQUIRES: none is there yet.
+  void offer(ReadyContainer container);
+  [[nodiscard]] bool needs_container() const { return !next_container_.has_value(); }
+  // The container that blocks go to, and whether everything before it is durable.
+  [[nodiscard]] std::uint64_t container_number() const { return container_.number; }
+  [[nodiscard]] bool older_containers_durable() const;
+  // Bytes that blocks may still take in the present container.
+  [[nodiscard]] std::uint64_t room_in_container() const;
+  // End of what was appended, closed or open.
+  [[nodiscard]] Lsn end() const;
+  [[nodiscard]] LogStatistics& statistics() { return statistics_; }
+
+  // --- waiting and driving ---
+
+  // Waits until everything before `end` has reached `level`, driving I/O itself. Errors: kIndeterminate, kTimeout.
+  // With a limit and a background thread, leaves the driving to it.
+  [[nodiscard]] Status wait(Lock& lock, Lsn end, Durability level,
+                            std::optional<std::chrono::steady_clock::time_point> deadline = {});
+  // Calls back once everything before `end` is durable or can no longer become so. REQUIRES: lock held.
+  void when_durable(Lock& lock, Lsn end, DurableCallback callback);
+  // The housekeeping thread: true if I/O is in flight that nobody waits for.
+  [[nodiscard]] bool wants_driver() const {
+    return in_flight() && !reaper_active_ && sleeping_drivers_ == 0;
+  }
+  [[nodiscard]] bool has_callbacks() const { return !callbacks_.empty(); }
+  // One round of driving: submits what can be, and reaps at least one completion if one is in flight.
+  void drive(Lock& lock);
+  // Signalled when wants_driver() may have become true.
+  void set_driver_signal(std::condition_variable* signal) { driver_signal_ = signal; }
+
+  // Ends all I/O. What is not durable by then is not waited for. REQUIRES: lock held.
+  void stop(Lock& lock, Status why);
+
+  [[nodiscard]] Lsn durable() const { return Lsn(durable_.load(std::memory_order_acquire)); }
+  [[nodiscard]] Lsn written() const { return Lsn(written_.load(std::memory_order_acquire)); }
+  // OK, or why nothing more can be appended. REQUIRES: lock held.
+  [[nodiscard]] const Status& health() const { return health_; }
+  // Largest number of bytes behind the durable prefix for which LSNs can have been given out.
+  [[nodiscard]] std::uint32_t window() const { return window_; }
+
+ private:
+  [[nodiscard]] LogBlock& block(std::uint64_t sequence) { return *ring_[sequence % ring_.size()]; }
+  [[nodiscard]] bool ring_is_full() const { return end_ - first_ == ring_.size(); }
+  void open_block(Lsn lsn, std::uint32_t capacity, format::BlockKind kind);
+  void close_block(LogBlock& block);
+  void enter_next_container();
+  void wait_for_free_block(Lock& lock);
+  void pump(Lock& lock);
+  [[nodiscard]] bool submit_next(Lock& lock);
+  [[nodiscard]] bool submit_sync_if_wanted(Lock& lock);
+  void reap(Lock& lock);
+  void complete(const Completion& completion);
+  void advance();
+  void poison(const Status& why);
+  void run_callbacks(Lock& lock);
+  void wake_driver();
+  [[nodiscard]] bool reached(Lsn end, Durability level) const {
+    return (level == Durability::kDurable ? durable() : written()) >= end;
+  }
+  [[nodiscard]] LogBlock* block_before(Lsn end);
+
+  [[nodiscard]] bool in_flight() const {
+    return !queue_broken_ && (writes_in_flight_ > 0 || sync_in_flight_);
+  }
+
+  const Config config_;
+  const std::uint32_t window_;
+  const std::uint32_t epoch_;
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<LogBlock>> ring_;
+  std::uint64_t first_ = 0;         // sequence number of the oldest block that is not durable
+  std::uint64_t first_unwritten_ = 0;
+  std::uint64_t submit_ = 0;        // of the next one to submit
+  std::uint64_t end_ = 0;           // behind the newest one
+  bool has_open_ = false;           // the newest one is open
+
+  ReadyContainer container_;
+  std::optional<ReadyContainer> next_container_;
+  Lsn position_;         // where the next block begins, unless one is open
+  Lsn last_closed_;      // LSN of the newest closed block
+  bool next_is_barrier_ = false;
+  Lsn barrier_end_;      // end of the seal before the present container
+
+  Lsn want_written_;     // someone wants everything before these
+  Lsn want_durable_;
+  unsigned writes_in_flight_ = 0;
+  bool sync_in_flight_ = false;
+  bool queue_broken_ = false;  // the queue itself failed: what is in flight will never be known
+  Lsn sync_covers_;
+  bool submitter_active_ = false;
+  bool reaper_active_ = false;
+  unsigned sleeping_drivers_ = 0;
+  std::condition_variable space_free_;
+  unsigned space_waiters_ = 0;
+  std::condition_variable timed_;  // waiters with a limit, who leave the driving to the background
+  unsigned timed_waiters_ = 0;
+  std::condition_variable idle_;   // stop() waits for the submitter, the reaper and callbacks to end
+  std::condition_variable* driver_signal_ = nullptr;
+
+  std::multimap<Lsn, DurableCallback> callbacks_;
+  unsigned callbacks_running_ = 0;
+  std::atomic<std::uint64_t> durable_;
+  std::atomic<std::uint64_t> written_;
+  Status health_;
+  LogStatistics statistics_;
+  std::unique_ptr<IoQueue> queue_;  // last: goes first, before the memory that it may still write from
+};
+
+}  // namespace cairn::log
+
+#endif  // CAIRN_LOG_APPEND_BLOCK_WRITER_H_

@@ -1,0 +1,98 @@
+// LogBlock: a block in memory on its way from the first record to stable storage.
+//
+//            open_block          close              submit            completion        sync or own flush
+//   kFree ------------> kOpen ---------> kClosed ----------> kWriting ----------> kWritten ----------> kFree
+//     ^                   |                                     |
+//     |   (container end) |                                     | completion of a write that carried its flush
+//     +-------------------+                                     +--------------------> kDurable --> kFree
+#ifndef CAIRN_LOG_APPEND_LOG_BLOCK_H_
+#define CAIRN_LOG_APPEND_LOG_BLOCK_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <span>
+
+#include <cairn/lsn.h>
+#include <cairn/storage.h>
+
+#include "aligned_buffer.h"
+#include "format/block.h"
+
+namespace cairn::log {
+
+enum class BlockState : std::uint8_t {
+  kFree,     // holds nothing
+  kOpen,     // takes records; the newest block
+  kClosed,   // takes no more; its records may still be being copied
+  kWriting,  // submitted to the storage
+  kWritten,  // survives the process; waits for a sync
+  kDurable,  // survives a power cut; waits for older blocks to become so
+};
+
+struct BlockTransition {
+  BlockState from;
+  BlockState to;
+};
+inline constexpr BlockTransition kBlockTransitions[] = {
+    {BlockState::kFree, BlockState::kOpen},
+    {BlockState::kOpen, BlockState::kFree},  // opened too near to the container's end, no record taken
+    {BlockState::kOpen, BlockState::kClosed},
+    {BlockState::kClosed, BlockState::kWriting},
+    {BlockState::kWriting, BlockState::kWritten},
+    {BlockState::kWriting, BlockState::kDurable},
+    {BlockState::kWritten, BlockState::kDurable},
+    {BlockState::kDurable, BlockState::kFree},
+};
+[[nodiscard]] constexpr bool block_transition_is_legal(BlockState from, BlockState to) {
+  for (const BlockTransition& t : kBlockTransitions) {
+    if (t.from == from && t.to == to) return true;
+  }
+  return false;
+}
+static_assert(!block_transition_is_legal(BlockState::kWritten, BlockState::kFree),
+              "a block's memory is not given up before its bytes are durable");
+static_assert(!block_transition_is_legal(BlockState::kDurable, BlockState::kOpen),
+              "a durable block is never written again");
+static_assert(!block_transition_is_legal(BlockState::kOpen, BlockState::kWriting),
+              "a block that still takes records is never written");
+
+// Guarded by the block writer's mutex, except `data` (a record's bytes belong to the thread that took them) and `copies`.
+struct LogBlock {
+  AlignedBuffer data;
+
+  Lsn lsn;
+  format::BlockKind kind = format::BlockKind::kData;
+  std::shared_ptr<File> file;  // of its container
+  format::ContainerIdentity identity;
+  std::uint64_t seed = 0;       // container_seed(identity)
+  std::uint32_t capacity = 0;   // bytes of the block that records may reach, without the trailer
+  std::uint32_t fill = 0;       // where the next record goes
+  std::uint32_t record_count = 0;
+  std::uint32_t padded = 0;     // once closed
+  Lsn previous_block;           // once closed
+  bool barrier = false;         // not submitted before everything older is durable
+  bool own_flush = false;       // submitted as a durable write
+
+  // Twice the number of records being copied, plus 1 once closed. Whoever makes it 1 lets the block go.
+  std::atomic<std::uint32_t> copies{0};
+
+  // Threads that sleep until this block has moved on, or until they shall drive.
+  std::condition_variable changed;
+  std::uint32_t sleepers = 0;
+
+  [[nodiscard]] BlockState state() const { return state_; }
+  void set_state(BlockState to) {
+    if (!block_transition_is_legal(state_, to)) std::abort();
+    state_ = to;
+  }
+
+ private:
+  BlockState state_ = BlockState::kFree;
+};
+
+}  // namespace cairn::log
+
+#endif  // CAIRN_LOG_APPEND_LOG_BLOCK_H_

@@ -1,0 +1,74 @@
+#include "base_log.h"
+
+#include <utility>
+
+#include "read/read_source.h"
+
+namespace cairn::log {
+namespace {
+
+std::span<std::byte, format::kBaseSlotStride> slot_bytes(AlignedBuffer& buffer) {
+  return buffer.bytes().first<format::kBaseSlotStride>();
+}
+
+}  // namespace
+
+Status BaseLog::create(Directory& directory, const format::BaseSlot& slot) {
+  CAIRN_ASSIGN_OR_RETURN(const auto file, directory.open(format::kBaseFileName, OpenMode::kCreate));
+  CAIRN_RETURN_IF_ERROR(directory.fill_zero(*file, format::kBaseFileSize));
+  AlignedBuffer buffer(format::kBaseSlotStride);
+  format::encode_base_slot(slot, slot_bytes(buffer));
+  CAIRN_RETURN_IF_ERROR(file->write(0, buffer.bytes()));
+  CAIRN_RETURN_IF_ERROR(file->sync());
+  return directory.sync_directory();
+}
+
+Result<BaseLog> BaseLog::open(Directory& directory, OpenMode mode) {
+  BaseLog base;
+  const std::string shown = directory.path() + "/" + format::kBaseFileName;
+  auto file = directory.open(format::kBaseFileName, mode);
+  if (!file.is_ok()) {
+    if (file.code() != StatusCode::kNotFound) return file.status();
+    StatusDetail detail;
+    detail.file = shown;
+    CAIRN_ASSIGN_OR_RETURN(const auto names, directory.list());
+    for (const std::string& name : names) {
+      std::uint64_t number;
+      if (parse_container_file_name(name, &number)) {
+        return Status(StatusCode::kBaseLogDamaged,
+                      shown + ": expected the base log beside " + name + ", found no such file",
+                      detail);
+      }
+    }
+    return Status(StatusCode::kNotALog,
+                  directory.path() + ": not a Cairn log: expected the file " +
+                      format::kBaseFileName + ", found none",
+                  detail);
+  }
+  base.file_ = std::move(file).value();
+  AlignedBuffer whole(format::kBaseFileSize);
+  CAIRN_ASSIGN_OR_RETURN(const std::size_t got, base.file_->read(0, whole.bytes()));
+  CAIRN_ASSIGN_OR_RETURN(
+      const format::BaseChoice choice,
+      format::choose_base_slot(std::as_const(whole).bytes().first(got), shown));
+  base.slot_ = choice.slot;
+  base.index_ = choice.index;
+  base.both_valid_ = choice.other_valid;
+  base.buffer_ = AlignedBuffer(format::kBaseSlotStride);
+  return base;
+}
+
+Status BaseLog::write(format::BaseSlot next) {
+  next.generation = slot_.generation + 1;
+  const std::uint32_t index = 1 - index_;
+  format::encode_base_slot(next, slot_bytes(buffer_));
+  CAIRN_RETURN_IF_ERROR(
+      file_->write(std::uint64_t{index} * format::kBaseSlotStride, buffer_.bytes()));
+  CAIRN_RETURN_IF_ERROR(file_->sync());
+  slot_ = next;
+  index_ = index;
+  both_valid_ = true;
+  return Status::ok();
+}
+
+}  // namespace cairn::log

@@ -1,0 +1,46 @@
+// BaseLog: the file with the two slots that say where to begin.
+//
+// A hint: everything in it can be found in the containers. It is written when a snapshot became whole, before containers are
+// recycled, and at close; never on the append path.
+#ifndef CAIRN_LOG_BASE_LOG_H_
+#define CAIRN_LOG_BASE_LOG_H_
+
+#include <memory>
+
+#include <cairn/result.h>
+#include <cairn/storage.h>
+
+#include "aligned_buffer.h"
+#include "format/base_slot.h"
+
+namespace cairn::log {
+
+// Not thread-safe.
+class BaseLog {
+ public:
+  // Makes the file with one valid slot and makes it and its name durable. Error: kAlreadyExists.
+  [[nodiscard]] static Status create(Directory& directory, const format::BaseSlot& slot);
+  // Errors: kNotALog (no base log, no containers), kBaseLogDamaged (both slots, or the file is gone while containers are
+  // there), kNewerVersion, kPermissionDenied, kIoError.
+  [[nodiscard]] static Result<BaseLog> open(Directory& directory, OpenMode mode);
+
+  [[nodiscard]] const format::BaseSlot& slot() const { return slot_; }
+  // False: the other slot is torn or damaged, as after a crash while it was written.
+  [[nodiscard]] bool both_valid() const { return both_valid_; }
+
+  // Writes `next` with the next generation into the older slot and makes it durable.
+  [[nodiscard]] Status write(format::BaseSlot next);
+
+ private:
+  BaseLog() = default;
+
+  std::unique_ptr<File> file_;
+  AlignedBuffer buffer_;
+  format::BaseSlot slot_{};
+  std::uint32_t index_ = 0;
+  bool both_valid_ = false;
+};
+
+}  // namespace cairn::log
+
+#endif  // CAIRN_LOG_BASE_LOG_H_

@@ -1,0 +1,92 @@
+// Catalog: which streams a log has and where their bases, restart areas and last records lie.
+//
+// A pure value. Recovery folds records into it; the open log keeps it up to date; a snapshot writes it down.
+#ifndef CAIRN_LOG_CATALOG_H_
+#define CAIRN_LOG_CATALOG_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <cairn/log.h>
+#include <cairn/lsn.h>
+#include <cairn/record.h>
+#include <cairn/result.h>
+
+#include "format/catalog_record.h"
+
+namespace cairn::log {
+
+// Not thread-safe.
+class Catalog {
+ public:
+  struct Entry {
+    StreamId id = 0;
+    std::string name;      // empty: seen in records, its creation not (yet)
+    Lsn base;              // as acknowledged
+    Lsn last;              // newest record, null: none
+    Lsn restart;           // newest restart area, null: none
+    Lsn previous_restart;  // null: none, or given up by an advance of the base
+    Lsn advanced;          // newest explicit advance of the base: an older previous restart is given up
+
+    void set_restart(Lsn lsn, Lsn new_base);  // REQUIRES: lsn > restart
+    void advance(Lsn new_base);
+  };
+
+  // Recovery: takes one record of the log, in log order from the beginning of a snapshot.
+  // Error: kCorrupt (a catalog record that cannot be read).
+  [[nodiscard]] Status apply(const Record& record);
+  // Recovery: an epoch block at `begin` says that the log goes on at `end`.
+  void add_gap(Lsn begin, Lsn end);
+  // Recovery: after the last record. Error: kCorrupt when the snapshot has no end or a stream has no name.
+  [[nodiscard]] Status finish_recovery();
+
+  // Null if there is no such stream.
+  [[nodiscard]] Entry* find(StreamId id);
+  [[nodiscard]] const Entry* find(StreamId id) const;
+  [[nodiscard]] const Entry* find(std::string_view name) const;
+  [[nodiscard]] StreamId next_stream() const { return next_stream_; }
+  [[nodiscard]] const std::map<StreamId, Entry>& entries() const { return entries_; }
+  [[nodiscard]] const std::vector<format::Gap>& gaps() const { return gaps_; }
+
+  void create(StreamId id, std::string_view name, Lsn base);
+  void remove(StreamId id);
+
+  // Whether `lsn` lies where nothing is, in a gap left by a torn tail.
+  [[nodiscard]] bool in_gap(Lsn lsn) const;
+  // Forgets gaps wholly before `tail`.
+  void drop_gaps_before(Lsn tail);
+
+  // The oldest LSN that a stream still needs, and which stream; nothing if no stream needs any.
+  struct Pin {
+    Lsn lsn;
+    StreamId stream = 0;
+  };
+  [[nodiscard]] std::optional<Pin> oldest_pin() const;
+
+  // All of it as records: begin, streams and gaps in pieces of bounded size. The end record is the caller's, who
+  // learns the LSN of the begin record.
+  [[nodiscard]] std::vector<format::CatalogRecord> snapshot() const;
+
+ private:
+  Entry& entry_of(StreamId id);
+  void apply_catalog(const format::CatalogRecord& record, Lsn lsn);
+  void merge(const format::SnapshotStream& seen);
+
+  std::map<StreamId, Entry> entries_;
+  std::unordered_map<std::string, StreamId> by_name_;
+  std::set<StreamId> deleted_;  // during recovery: a snapshot piece must not bring one back
+  std::vector<format::Gap> gaps_;
+  StreamId next_stream_ = 1;
+  Lsn snapshot_begin_;
+  bool snapshot_whole_ = false;
+};
+
+}  // namespace cairn::log
+
+#endif  // CAIRN_LOG_CATALOG_H_

@@ -1,0 +1,95 @@
+#include "format/base_slot.h"
+
+#include <bit>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <cairn/options.h>
+
+namespace cairn::log::format {
+namespace {
+
+std::uint64_t slot_checksum(const BaseSlot& slot) {
+  return XXH3_64bits(&slot, offsetof(BaseSlot, checksum));
+}
+
+bool geometry_ok(const BaseSlot& slot) {
+  return std::has_single_bit(slot.container_size) && slot.container_size >= kMinContainerSize &&
+         slot.container_size <= kMaxContainerSize && std::has_single_bit(slot.block_size) &&
+         slot.block_size >= 64 * 1024 && slot.block_size <= slot.container_size / 16 &&
+         std::has_single_bit(slot.alignment) && slot.alignment >= 512 && slot.alignment <= 4096;
+}
+
+}  // namespace
+
+void encode_base_slot(BaseSlot slot, std::span<std::byte, kBaseSlotStride> out) {
+  slot.magic = kBaseMagic;
+  slot.version = kFormatVersion;
+  slot.zero = 0;
+  slot.zero2 = 0;
+  slot.checksum = slot_checksum(slot);
+  std::memset(out.data(), 0, out.size());
+  std::memcpy(out.data(), &slot, sizeof slot);
+}
+
+Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes, const std::string& file) {
+  std::optional<BaseChoice> best;
+  std::uint32_t valid = 0;
+  bool any_magic = false;
+  std::string reasons;
+  for (std::uint32_t i = 0; i < kBaseSlots; ++i) {
+    const std::size_t offset = std::size_t{i} * kBaseSlotStride;
+    const std::string where = "slot " + std::to_string(i) + ": ";
+    BaseSlot slot;
+    if (bytes.size() < offset + sizeof slot) {
+      reasons += where + "expected " + std::to_string(kBaseFileSize) + " bytes of file, found " +
+                 std::to_string(bytes.size()) + "; ";
+      continue;
+    }
+    std::memcpy(&slot, bytes.data() + offset, sizeof slot);
+    if (slot.magic != kBaseMagic) {
+      reasons += where + "expected magic " + std::to_string(kBaseMagic) + ", found " +
+                 std::to_string(slot.magic) + "; ";
+      continue;
+    }
+    any_magic = true;
+    // The version comes before the checksum: only the first eight bytes keep their meaning for ever.
+    if (slot.version > kFormatVersion) {
+      StatusDetail detail;
+      detail.file = file;
+      return Status(StatusCode::kNewerVersion,
+                    file + ": written by format version " + std::to_string(slot.version) +
+                        ", this code reads up to version " + std::to_string(kFormatVersion),
+                    detail);
+    }
+    const std::uint64_t sum = slot_checksum(slot);
+    if (sum != slot.checksum || slot.version != kFormatVersion || !geometry_ok(slot)) {
+      reasons += where + "expected checksum " + std::to_string(slot.checksum) + ", found " +
+                 std::to_string(sum) + "; ";
+      continue;
+    }
+    ++valid;
+    if (!best || slot.generation > best->slot.generation) best = BaseChoice{slot, i, false};
+  }
+  if (best) {
+    best->other_valid = valid == kBaseSlots;
+    return *best;
+  }
+  StatusDetail detail;
+  detail.file = file;
+  if (!any_magic && bytes.size() >= sizeof(BaseSlot)) {
+    bool zeros = true;
+    for (const std::byte b : bytes) zeros = zeros && b == std::byte{0};
+    if (!zeros) {
+      return Status(StatusCode::kNotALog, file + ": not a Cairn base log: " + reasons, detail);
+    }
+  }
+  return Status(StatusCode::kBaseLogDamaged,
+                file + ": neither slot of the base log is valid: " + reasons, detail);
+}
+
+}  // namespace cairn::log::format

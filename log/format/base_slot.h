@@ -1,0 +1,30 @@
+// Encoding and checking the base log's two slots, and choosing between them.
+#ifndef CAIRN_LOG_FORMAT_BASE_SLOT_H_
+#define CAIRN_LOG_FORMAT_BASE_SLOT_H_
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include <cairn/result.h>
+
+#include "format/layout.h"
+
+namespace cairn::log::format {
+
+// A slot as bytes, zero-filled up to the slot stride.
+void encode_base_slot(BaseSlot slot, std::span<std::byte, kBaseSlotStride> out);
+
+// The content of a base log file, `bytes` being as much of it as there is. Returns the valid slot with the higher
+// generation. Errors: kNotALog (no magic in either slot), kNewerVersion, kBaseLogDamaged.
+struct BaseChoice {
+  BaseSlot slot;
+  std::uint32_t index = 0;    // which slot it is
+  bool other_valid = false;   // the other slot is valid too
+};
+[[nodiscard]] Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes,
+                                                  const std::string& file);
+
+}  // namespace cairn::log::format
+
+#endif  // CAIRN_LOG_FORMAT_BASE_SLOT_H_

@@ -1,0 +1,233 @@
+#include "format/block.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace cairn::log::format {
+namespace {
+
+// Up to this size a record is copied whole and then hashed while it is in the first-level cache; a longer one
+// in steps of this size, each hashed right after its copy.
+constexpr std::size_t kHashStep = 16 * 1024;
+
+std::uint64_t header_checksum(const BlockHeader& header) {
+  return XXH3_64bits(&header, offsetof(BlockHeader, checksum));
+}
+
+bool all_zero(std::span<const std::byte> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+BlockFault fault(Lsn lsn, bool header_valid, std::string reason) {
+  return BlockFault{std::move(reason), lsn, header_valid};
+}
+
+std::string expected_found(const char* what, std::uint64_t expected, std::uint64_t found) {
+  return std::string(what) + ": expected " + std::to_string(expected) + ", found " +
+         std::to_string(found);
+}
+
+// Rules 12 to 15 for the record at `offset`; on success sets *next.
+std::optional<BlockFault> check_record(std::span<const std::byte> block, const BlockHeader& header,
+                                       std::uint32_t offset, std::uint64_t seed,
+                                       std::uint32_t* next) {
+  const Lsn lsn = Lsn(header.lsn) + offset;
+  if (header.used_length - offset < sizeof(RecordHeader)) {
+    return fault(lsn, true, "a record header does not fit into the used part of its block");
+  }
+  RecordHeader record;
+  std::memcpy(&record, block.data() + offset, sizeof record);
+  const std::uint64_t size = record_size(record.length);
+  if (size > header.used_length - offset) {
+    return fault(lsn, true, expected_found("record longer than the rest of its block, bytes left",
+                                           header.used_length - offset, size));
+  }
+  const auto body = block.subspan(offset + sizeof record.checksum,
+                                  sizeof record - sizeof record.checksum + record.length);
+  const std::uint64_t computed =
+      XXH3_64bits_withSeed(body.data(), body.size(), record_seed(seed, lsn));
+  if (computed != record.checksum) {
+    return fault(lsn, true, expected_found("record checksum", record.checksum, computed));
+  }
+  const std::size_t end = offset + sizeof record + record.length;
+  if (record.block_offset != offset || record.zero != 0 ||
+      !all_zero(block.subspan(end, offset + size - end))) {
+    return fault(lsn, true, "record framing is not as written (block offset, zero bytes)");
+  }
+  *next = offset + static_cast<std::uint32_t>(size);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::uint64_t container_seed(const ContainerIdentity& identity) {
+  std::array<std::uint8_t, 24> bytes;
+  std::memcpy(bytes.data(), identity.log_id.bytes.data(), 16);
+  std::memcpy(bytes.data() + 16, &identity.incarnation, 8);
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+void encode_record(std::span<std::byte> out, const RecordFields& fields,
+                   std::span<const std::span<const std::byte>> pieces, std::uint32_t block_offset,
+                   std::uint64_t seed) {
+  std::size_t length = 0;
+  for (const auto& piece : pieces) length += piece.size();
+
+  RecordHeader header{};
+  header.length = static_cast<std::uint32_t>(length);
+  header.stream = fields.stream;
+  header.type = fields.type;
+  header.kind = static_cast<std::uint8_t>(fields.kind);
+  header.block_offset = block_offset;
+  header.previous = fields.previous.value();
+  header.undo_next = fields.undo_next.value();
+  std::memcpy(out.data(), &header, sizeof header);
+
+  std::byte* const hashed_from = out.data() + sizeof header.checksum;
+  std::byte* to = out.data() + sizeof header;
+  if (length <= kHashStep) {
+    for (const auto& piece : pieces) {
+      if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
+      to += piece.size();
+    }
+    header.checksum =
+        XXH3_64bits_withSeed(hashed_from, static_cast<std::size_t>(to - hashed_from), seed);
+  } else {
+    XXH3_state_t state;
+    XXH3_64bits_reset_withSeed(&state, seed);
+    XXH3_64bits_update(&state, hashed_from, sizeof header - sizeof header.checksum);
+    for (const auto& piece : pieces) {
+      for (std::size_t done = 0; done < piece.size();) {
+        const std::size_t step = std::min(kHashStep, piece.size() - done);
+        std::memcpy(to, piece.data() + done, step);
+        XXH3_64bits_update(&state, to, step);
+        to += step;
+        done += step;
+      }
+    }
+    header.checksum = XXH3_64bits_digest(&state);
+  }
+  std::memcpy(out.data(), &header.checksum, sizeof header.checksum);
+  std::memset(to, 0, static_cast<std::size_t>(out.data() + record_size(length) - to));
+}
+
+std::uint32_t seal_block(std::span<std::byte> block, std::uint32_t used, std::uint32_t alignment,
+                         const BlockFields& fields, const ContainerIdentity& identity) {
+  const auto padded = static_cast<std::uint32_t>(padded_size(used, alignment));
+  assert(padded <= block.size());
+  BlockHeader header{};
+  header.magic = kBlockMagic;
+  header.version = kFormatVersion;
+  header.kind = static_cast<std::uint16_t>(fields.kind);
+  std::memcpy(header.log_id, identity.log_id.bytes.data(), sizeof header.log_id);
+  header.incarnation = identity.incarnation;
+  header.lsn = fields.lsn.value();
+  header.previous_block = fields.previous_block.value();
+  header.watermark = fields.watermark.value();
+  header.continue_lsn = fields.continue_lsn.value();
+  header.epoch = fields.epoch;
+  header.record_count = fields.record_count;
+  header.used_length = used;
+  header.padded_length = padded;
+  header.window = fields.window;
+  header.checksum = header_checksum(header);
+  std::memcpy(block.data(), &header, sizeof header);
+  std::memset(block.data() + used, 0, padded - kBlockTrailerSize - used);
+  std::memcpy(block.data() + padded - kBlockTrailerSize, &header.checksum, kBlockTrailerSize);
+  return padded;
+}
+
+std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes, Lsn lsn,
+                                             const LogGeometry& geometry,
+                                             const ContainerIdentity* identity, BlockHeader* out) {
+  BlockHeader header;
+  if (bytes.size() < sizeof header) {
+    return fault(lsn, false, expected_found("bytes for a block header", sizeof header, bytes.size()));
+  }
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.magic != kBlockMagic) {
+    const bool nothing = all_zero(bytes.first(sizeof header));
+    return fault(lsn, false,
+                 nothing ? std::string("no block: zeros")
+                         : expected_found("block magic", kBlockMagic, header.magic));
+  }
+  if (header.version != kFormatVersion) {
+    return fault(lsn, false, expected_found("block format version", kFormatVersion, header.version));
+  }
+  if (const std::uint64_t sum = header_checksum(header); sum != header.checksum) {
+    return fault(lsn, false, expected_found("block header checksum", header.checksum, sum));
+  }
+  if (std::memcmp(header.log_id, geometry.log_id.bytes.data(), sizeof header.log_id) != 0) {
+    Uuid found;
+    std::memcpy(found.bytes.data(), header.log_id, sizeof header.log_id);
+    return fault(lsn, false, "block of another log: expected " + geometry.log_id.to_string() +
+                                 ", found " + found.to_string());
+  }
+  if (header.lsn != lsn.value()) {
+    return fault(lsn, false, expected_found("block LSN", lsn.value(), header.lsn));
+  }
+  if (identity != nullptr && header.incarnation != identity->incarnation) {
+    return fault(lsn, false,
+                 expected_found("container incarnation", identity->incarnation, header.incarnation));
+  }
+  const std::uint64_t room = geometry.container_size - lsn.offset(geometry.container_size);
+  const bool kind_ok = header.kind >= static_cast<std::uint16_t>(BlockKind::kContainerHeader) &&
+                       header.kind <= static_cast<std::uint16_t>(BlockKind::kEpoch);
+  const bool lengths_ok =
+      header.used_length >= sizeof header && header.used_length % kRecordAlignment == 0 &&
+      header.padded_length <= geometry.block_size && header.padded_length <= room &&
+      header.padded_length == padded_size(header.used_length, geometry.alignment);
+  if (!kind_ok || !lengths_ok || header.zero != 0) {
+    return fault(lsn, false, "block header fields contradict each other (kind " +
+                                 std::to_string(header.kind) + ", used " +
+                                 std::to_string(header.used_length) + ", padded " +
+                                 std::to_string(header.padded_length) + ")");
+  }
+  *out = header;
+  return std::nullopt;
+}
+
+std::optional<BlockFault> check_block(std::span<const std::byte> bytes, Lsn lsn,
+                                      const LogGeometry& geometry,
+                                      const ContainerIdentity* identity, BlockHeader* out) {
+  BlockHeader header;
+  if (auto bad = check_block_header(bytes, lsn, geometry, identity, &header)) return bad;
+  if (bytes.size() < header.padded_length) {
+    return fault(lsn, true,
+                 expected_found("bytes of the block", header.padded_length, bytes.size()));
+  }
+  const auto block = bytes.first(header.padded_length);
+  const std::uint64_t seed = container_seed({geometry.log_id, header.incarnation});
+  std::uint32_t offset = sizeof header;
+  for (std::uint32_t i = 0; i < header.record_count; ++i) {
+    if (auto bad = check_record(block, header, offset, seed, &offset)) return bad;
+  }
+  if (offset != header.used_length) {
+    return fault(lsn, true, expected_found("bytes used by records", header.used_length, offset));
+  }
+  std::uint64_t trailer;
+  std::memcpy(&trailer, block.data() + header.padded_length - kBlockTrailerSize, sizeof trailer);
+  if (trailer != header.checksum) {
+    return fault(lsn, true, expected_found("block trailer", header.checksum, trailer));
+  }
+  if (!all_zero(block.subspan(header.used_length,
+                              header.padded_length - kBlockTrailerSize - header.used_length))) {
+    return fault(lsn, true, "the padding of the block is not zero");
+  }
+  *out = header;
+  return std::nullopt;
+}
+
+RecordView record_at(std::span<const std::byte> block, std::uint32_t offset) {
+  RecordView view;
+  std::memcpy(&view.header, block.data() + offset, sizeof view.header);
+  view.payload = block.subspan(offset + sizeof view.header, view.header.length);
+  view.next_offset = offset + static_cast<std::uint32_t>(record_size(view.header.length));
+  return view;
+}
+
+}  // namespace cairn::log::format

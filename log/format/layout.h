@@ -1,0 +1,185 @@
+// The bytes of a Cairn log on disk. FORMAT.md beside this file is the specification; writer and
+// reader both use these structures, and nothing else in the tree knows an offset.
+//
+// All integers are little-endian. The structures are read and written by memcpy.
+#ifndef CAIRN_LOG_FORMAT_LAYOUT_H_
+#define CAIRN_LOG_FORMAT_LAYOUT_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace cairn::log::format {
+
+static_assert(std::endian::native == std::endian::little,
+              "the format is little-endian; a big-endian port must swap in encode and decode");
+
+inline constexpr std::uint32_t kBlockMagic = 0x4B42'5243;  // "CRBK"
+inline constexpr std::uint32_t kBaseMagic = 0x5342'5243;   // "CRBS"
+inline constexpr std::uint16_t kFormatVersion = 1;
+
+// Persisted; values never change.
+enum class BlockKind : std::uint16_t {
+  kContainerHeader = 1,  // first block of a container; holds one ContainerHeader record
+  kData = 2,             // records
+  kSeal = 3,             // last block of a full container; no records
+  kEpoch = 4,            // written at the end found by an open; no records; says where the log goes on
+};
+
+// Types of the engine's own records (RecordKind::kCatalog). Persisted; values never change.
+enum class CatalogType : std::uint16_t {
+  kContainerHeader = 1,
+  kStreamCreated = 2,
+  kStreamDeleted = 3,
+  kBaseAdvanced = 4,
+  kSnapshotBegin = 5,
+  kSnapshotStreams = 6,
+  kSnapshotGaps = 7,
+  kSnapshotEnd = 8,
+  kMark = 9,
+};
+
+// Starts every block.
+struct BlockHeader {
+  std::uint32_t magic;           // kBlockMagic
+  std::uint16_t version;         // kFormatVersion
+  std::uint16_t kind;            // BlockKind
+  std::uint8_t log_id[16];       // the log's UUID
+  std::uint64_t incarnation;     // random, new each time a file becomes a container
+  std::uint64_t lsn;             // of this block: its position
+  std::uint64_t previous_block;  // LSN of the block before this one, 0 for the log's first
+  std::uint64_t watermark;       // every byte before this LSN was durable when the block was built
+  std::uint64_t continue_lsn;    // kEpoch: LSN of the next block; otherwise 0
+  std::uint32_t epoch;           // one more at each open for writing
+  std::uint32_t record_count;
+  std::uint32_t used_length;     // header and records, a multiple of 8
+  std::uint32_t padded_length;   // of the whole block, a multiple of the log's alignment
+  std::uint32_t window;          // bytes behind any end of the durable prefix that can have been in flight
+  std::uint32_t zero;            // 0
+  std::uint64_t checksum;        // XXH3-64 of the 88 bytes before
+};
+static_assert(sizeof(BlockHeader) == 96);
+static_assert(offsetof(BlockHeader, log_id) == 8);
+static_assert(offsetof(BlockHeader, incarnation) == 24);
+static_assert(offsetof(BlockHeader, lsn) == 32);
+static_assert(offsetof(BlockHeader, previous_block) == 40);
+static_assert(offsetof(BlockHeader, watermark) == 48);
+static_assert(offsetof(BlockHeader, continue_lsn) == 56);
+static_assert(offsetof(BlockHeader, epoch) == 64);
+static_assert(offsetof(BlockHeader, used_length) == 72);
+static_assert(offsetof(BlockHeader, window) == 80);
+static_assert(offsetof(BlockHeader, checksum) == 88);
+static_assert(std::has_unique_object_representations_v<BlockHeader>, "no padding");
+
+// Ends every block: its last 8 bytes repeat BlockHeader::checksum, so that a block of which the last
+// sector is missing is invalid however little of it was used.
+using BlockTrailer = std::uint64_t;
+inline constexpr std::uint32_t kBlockTrailerSize = sizeof(BlockTrailer);
+
+// Starts every record. The payload follows, then zeros up to a multiple of 8.
+struct RecordHeader {
+  std::uint64_t checksum;      // XXH3-64, seeded (block.h), of the rest of this header and the payload
+  std::uint32_t length;        // of the payload, in bytes
+  std::uint32_t stream;        // 0: the engine's
+  std::uint16_t type;          // the client's, or CatalogType
+  std::uint8_t kind;           // RecordKind
+  std::uint8_t zero;           // 0
+  std::uint32_t block_offset;  // of this header in its block
+  std::uint64_t previous;      // LSN, 0: none
+  std::uint64_t undo_next;     // LSN, 0: none
+};
+static_assert(sizeof(RecordHeader) == 40);
+static_assert(offsetof(RecordHeader, length) == 8);
+static_assert(offsetof(RecordHeader, type) == 16);
+static_assert(offsetof(RecordHeader, kind) == 18);
+static_assert(offsetof(RecordHeader, block_offset) == 20);
+static_assert(offsetof(RecordHeader, previous) == 24);
+static_assert(offsetof(RecordHeader, undo_next) == 32);
+static_assert(std::has_unique_object_representations_v<RecordHeader>, "no padding");
+
+// Payload prefix of a restart record (RecordKind::kRestart); the client's bytes follow.
+struct RestartPrefix {
+  std::uint64_t base;  // LSN: the stream's base from here on
+};
+static_assert(sizeof(RestartPrefix) == 8);
+
+// Payload of CatalogType::kContainerHeader.
+struct ContainerHeader {
+  std::uint64_t number;          // logical: lsn / container_size
+  std::uint64_t container_size;  // bytes
+  std::uint64_t max_size;        // bytes; 0: none
+  std::uint64_t scan_start;      // LSN as in BaseSlot when the container was made ready
+  std::uint64_t tail;            // likewise
+  std::uint64_t first_block;     // LSN of the first block behind this header
+  std::uint32_t block_size;      // bytes
+  std::uint32_t alignment;       // bytes
+};
+static_assert(sizeof(ContainerHeader) == 56);
+
+// Payload of CatalogType::kMark.
+struct Mark {
+  std::uint64_t durable;  // every byte before this LSN was durable; repeats the block's watermark
+  std::uint64_t closed;   // 1: written by close(); nothing follows but a new epoch
+};
+static_assert(sizeof(Mark) == 16);
+
+// Persisted; values never change.
+enum class BaseState : std::uint64_t {
+  kOpen = 0,      // written while the log was open
+  kClosed = 1,    // written by close()
+  kCreating = 2,  // the first containers are not there yet
+};
+
+// One of the two slots of the base log.
+struct BaseSlot {
+  std::uint32_t magic;            // kBaseMagic
+  std::uint16_t version;          // kFormatVersion
+  std::uint16_t zero;             // 0
+  std::uint8_t log_id[16];
+  std::uint64_t generation;       // the valid slot with the higher one wins
+  std::uint64_t container_size;   // bytes
+  std::uint64_t max_size;         // bytes; 0: none
+  std::uint64_t scan_start;       // LSN of the block that begins with the newest whole snapshot
+  std::uint64_t tail;             // LSN: containers wholly before it may be recycled
+  std::uint64_t durable;          // every byte before this LSN was durable
+  std::uint64_t state;            // BaseState
+  std::uint32_t block_size;       // bytes
+  std::uint32_t alignment;        // bytes
+  std::uint32_t epoch;
+  std::uint32_t zero2;            // 0
+  std::uint64_t checksum;         // XXH3-64 of the 96 bytes before
+};
+static_assert(sizeof(BaseSlot) == 104);
+static_assert(offsetof(BaseSlot, generation) == 24);
+static_assert(offsetof(BaseSlot, block_size) == 80);
+static_assert(offsetof(BaseSlot, checksum) == 96);
+static_assert(std::has_unique_object_representations_v<BaseSlot>, "no padding");
+
+inline constexpr char kBaseFileName[] = "base.cairn";
+inline constexpr std::uint32_t kBaseSlotStride = 4096;  // slot i lies at i * this
+inline constexpr std::uint32_t kBaseSlots = 2;
+inline constexpr std::uint64_t kBaseFileSize = std::uint64_t{kBaseSlotStride} * kBaseSlots;
+
+inline constexpr std::uint32_t kRecordAlignment = 8;
+
+[[nodiscard]] constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t alignment) {
+  return (value + alignment - 1) / alignment * alignment;
+}
+// Bytes of a record in a block.
+[[nodiscard]] constexpr std::uint64_t record_size(std::uint64_t payload) {
+  return align_up(sizeof(RecordHeader) + payload, kRecordAlignment);
+}
+// Bytes of a block on disk whose header and records take `used`.
+[[nodiscard]] constexpr std::uint64_t padded_size(std::uint64_t used, std::uint32_t alignment) {
+  return align_up(used + kBlockTrailerSize, alignment);
+}
+// The largest payload that a block of `block_size` can hold.
+[[nodiscard]] constexpr std::uint32_t max_payload(std::uint32_t block_size) {
+  return block_size - static_cast<std::uint32_t>(sizeof(BlockHeader) + sizeof(RecordHeader)) -
+         kBlockTrailerSize;
+}
+
+}  // namespace cairn::log::format
+
+#endif  // CAIRN_LOG_FORMAT_LAYOUT_H_

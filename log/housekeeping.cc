@@ -1,0 +1,233 @@
+// What an open log does besides appending: containers ahead of need, snapshots, the base log, recycling, idle marks.
+//
+// One round (housekeep) in this order; each step leaves a log that recovers, whatever happens between them:
+//  1. the next container made ready, one spare behind it;
+//  2. a snapshot of the catalog, durable, if the log entered a new container or containers could be given back;
+//  3. both slots of the base log, which then begin at that snapshot and name the new tail;
+//  4. containers before the tail recycled: no slot points at them any more.
+#include <algorithm>
+#include <utility>
+
+#include "log_core.h"
+
+namespace cairn::log {
+namespace {
+
+// How long a round that failed (a full disk) waits before the next try.
+constexpr std::chrono::milliseconds kRetry{100};
+
+}  // namespace
+
+void LogCore::ask_for_housekeeping() {
+  const Lock lock(writer_->mutex());
+  house_asked_ = true;
+  house_signal_.notify_one();
+}
+
+bool LogCore::needs_housekeeping() const {
+  if (house_asked_) return true;
+  return writer_->needs_container() && writer_->older_containers_durable();
+}
+
+void LogCore::run_thread() {
+  Lock lock(writer_->mutex());
+  while (!house_stop_) {
+    if (writer_->wants_driver()) {
+      writer_->drive(lock);
+      continue;
+    }
+    if (house_failed_) {
+      // Nothing is lost by waiting: an append that needs a container makes it itself, or says why not.
+      house_failed_ = false;
+      house_signal_.wait_for(lock, kRetry);
+      continue;
+    }
+    if (needs_housekeeping() && writer_->health().is_ok()) {
+      house_asked_ = false;
+      lock.unlock();
+      const Status status = housekeep();
+      lock.lock();
+      house_failed_ = !status.is_ok();
+      continue;
+    }
+    const Lsn end = writer_->end();
+    if (options_.idle_mark.count() == 0 || end == marked_end_ || !writer_->health().is_ok()) {
+      house_asleep_ = true;
+      house_signal_.wait(lock);
+      house_asleep_ = false;
+      continue;
+    }
+    const bool idle =
+        house_signal_.wait_for(lock, options_.idle_mark) == std::cv_status::timeout;
+    if (!idle || end != writer_->end() || house_stop_) continue;
+    lock.unlock();
+    Lsn marked;
+    const Status status = write_mark(false, &marked);
+    lock.lock();
+    // A full log has no room for marks; a poisoned one says so to whoever asks it.
+    if (!status.is_ok()) marked_end_ = writer_->end();
+  }
+}
+
+Status LogCore::run_background() {
+  if (options_.background != Background::kManual) {
+    return Status(StatusCode::kInvalidState, "run_background: the log has a background thread");
+  }
+  Lock lock(writer_->mutex());
+  while (writer_->has_callbacks() && writer_->health().is_ok()) writer_->drive(lock);
+  if (!writer_->health().is_ok()) return writer_->health();
+  if (!needs_housekeeping()) return Status::ok();
+  house_asked_ = false;
+  lock.unlock();
+  return housekeep();
+}
+
+Status LogCore::housekeep() {
+  CAIRN_RETURN_IF_ERROR(provide_container());
+  CAIRN_RETURN_IF_ERROR(keep_spare());
+  return reclaim();
+}
+
+// Step 1, also called by an append that cannot wait for the housekeeping.
+Status LogCore::provide_container() {
+  {
+    // At the maximum the next container must come from the oldest ones.
+    const Lock lock(writer_->mutex());
+    if (!writer_->needs_container() || !writer_->older_containers_durable()) return Status::ok();
+  }
+  const std::lock_guard round(provide_mutex_);
+  ContainerFacts facts;
+  std::uint64_t number;
+  {
+    const Lock lock(writer_->mutex());
+    if (!writer_->needs_container() || !writer_->older_containers_durable()) return Status::ok();
+    number = writer_->container_number() + 1;
+    if (containers_->spares() == 0 && containers_->containers() >= ledger_->max_containers()) {
+      return full(SpaceVerdict::kFull);
+    }
+  }
+  facts.max_size = max_size_;
+  facts.scan_start = Lsn(scan_start_.load());
+  facts.tail = tail();
+  facts.epoch = epoch_;
+  facts.window = writer_->window();
+  const Lsn first_block(number * geometry_.container_size + geometry_.alignment);
+  CAIRN_ASSIGN_OR_RETURN(ReadyContainer ready,
+                         containers_->make_ready(number, first_block, facts));
+  source_->forget(number);
+  const Lock lock(writer_->mutex());
+  writer_->offer(std::move(ready));
+  return Status::ok();
+}
+
+Status LogCore::keep_spare() {
+  if (containers_->spares() > 0 || containers_->containers() >= ledger_->max_containers()) {
+    return Status::ok();
+  }
+  const Status status = containers_->make_spare();
+  const Lock lock(writer_->mutex());
+  ledger_->set_growth_failed(!status.is_ok());
+  return status;
+}
+
+format::BaseSlot LogCore::present_slot() const {
+  format::BaseSlot slot = base_->slot();
+  slot.state = static_cast<std::uint64_t>(format::BaseState::kOpen);
+  slot.epoch = epoch_;
+  slot.durable = std::max(slot.durable, durable_lsn().value());
+  return slot;
+}
+
+// Steps 2 to 4.
+Status LogCore::reclaim() {
+  const std::lock_guard round(housekeeping_mutex_);
+  const std::uint64_t size = geometry_.container_size;
+  {
+    const Lock lock(writer_->mutex());
+    const auto pin = catalog_.oldest_pin();
+    const Lsn oldest = pin ? pin->lsn : writer_->end();
+    const bool entered_new =
+        Lsn(scan_start_.load()).container(size) < writer_->container_number();
+    if (!entered_new && oldest.container(size) <= tail().container(size)) return Status::ok();
+  }
+  CAIRN_ASSIGN_OR_RETURN(const Snapshot snapshot, write_snapshot());
+  {
+    const std::lock_guard lock(base_mutex_);
+    format::BaseSlot slot = present_slot();
+    slot.scan_start = snapshot.block.value();
+    slot.tail = std::max(slot.tail, snapshot.tail.value());
+    CAIRN_RETURN_IF_ERROR(base_->write(slot));
+    CAIRN_RETURN_IF_ERROR(base_->write(slot));
+    scan_start_.store(slot.scan_start);
+    tail_.store(slot.tail, std::memory_order_release);
+  }
+  const std::uint64_t first = tail().container(size);
+  source_->forget_before(first);
+  CAIRN_RETURN_IF_ERROR(containers_->recycle_before(first));
+  const Lock lock(writer_->mutex());
+  catalog_.drop_gaps_before(tail());
+  ledger_->set_growth_failed(false);
+  return Status::ok();
+}
+
+// The state as of the begin record is captured under the lock that gives the record its LSN: everything older is in it, whatever
+// is newer is read behind it.
+Result<LogCore::Snapshot> LogCore::write_snapshot() {
+  Snapshot snapshot;
+  std::vector<format::CatalogRecord> records;
+  BlockWriter::Place begin;
+  format::EncodedCatalogRecord encoded;
+  {
+    Lock lock(writer_->mutex());
+    encoded = format::encode_catalog(format::SnapshotBegin{});
+    CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kSnapshot, encoded.payload.size(), true));
+    records = catalog_.snapshot();
+    encoded = format::encode_catalog(records.front());
+    begin = writer_->take(encoded.payload.size());
+    note_append(kCatalogStream, begin.lsn);
+    const auto pin = catalog_.oldest_pin();
+    snapshot.block = Lsn(begin.lsn.value() - begin.block_offset);
+    snapshot.tail = pin ? std::min(pin->lsn, snapshot.block) : snapshot.block;
+  }
+  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  format::RecordFields fields;
+  fields.kind = RecordKind::kCatalog;
+  fields.type = static_cast<std::uint16_t>(encoded.type);
+  writer_->fill(begin, fields, pieces);
+  for (std::size_t i = 1; i < records.size(); ++i) {
+    CAIRN_RETURN_IF_ERROR(append_catalog(records[i]).status());
+  }
+  CAIRN_ASSIGN_OR_RETURN(const Lsn end, append_catalog(format::SnapshotEnd{begin.lsn}));
+  CAIRN_RETURN_IF_ERROR(wait_for(end + 1, Durability::kDurable));
+  return snapshot;
+}
+
+// Makes everything durable and says so in a block of its own: from then on damage to any byte before it is proven.
+Status LogCore::write_mark(bool closing, Lsn* marked) {
+  {
+    Lock lock(writer_->mutex());
+    CAIRN_RETURN_IF_ERROR(writer_->wait(lock, writer_->end(), Durability::kDurable));
+  }
+  format::Mark mark{};
+  mark.durable = durable_lsn().value();
+  mark.closed = closing ? 1 : 0;
+  const auto encoded = format::encode_catalog(mark);
+  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  Lock lock(writer_->mutex());
+  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kOrdinary, encoded.payload.size(), true));
+  const BlockWriter::Place place = writer_->take(encoded.payload.size());
+  *marked = Lsn(place.lsn.value() - place.block_offset);
+  const std::uint64_t records = writer_->statistics().records;
+  lock.unlock();
+  format::RecordFields fields;
+  fields.kind = RecordKind::kCatalog;
+  fields.type = static_cast<std::uint16_t>(encoded.type);
+  writer_->fill(place, fields, pieces);
+  lock.lock();
+  CAIRN_RETURN_IF_ERROR(writer_->wait(lock, place.lsn + 1, Durability::kDurable));
+  // What was appended in between gets its own mark.
+  if (writer_->statistics().records == records) marked_end_ = writer_->end();
+  return Status::ok();
+}
+
+}  // namespace cairn::log

@@ -1,0 +1,54 @@
+// Options of a log. Those marked "fixed" are chosen when the log is created and read from it later.
+#ifndef CAIRN_OPTIONS_H_
+#define CAIRN_OPTIONS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include <cairn/storage.h>
+
+namespace cairn::log {
+
+inline constexpr std::uint64_t kMinContainerSize = std::uint64_t{1} << 20;
+inline constexpr std::uint64_t kMaxContainerSize = std::uint64_t{1} << 30;
+
+struct CreateOptions {
+  // Bytes per container, fixed. A power of two, 1 MiB to 1 GiB. Larger: fewer switches, coarser
+  // space recycling, more space held by an old base.
+  std::uint64_t container_size = std::uint64_t{64} << 20;
+  // Bytes that all containers together may take; a multiple of container_size is used, at least 4
+  // containers. Appends meet LogFull beyond it. 0: no maximum but the file system's.
+  std::uint64_t max_size = 0;
+  // Bytes of one log block, the largest unit of writing and a bound on a record, fixed. A power of
+  // two, 64 KiB to 1 MiB, at most container_size / 16. 0: the largest allowed.
+  std::uint32_t block_size = 0;
+  // Bytes every block write is padded to, fixed. A power of two, 512 to 4096. 0: the storage's
+  // physical sector size (a smaller unit saves space and makes such a device read, merge and rewrite).
+  std::uint32_t alignment = 0;
+};
+
+enum class Background {
+  kThread,  // one housekeeping thread per open log: containers made ahead, idle watermark, callbacks
+  kManual,  // no thread: the caller runs Log::run_background(); for simulations and single-threaded programs
+};
+
+struct OpenOptions {
+  // Where the bytes live; null: make_storage(kAuto).
+  std::shared_ptr<Storage> storage;
+  // Log blocks in memory, 4 to 64; fewer where they would take more than a quarter of a container. Their
+  // total size bounds the bytes in flight, and is the distance by which LSNs may jump after a crash.
+  std::uint32_t blocks = 8;
+  // Block writes in flight at once, 1 to 32; at most `blocks` - 2.
+  std::uint32_t depth = 4;
+  // How long to wait for another opener to go away. A killed process may hold the log until its last write ended.
+  std::chrono::milliseconds lock_wait{2000};
+  // After this long without appends the durable watermark is written, so that from then on damage
+  // to every byte can be told from a torn tail. 0: only at close.
+  std::chrono::milliseconds idle_mark{20};
+  Background background = Background::kThread;
+};
+
+}  // namespace cairn::log
+
+#endif  // CAIRN_OPTIONS_H_

@@ -1,0 +1,168 @@
+// Storage: everything the log asks of the outside world.
+//
+// The log never calls the kernel itself. It asks a Storage for directories, files and an I/O queue;
+// io_uring, plain POSIX calls, the crashing simulation of the tests and an embedder's own block
+// device all stand behind these classes.
+//
+// What an implementation must keep, because the log's promises rest on it:
+//  S1. Bytes of a write completed with `durable` set, and bytes of writes completed before a sync of
+//      the same file was *submitted*, survive a power cut once that write or sync completed OK.
+//  S2. A name made, renamed or removed survives a power cut once sync_directory() returned OK.
+//  S3. An error is reported once, truthfully, and never retried inside: after an error the state of
+//      the bytes concerned is unknown. Short transfers are completed inside, or reported as errors.
+//  S4. lock() excludes every other holder on the machine until all I/O of the former holder has
+//      ended, a killed one included: its late writes must not land under a new holder.
+// What it need not keep: writes that are not yet durable may survive in part, in any order, at any
+// granularity down to single sectors.
+#ifndef CAIRN_STORAGE_H_
+#define CAIRN_STORAGE_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <cairn/result.h>
+#include <cairn/status.h>
+
+namespace cairn::log {
+
+// A file of the log. Thread-safe, except that the owner ends all use before destruction.
+class File {
+ public:
+  virtual ~File() = default;
+
+  // Reads up to out.size() bytes at `offset`; the result is short only at the end of the file.
+  // REQUIRES for direct files: offset, size and address are multiples of StorageInfo::alignment.
+  [[nodiscard]] virtual Result<std::size_t> read(std::uint64_t offset,
+                                                 std::span<std::byte> out) const = 0;
+  // Writes all of `data` at `offset`, in order, not durable. Same alignment rule as read().
+  [[nodiscard]] virtual Status write(std::uint64_t offset, std::span<const std::byte> data) = 0;
+  // Makes all writes completed before the call durable (fdatasync).
+  [[nodiscard]] virtual Status sync() = 0;
+  // Size in bytes.
+  [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
+  // The name inside its directory, for messages.
+  [[nodiscard]] virtual const std::string& name() const = 0;
+};
+
+// The end of one submitted request.
+struct Completion {
+  std::uint64_t tag = 0;  // as given at submission
+  Status status;
+};
+
+// Writes and syncs in flight. Submissions may complete in any order.
+// Threads: one submitter at a time and one reaper at a time; the two may be different threads.
+class IoQueue {
+ public:
+  virtual ~IoQueue() = default;
+
+  // How many requests may be in flight at once, at least 1.
+  [[nodiscard]] virtual unsigned depth() const = 0;
+
+  // Starts a write of all of `data`. `data` stays valid and unchanged until its completion was
+  // reaped. With `durable`, completion means S1. An error here means that nothing was submitted.
+  // REQUIRES: fewer than depth() requests in flight.
+  [[nodiscard]] virtual Status submit_write(File& file, std::uint64_t offset,
+                                            std::span<const std::byte> data, bool durable,
+                                            std::uint64_t tag) = 0;
+  // Starts a sync covering the writes to `file` whose completions were reaped before this call.
+  [[nodiscard]] virtual Status submit_sync(File& file, std::uint64_t tag) = 0;
+
+  // Fills `out` with completions and returns how many. With `wait`, blocks until there is at least
+  // one. REQUIRES with wait: at least one request in flight. An error here means that the queue
+  // itself is broken: the requests in flight are indeterminate.
+  [[nodiscard]] virtual Result<std::size_t> reap(std::span<Completion> out, bool wait) = 0;
+};
+
+enum class OpenMode {
+  kRead,       // existing file, read only
+  kReadWrite,  // existing file
+  kCreate,     // must not exist yet; created with mode 0600
+};
+
+// Held while the log is open for writing; released by destruction.
+class DirectoryLock {
+ public:
+  virtual ~DirectoryLock() = default;
+};
+
+// A directory handle. All names are relative to it, without slashes; symbolic links are refused.
+class Directory {
+ public:
+  virtual ~Directory() = default;
+
+  // Opens a file for the log's I/O (direct where the storage can, see StorageInfo).
+  // Errors: kNotFound, kAlreadyExists, kPermissionDenied, kNoSpace, kIoError.
+  [[nodiscard]] virtual Result<std::unique_ptr<File>> open(std::string_view name,
+                                                           OpenMode mode) = 0;
+  // Atomically gives `from` the name `to`, replacing nothing: kAlreadyExists if `to` is there.
+  [[nodiscard]] virtual Status rename(std::string_view from, std::string_view to) = 0;
+  [[nodiscard]] virtual Status remove(std::string_view name) = 0;
+  // All names, unordered.
+  [[nodiscard]] virtual Result<std::vector<std::string>> list() const = 0;
+  // S2 for all name changes so far.
+  [[nodiscard]] virtual Status sync_directory() = 0;
+
+  // Fills `file` up to `size` with zeros such that later writes inside it change no file-system
+  // metadata (written extents, not only reserved ones), and makes that durable. Called off the append path.
+  // Errors: kNoSpace, kIoError; the file is then of no use and should be removed.
+  [[nodiscard]] virtual Status fill_zero(File& file, std::uint64_t size) = 0;
+
+  // Takes the exclusive lock on the existing file `name`, waiting up to `limit`. Error: kLocked.
+  [[nodiscard]] virtual Result<std::unique_ptr<DirectoryLock>> lock(
+      std::string_view name, std::chrono::milliseconds limit) = 0;
+
+  // A queue for this directory's files. `lock`, if any, must outlive all its I/O (S4): the queue
+  // keeps what it needs to hold the lock until its last request has ended, even when the process is killed.
+  [[nodiscard]] virtual Result<std::unique_ptr<IoQueue>> make_queue(unsigned depth,
+                                                                    const DirectoryLock* lock) = 0;
+
+  // For messages.
+  [[nodiscard]] virtual const std::string& path() const = 0;
+};
+
+// What a storage is and what weakens the log's promises on it. For `cairn info`.
+struct StorageInfo {
+  std::string kind;                    // "uring", "posix", "sim", ...
+  std::string reason;                  // why this one runs, for example "io_uring_setup: EPERM"
+  std::string file_system;             // "ext4", "tmpfs", ...
+  bool direct = false;                 // O_DIRECT, no page cache in between
+  std::uint32_t logical_sector = 512;  // bytes
+  std::uint32_t physical_sector = 4096;
+  std::uint32_t alignment = 512;       // of offsets, sizes and addresses; at most physical_sector
+  std::vector<std::string> weaknesses; // each a sentence; empty: full promise
+};
+
+class Storage {
+ public:
+  virtual ~Storage() = default;
+
+  // Opens the directory `path`; with `create`, makes it (mode 0700) and makes its name durable.
+  // Errors: kNotFound, kPermissionDenied, kIoError; kInvalidArgument if it is no directory.
+  [[nodiscard]] virtual Result<std::unique_ptr<Directory>> open_directory(const std::string& path,
+                                                                          bool create) = 0;
+  // What is known about the storage below `directory`, which this storage opened.
+  [[nodiscard]] virtual StorageInfo describe(const Directory& directory) const = 0;
+  // Random bits, unique per call (container incarnations).
+  [[nodiscard]] virtual std::uint64_t random() = 0;
+};
+
+enum class StorageKind {
+  kAuto,   // io_uring where it is allowed, else POSIX; the environment's CAIRN_STORAGE=uring|posix decides first
+  kUring,  // io_uring or an error
+  kPosix,  // pwritev2 and fdatasync
+};
+
+// The kernel's storage. Thread-safe. Error: kNotSupported when kUring is forced and refused;
+// kInvalidArgument when CAIRN_STORAGE has another value.
+[[nodiscard]] Result<std::shared_ptr<Storage>> make_storage(StorageKind kind = StorageKind::kAuto);
+
+}  // namespace cairn::log
+
+#endif  // CAIRN_STORAGE_H_

@@ -1,0 +1,113 @@
+// The public Log and Stream: thin over LogCore.
+#include <cairn/log.h>
+
+#include <array>
+#include <utility>
+
+#include "log_core.h"
+
+namespace cairn::log {
+namespace {
+
+Status no_log() { return Status(StatusCode::kInvalidState, "this handle names no stream"); }
+
+}  // namespace
+
+Log::Log(std::unique_ptr<LogCore> core) : core_(std::move(core)) {}
+Log::~Log() = default;
+
+Result<std::unique_ptr<Log>> Log::create(const std::string& path,
+                                         const CreateOptions& create_options,
+                                         const OpenOptions& open_options) {
+  CAIRN_ASSIGN_OR_RETURN(auto core, LogCore::create(path, create_options, open_options));
+  return std::unique_ptr<Log>(new Log(std::move(core)));
+}
+
+Result<std::unique_ptr<Log>> Log::open(const std::string& path, const OpenOptions& options) {
+  CAIRN_ASSIGN_OR_RETURN(auto core, LogCore::open(path, options));
+  return std::unique_ptr<Log>(new Log(std::move(core)));
+}
+
+Result<std::unique_ptr<Log>> Log::open_or_create(const std::string& path,
+                                                 const CreateOptions& create_options,
+                                                 const OpenOptions& open_options) {
+  auto opened = open(path, open_options);
+  const StatusCode code = opened.code();
+  if (code != StatusCode::kNotFound && code != StatusCode::kNotALog &&
+      code != StatusCode::kBaseLogDamaged) {
+    return opened;
+  }
+  // create() refuses every directory that holds something else than an unfinished creation.
+  auto created = create(path, create_options, open_options);
+  return created.code() == StatusCode::kAlreadyExists ? std::move(opened) : std::move(created);
+}
+
+Status Log::close() { return core_->close(); }
+Result<Stream> Log::create_stream(std::string_view name) { return core_->create_stream(name); }
+Result<Stream> Log::open_stream(std::string_view name) { return core_->open_stream(name); }
+Result<Stream> Log::open_or_create_stream(std::string_view name) {
+  auto opened = core_->open_stream(name);
+  if (opened.code() != StatusCode::kNotFound) return opened;
+  auto created = core_->create_stream(name);
+  return created.code() == StatusCode::kAlreadyExists ? core_->open_stream(name)
+                                                      : std::move(created);
+}
+Status Log::delete_stream(std::string_view name) { return core_->delete_stream(name); }
+std::vector<StreamInfo> Log::list_streams() const { return core_->list_streams(); }
+Status Log::flush() { return core_->flush(); }
+Status Log::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit) {
+  return core_->wait_durable(lsn, limit);
+}
+void Log::on_durable(Lsn lsn, DurableCallback callback) {
+  core_->on_durable(lsn, std::move(callback));
+}
+Lsn Log::durable_lsn() const { return core_->durable_lsn(); }
+Lsn Log::written_lsn() const { return core_->written_lsn(); }
+Lsn Log::end_lsn() const { return core_->end_lsn(); }
+Result<Cursor> Log::read(ReadOptions options) const { return core_->read(std::move(options)); }
+LogInfo Log::info() const { return core_->info(); }
+LogStatistics Log::statistics() const { return core_->statistics(); }
+Status Log::run_background() { return core_->run_background(); }
+Status Log::health() const { return core_->health(); }
+
+Result<Lsn> Stream::append(std::span<const std::byte> payload, const AppendOptions& options) {
+  const std::array<std::span<const std::byte>, 1> pieces{payload};
+  return append(Gather(pieces), options);
+}
+Result<Lsn> Stream::append(Gather pieces, const AppendOptions& options) {
+  if (core_ == nullptr) return no_log();
+  return core_->append(id_, pieces, options, nullptr);
+}
+Result<Lsn> Stream::append(Gather pieces, const AppendOptions& options, Reservation& reservation) {
+  if (core_ == nullptr) return no_log();
+  return core_->append(id_, pieces, options, &reservation);
+}
+Result<Reservation> Stream::reserve(std::uint32_t records, std::uint64_t payload_bytes) {
+  if (core_ == nullptr) return no_log();
+  return core_->reserve(records, payload_bytes);
+}
+Result<Lsn> Stream::write_restart_area(std::span<const std::byte> data, Lsn base) {
+  if (core_ == nullptr) return no_log();
+  return core_->write_restart_area(id_, data, base);
+}
+Result<RestartArea> Stream::read_restart_area() const {
+  if (core_ == nullptr) return no_log();
+  return core_->read_restart_area(id_, false);
+}
+Result<RestartArea> Stream::read_previous_restart_area() const {
+  if (core_ == nullptr) return no_log();
+  return core_->read_restart_area(id_, true);
+}
+Status Stream::advance_base(Lsn lsn) {
+  if (core_ == nullptr) return no_log();
+  return core_->advance_base(id_, lsn);
+}
+Lsn Stream::base() const { return core_ == nullptr ? Lsn::null() : core_->stream_base(id_); }
+Lsn Stream::last_lsn() const { return core_ == nullptr ? Lsn::null() : core_->last_lsn(id_); }
+Result<Cursor> Stream::read(ReadOptions options) const {
+  if (core_ == nullptr) return no_log();
+  options.stream = id_;
+  return core_->read(std::move(options));
+}
+
+}  // namespace cairn::log

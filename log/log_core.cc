@@ -1,0 +1,579 @@
+#include "log_core.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace cairn::log {
+namespace {
+
+Status no_stream(const std::string& what) {
+  return Status(StatusCode::kNotFound, "no stream " + what + " in this log");
+}
+
+StatusDetail about(Lsn lsn) {
+  StatusDetail detail;
+  detail.lsn_begin = lsn;
+  return detail;
+}
+
+std::size_t total(Gather pieces) {
+  std::size_t bytes = 0;
+  for (const auto& piece : pieces) bytes += piece.size();
+  return bytes;
+}
+
+}  // namespace
+
+LogCore::~LogCore() {
+  // The error of a close that nobody asked for has no one to go to; Log::close() is for those who want it.
+  if (const Status status = close(); !status.is_ok()) return;
+}
+
+Status LogCore::close() {
+  if (writer_ == nullptr) return Status::ok();  // opening failed before there was anything to close
+  Lock lock(writer_->mutex());
+  if (closed_) return Status::ok();
+  closed_ = true;
+  closing_ = true;
+  house_stop_ = true;
+  house_signal_.notify_all();
+  lock.unlock();
+  if (house_.joinable()) house_.join();
+
+  // Everything appended becomes durable; then the mark that proves it, and the base log that says so.
+  lock.lock();
+  Status status = writer_->wait(lock, writer_->end(), Durability::kDurable);
+  lock.unlock();
+  if (status.is_ok()) {
+    Lsn marked;
+    const Status mark = write_mark(true, &marked);
+    const std::lock_guard base_lock(base_mutex_);
+    format::BaseSlot slot = present_slot();
+    if (mark.is_ok()) {
+      slot.state = static_cast<std::uint64_t>(format::BaseState::kClosed);
+      slot.durable = marked.value();
+    } else if (mark.code() != StatusCode::kLogFull) {
+      status = mark;
+    }
+    if (status.is_ok()) status = base_->write(slot);
+  }
+  lock.lock();
+  if (status.is_ok() && !writer_->health().is_ok()) status = writer_->health();
+  if (status.code() == StatusCode::kIndeterminate) status = writer_->health();
+  writer_->stop(lock, Status(StatusCode::kClosed, "the log was closed"));
+  lock.unlock();
+  lock_.reset();
+  return status;
+}
+
+// --- appending ---
+
+SpaceLedger::Stock LogCore::stock() const {
+  SpaceLedger::Stock stock;
+  stock.room = writer_->room_in_container();
+  stock.free_containers = containers_->spares() + (writer_->needs_container() ? 0 : 1);
+  stock.containers = containers_->containers();
+  return stock;
+}
+
+Status LogCore::full(SpaceVerdict verdict) const {
+  StatusDetail detail;
+  const auto pin = catalog_.oldest_pin();
+  const std::uint64_t size = geometry_.container_size;
+  detail.cause = FullCause::kMaximum;
+  if (verdict == SpaceVerdict::kFullByReservation) {
+    detail.cause = FullCause::kReservation;
+  } else if (pin && pin->lsn.container(size) < writer_->container_number()) {
+    detail.cause = FullCause::kBase;
+  }
+  std::string who = "nothing pins it";
+  if (pin) {
+    detail.lsn_begin = pin->lsn;
+    detail.stream = catalog_.find(pin->stream)->name;
+    who = "stream \"" + detail.stream + "\" pins it at LSN " + pin->lsn.to_string();
+  }
+  const std::string limit =
+      ledger_->growth_failed()
+          ? "the file system has no space for another container"
+          : "it has its maximum of " + std::to_string(ledger_->max_containers()) + " containers";
+  return Status(StatusCode::kLogFull,
+                directory_->path() + ": log full (" + std::string(full_cause_name(detail.cause)) +
+                    "): " + limit + ", " + std::to_string(ledger_->reserved()) +
+                    " bytes are reserved, " + who,
+                detail);
+}
+
+// Makes the open block have room for a record that the ledger allows. The lock may be given up meanwhile, so
+// that whatever was looked at before must be looked at again.
+Status LogCore::admit(Lock& lock, SpaceClass who, std::size_t payload, bool own_block) {
+  const std::uint64_t bytes = ledger_->charge(payload);
+  bool reclaimed = false;
+  for (;;) {
+    const Status room = writer_->make_room(lock, payload, own_block);
+    const bool no_container = room.code() == StatusCode::kLogFull;
+    if (!room.is_ok() && !no_container) return room;
+    const SpaceVerdict verdict =
+        no_container ? SpaceVerdict::kFull : ledger_->ask(who, bytes, stock());
+    if (verdict == SpaceVerdict::kGranted) return Status::ok();
+    // A snapshot is a part of reclaiming space; it does not ask for it.
+    if (verdict != SpaceVerdict::kGrow && (reclaimed || who == SpaceClass::kSnapshot)) {
+      return full(verdict);
+    }
+    lock.unlock();
+    Status status;
+    if (verdict == SpaceVerdict::kGrow) {
+      status = containers_->make_spare();
+    } else {
+      status = reclaim();
+      reclaimed = true;
+    }
+    lock.lock();
+    if (verdict == SpaceVerdict::kGrow) {
+      ledger_->set_growth_failed(!status.is_ok());
+      if (!status.is_ok() && status.code() != StatusCode::kNoSpace) return status;
+    } else if (!status.is_ok() && status.code() != StatusCode::kLogFull) {
+      return status;
+    }
+  }
+}
+
+Result<Catalog::Entry*> LogCore::entry(StreamId stream) {
+  if (closing_) return Status(StatusCode::kClosed, "the log was closed");
+  Catalog::Entry* found = stream == kCatalogStream ? nullptr : catalog_.find(stream);
+  if (found == nullptr) return no_stream(std::to_string(stream));
+  return found;
+}
+
+// That `link` is an older record of the stream. REQUIRES: lock not held: a record that is no longer remembered is read.
+Status LogCore::check_link(StreamId stream, Lsn link, const char* name) {
+  if (link.is_null()) return Status::ok();
+  const auto bad = [&](const std::string& expected) {
+    return Status(StatusCode::kLsnInvalid,
+                  std::string(name) + ": expected " + expected + ", found LSN " + link.to_string(),
+                  about(link));
+  };
+  {
+    const Lock lock(writer_->mutex());
+    const Catalog::Entry* found = catalog_.find(stream);
+    if (found == nullptr) return no_stream(std::to_string(stream));
+    if (link > found->last || link < found->base || !link.is_valid()) {
+      return bad("a record of the stream from its base " + found->base.to_string() +
+                 " to its last " + found->last.to_string());
+    }
+    const Recent& recent = recent_[(link.value() / format::kRecordAlignment) % kRecent];
+    if (recent.lsn == link) {
+      return recent.stream == stream ? Status::ok() : bad("a record of this stream");
+    }
+    if (catalog_.in_gap(link)) return bad("a record");
+  }
+  CAIRN_RETURN_IF_ERROR(make_durable(link));
+  AlignedBuffer buffer;
+  const auto record = source_->read_record(link, &buffer);
+  if (!record.is_ok()) {
+    return record.code() == StatusCode::kLsnInvalid ? bad("a record") : record.status();
+  }
+  return record->stream == stream ? Status::ok() : bad("a record of this stream");
+}
+
+void LogCore::note_append(StreamId stream, Lsn lsn) {
+  recent_[(lsn.value() / format::kRecordAlignment) % kRecent] = {lsn, stream};
+  if (house_asleep_) {
+    house_asleep_ = false;
+    house_signal_.notify_one();
+  }
+}
+
+Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions& options,
+                            Reservation* reservation) {
+  const std::size_t payload = total(pieces);
+  const std::uint32_t longest = format::max_payload(geometry_.block_size);
+  if (payload > longest) {
+    return Status(StatusCode::kRecordTooLong, "record: expected at most " +
+                                                  std::to_string(longest) + " bytes, found " +
+                                                  std::to_string(payload));
+  }
+  CAIRN_RETURN_IF_ERROR(check_link(stream, options.previous, "previous"));
+  CAIRN_RETURN_IF_ERROR(check_link(stream, options.undo_next, "undo_next"));
+
+  Lock lock(writer_->mutex());
+  const std::uint64_t charge = ledger_->charge(payload);
+  const bool reserved = reservation != nullptr && reservation->bytes_ >= charge;
+  if (const auto found = entry(stream); !found.is_ok()) return found.status();
+  CAIRN_RETURN_IF_ERROR(
+      admit(lock, reserved ? SpaceClass::kReserved : SpaceClass::kOrdinary, payload));
+  CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
+  for (const Lsn link : {options.previous, options.undo_next}) {
+    if (!link.is_null() && link < found->base) {
+      return Status(StatusCode::kLsnInvalid,
+                    "LSN " + link.to_string() + " is behind the stream's base " +
+                        found->base.to_string() + " by now",
+                    about(link));
+    }
+  }
+  const BlockWriter::Place place = writer_->take(payload);
+  found->last = place.lsn;
+  note_append(stream, place.lsn);
+  if (reserved) {
+    reservation->bytes_ -= charge;
+    ledger_->release(charge);
+  }
+  lock.unlock();
+
+  format::RecordFields fields;
+  fields.stream = stream;
+  fields.type = options.type;
+  fields.previous = options.previous;
+  fields.undo_next = options.undo_next;
+  writer_->fill(place, fields, pieces);
+  if (options.durability != Durability::kNone) {
+    CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, options.durability));
+  }
+  return place.lsn;
+}
+
+// A piece of a snapshot.
+Result<Lsn> LogCore::append_catalog(const format::CatalogRecord& record) {
+  const auto encoded = format::encode_catalog(record);
+  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  Lock lock(writer_->mutex());
+  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kSnapshot, encoded.payload.size()));
+  const BlockWriter::Place place = writer_->take(encoded.payload.size());
+  lock.unlock();
+  format::RecordFields fields;
+  fields.kind = RecordKind::kCatalog;
+  fields.type = static_cast<std::uint16_t>(encoded.type);
+  writer_->fill(place, fields, pieces);
+  return place.lsn;
+}
+
+// --- reservations ---
+
+Result<Reservation> LogCore::reserve(std::uint32_t records, std::uint64_t payload_bytes) {
+  // Each record may end up alone in a block: its framing, rounding, and one alignment unit of padding.
+  const std::uint64_t bytes =
+      payload_bytes + std::uint64_t{records} * (ledger_->charge(0) + geometry_.alignment);
+  bool reclaimed = false;
+  Lock lock(writer_->mutex());
+  for (;;) {
+    if (closing_) return Status(StatusCode::kClosed, "the log was closed");
+    if (!writer_->health().is_ok()) return writer_->health();
+    const SpaceVerdict verdict = ledger_->ask_reserve(bytes, stock());
+    if (verdict == SpaceVerdict::kGranted) {
+      ledger_->reserve(bytes);
+      return Reservation(this, bytes);
+    }
+    if (verdict != SpaceVerdict::kGrow && reclaimed) return full(verdict);
+    lock.unlock();
+    const bool grows = verdict == SpaceVerdict::kGrow;
+    const Status status = grows ? containers_->make_spare() : reclaim();
+    lock.lock();
+    reclaimed = reclaimed || !grows;
+    if (grows) ledger_->set_growth_failed(!status.is_ok());
+    const StatusCode tolerated = grows ? StatusCode::kNoSpace : StatusCode::kLogFull;
+    if (!status.is_ok() && status.code() != tolerated) return status;
+  }
+}
+
+void LogCore::release(std::uint64_t bytes) {
+  const Lock lock(writer_->mutex());
+  ledger_->release(bytes);
+}
+
+void Reservation::release() {
+  if (core_ != nullptr && bytes_ > 0) core_->release(bytes_);
+  core_ = nullptr;
+  bytes_ = 0;
+}
+
+void Reservation::merge(Reservation&& other) {
+  if (core_ == nullptr) core_ = other.core_;
+  bytes_ += std::exchange(other.bytes_, 0);
+  other.core_ = nullptr;
+}
+
+// --- restart areas and bases ---
+
+Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::byte> data,
+                                        Lsn base) {
+  format::RestartPrefix prefix{};
+  const std::size_t payload = sizeof prefix + data.size();
+  const std::uint32_t longest = format::max_payload(geometry_.block_size);
+  if (payload > longest) {
+    return Status(StatusCode::kRecordTooLong,
+                  "restart area: expected at most " + std::to_string(longest - sizeof prefix) +
+                      " bytes, found " + std::to_string(data.size()));
+  }
+  Lock lock(writer_->mutex());
+  if (const auto found = entry(stream); !found.is_ok()) return found.status();
+  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kHeldBack, payload));
+  CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
+  if (base.is_null()) base = found->base;
+  if (!base.is_invalid() && (base < found->base || base > writer_->end())) {
+    return Status(StatusCode::kLsnInvalid,
+                  "new base: expected an LSN from the present base " + found->base.to_string() +
+                      " to the log's end " + writer_->end().to_string() + ", found " +
+                      base.to_string(),
+                  about(base));
+  }
+  const BlockWriter::Place place = writer_->take(payload);
+  if (base.is_invalid()) base = place.lsn;
+  prefix.base = base.value();
+  format::RecordFields fields;
+  fields.stream = stream;
+  fields.kind = RecordKind::kRestart;
+  fields.previous = found->restart;
+  found->set_restart(place.lsn, base);
+  found->last = place.lsn;
+  note_append(stream, place.lsn);
+  lock.unlock();
+
+  const std::array<std::span<const std::byte>, 2> pieces{
+      std::as_bytes(std::span<const format::RestartPrefix, 1>(&prefix, 1)), data};
+  writer_->fill(place, fields, pieces);
+  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
+  ask_for_housekeeping();
+  return place.lsn;
+}
+
+Result<RestartArea> LogCore::read_restart_area(StreamId stream, bool previous) {
+  Lsn lsn;
+  {
+    const Lock lock(writer_->mutex());
+    CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
+    lsn = previous ? found->previous_restart : found->restart;
+    if (lsn.is_null()) {
+      return Status(StatusCode::kNoRestartArea,
+                    "stream \"" + found->name + "\" has no " +
+                        (previous ? "previous restart area" : "restart area"));
+    }
+  }
+  CAIRN_RETURN_IF_ERROR(make_durable(lsn));
+  AlignedBuffer buffer;
+  CAIRN_ASSIGN_OR_RETURN(const Record record, source_->read_record(lsn, &buffer));
+  return RestartArea{lsn, record.base, {record.payload.begin(), record.payload.end()}};
+}
+
+Status LogCore::advance_base(StreamId stream, Lsn lsn) {
+  const auto encoded = format::encode_catalog(format::BaseAdvanced{stream, lsn});
+  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  Lock lock(writer_->mutex());
+  if (const auto found = entry(stream); !found.is_ok()) return found.status();
+  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kHeldBack, encoded.payload.size()));
+  CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
+  if (lsn.is_invalid() || lsn > writer_->end()) {
+    return Status(StatusCode::kLsnInvalid,
+                  "new base: expected at most the log's end " + writer_->end().to_string() +
+                      ", found " + lsn.to_string(),
+                  about(lsn));
+  }
+  if (lsn <= found->advanced || lsn < found->base) {
+    // Someone was there before: what he wrote is what this caller waits for.
+    return writer_->wait(lock, newest_catalog_change_, Durability::kDurable);
+  }
+  const BlockWriter::Place place = writer_->take(encoded.payload.size());
+  found->advance(lsn);
+  newest_catalog_change_ = place.lsn + 1;
+  note_append(kCatalogStream, place.lsn);
+  lock.unlock();
+  format::RecordFields fields;
+  fields.kind = RecordKind::kCatalog;
+  fields.type = static_cast<std::uint16_t>(encoded.type);
+  writer_->fill(place, fields, pieces);
+  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
+  ask_for_housekeeping();
+  return Status::ok();
+}
+
+Lsn LogCore::stream_base(StreamId stream) const {
+  const Lock lock(writer_->mutex());
+  const Catalog::Entry* found = catalog_.find(stream);
+  return found == nullptr ? Lsn::null() : found->base;
+}
+
+Lsn LogCore::last_lsn(StreamId stream) const {
+  const Lock lock(writer_->mutex());
+  const Catalog::Entry* found = catalog_.find(stream);
+  return found == nullptr ? Lsn::null() : found->last;
+}
+
+// --- streams ---
+
+Result<Stream> LogCore::create_stream(std::string_view name) {
+  if (name.empty() || name.size() > 255 || name.find('\0') != std::string_view::npos) {
+    return Status(StatusCode::kInvalidArgument,
+                  "stream name: expected 1 to 255 bytes without NUL, found " +
+                      std::to_string(name.size()) + " bytes");
+  }
+  Lock lock(writer_->mutex());
+  if (closing_) return Status(StatusCode::kClosed, "the log was closed");
+  // The name's length decides the record's, the id does not: room first, then the id under the same lock.
+  const auto size = format::encode_catalog(format::StreamCreated{0, std::string(name)});
+  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kOrdinary, size.payload.size()));
+  if (catalog_.find(name) != nullptr) {
+    return Status(StatusCode::kAlreadyExists,
+                  "stream \"" + std::string(name) + "\" exists already");
+  }
+  const StreamId id = catalog_.next_stream();
+  const auto encoded = format::encode_catalog(format::StreamCreated{id, std::string(name)});
+  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  const BlockWriter::Place place = writer_->take(encoded.payload.size());
+  catalog_.create(id, name, place.lsn);
+  newest_catalog_change_ = place.lsn + 1;
+  note_append(kCatalogStream, place.lsn);
+  lock.unlock();
+  format::RecordFields fields;
+  fields.kind = RecordKind::kCatalog;
+  fields.type = static_cast<std::uint16_t>(encoded.type);
+  writer_->fill(place, fields, pieces);
+  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
+  return Stream(this, id);
+}
+
+Result<Stream> LogCore::open_stream(std::string_view name) {
+  Lock lock(writer_->mutex());
+  if (closing_) return Status(StatusCode::kClosed, "the log was closed");
+  const Catalog::Entry* found = std::as_const(catalog_).find(name);
+  if (found == nullptr) return no_stream("\"" + std::string(name) + "\"");
+  // A stream that another thread is just creating is shown once it is durable.
+  const StreamId id = found->id;
+  CAIRN_RETURN_IF_ERROR(writer_->wait(lock, newest_catalog_change_, Durability::kDurable));
+  return Stream(this, id);
+}
+
+Status LogCore::delete_stream(std::string_view name) {
+  Lock lock(writer_->mutex());
+  if (closing_) return Status(StatusCode::kClosed, "the log was closed");
+  const auto size = format::encode_catalog(format::StreamDeleted{});
+  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kHeldBack, size.payload.size()));
+  const Catalog::Entry* found = std::as_const(catalog_).find(name);
+  if (found == nullptr) return no_stream("\"" + std::string(name) + "\"");
+  const auto encoded = format::encode_catalog(format::StreamDeleted{found->id});
+  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  const BlockWriter::Place place = writer_->take(encoded.payload.size());
+  catalog_.remove(found->id);
+  note_append(kCatalogStream, place.lsn);
+  lock.unlock();
+  format::RecordFields fields;
+  fields.kind = RecordKind::kCatalog;
+  fields.type = static_cast<std::uint16_t>(encoded.type);
+  writer_->fill(place, fields, pieces);
+  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
+  ask_for_housekeeping();
+  return Status::ok();
+}
+
+std::vector<StreamInfo> LogCore::list_streams() const {
+  const Lock lock(writer_->mutex());
+  std::vector<StreamInfo> all;
+  for (const auto& [id, found] : catalog_.entries()) {
+    all.push_back({id, found.name, found.base, found.last, found.restart, found.previous_restart});
+  }
+  return all;
+}
+
+// --- waiting and reading ---
+
+Status LogCore::wait_for(Lsn end, Durability level) {
+  Lock lock(writer_->mutex());
+  return writer_->wait(lock, end, level);
+}
+
+Status LogCore::flush() {
+  Lock lock(writer_->mutex());
+  if (closing_) return Status(StatusCode::kClosed, "the log was closed");
+  return writer_->wait(lock, writer_->end(), Durability::kDurable);
+}
+
+Status LogCore::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit) {
+  Lock lock(writer_->mutex());
+  if (lsn.is_invalid() || lsn >= writer_->end()) {
+    if (lsn < writer_->durable()) return Status::ok();
+    return Status(StatusCode::kLsnInvalid,
+                  "wait_durable: expected an LSN before the log's end " +
+                      writer_->end().to_string() + ", found " + lsn.to_string(),
+                  about(lsn));
+  }
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  if (limit) {
+    deadline = std::chrono::steady_clock::now() +
+               std::chrono::duration_cast<std::chrono::steady_clock::duration>(*limit);
+  }
+  return writer_->wait(lock, lsn + 1, Durability::kDurable, deadline);
+}
+
+void LogCore::on_durable(Lsn lsn, DurableCallback callback) {
+  Lock lock(writer_->mutex());
+  if (lsn >= writer_->end() && lsn >= writer_->durable()) {
+    lock.unlock();
+    callback(Status(StatusCode::kLsnInvalid,
+                    "on_durable: LSN " + lsn.to_string() + " is not before the log's end",
+                    about(lsn)));
+    return;
+  }
+  writer_->when_durable(lock, lsn + 1, std::move(callback));
+}
+
+Lsn LogCore::end_lsn() const {
+  const Lock lock(writer_->mutex());
+  return writer_->end();
+}
+
+Status LogCore::make_durable(Lsn lsn) {
+  if (lsn < writer_->durable()) return Status::ok();
+  return wait_durable(lsn, std::nullopt);
+}
+
+bool LogCore::in_gap(Lsn lsn) const {
+  const Lock lock(writer_->mutex());
+  return catalog_.in_gap(lsn);
+}
+
+Result<Cursor> LogCore::read(ReadOptions options) {
+  if (options.stream) {
+    const Lock lock(writer_->mutex());
+    if (const auto found = entry(*options.stream); !found.is_ok()) return found.status();
+  }
+  return source_->make_cursor(std::move(options), this);
+}
+
+Status LogCore::health() const {
+  const Lock lock(writer_->mutex());
+  return writer_->health();
+}
+
+LogStatistics LogCore::statistics() const {
+  const Lock lock(writer_->mutex());
+  LogStatistics statistics = writer_->statistics();
+  statistics.containers_made = containers_->made();
+  statistics.containers_recycled = containers_->recycled();
+  return statistics;
+}
+
+LogInfo LogCore::info() const {
+  LogInfo info;
+  info.path = directory_->path();
+  info.id = geometry_.log_id;
+  info.format_version = format::kFormatVersion;
+  info.epoch = epoch_;
+  info.container_size = geometry_.container_size;
+  info.max_size = max_size_;
+  info.block_size = geometry_.block_size;
+  info.alignment = geometry_.alignment;
+  info.max_record = format::max_payload(geometry_.block_size);
+  info.tail = tail();
+  info.durable = durable_lsn();
+  info.streams = list_streams();
+  info.storage = storage_->describe(*directory_);
+  info.end_of_log = found_end_;
+  std::uint64_t active;
+  {
+    const Lock lock(writer_->mutex());
+    info.end = writer_->end();
+    active = writer_->container_number();
+  }
+  info.containers = containers_->list(active);
+  return info;
+}
+
+}  // namespace cairn::log

@@ -1,0 +1,161 @@
+// LogCore: the open log behind the public Log and Stream.
+//
+// Locks, outermost first: housekeeping_mutex_, provide_mutex_, the container set's own mutex, base_mutex_ (the base log), the
+// block writer's mutex (ring, catalog, ledger: whatever changes in LSN order). No I/O under the last one. The housekeeping
+// appends records, and an append that needs a container takes provide_mutex_: nobody appends while holding that.
+#ifndef CAIRN_LOG_LOG_CORE_H_
+#define CAIRN_LOG_LOG_CORE_H_
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <cairn/log.h>
+
+#include "append/block_writer.h"
+#include "append/container_set.h"
+#include "append/space_ledger.h"
+#include "base_log.h"
+#include "catalog.h"
+#include "read/end_of_log.h"
+#include "read/read_source.h"
+
+namespace cairn::log {
+
+class LogCore final : public ReadHorizon {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<LogCore>> create(const std::string& path,
+                                                               const CreateOptions& create_options,
+                                                               const OpenOptions& options);
+  [[nodiscard]] static Result<std::unique_ptr<LogCore>> open(const std::string& path,
+                                                             const OpenOptions& options);
+  ~LogCore() override;
+  LogCore(const LogCore&) = delete;
+  LogCore& operator=(const LogCore&) = delete;
+  [[nodiscard]] Status close();
+
+  // Streams (log_core.cc).
+  [[nodiscard]] Result<Lsn> append(StreamId stream, Gather pieces, const AppendOptions& options,
+                                   Reservation* reservation);
+  [[nodiscard]] Result<Reservation> reserve(std::uint32_t records, std::uint64_t payload_bytes);
+  void release(std::uint64_t bytes);
+  [[nodiscard]] Result<Lsn> write_restart_area(StreamId stream, std::span<const std::byte> data,
+                                               Lsn base);
+  [[nodiscard]] Result<RestartArea> read_restart_area(StreamId stream, bool previous);
+  [[nodiscard]] Status advance_base(StreamId stream, Lsn lsn);
+  [[nodiscard]] Lsn last_lsn(StreamId stream) const;
+  [[nodiscard]] Result<Stream> create_stream(std::string_view name);
+  [[nodiscard]] Result<Stream> open_stream(std::string_view name);
+  [[nodiscard]] Status delete_stream(std::string_view name);
+  [[nodiscard]] std::vector<StreamInfo> list_streams() const;
+
+  // Waiting (log_core.cc).
+  [[nodiscard]] Status flush();
+  [[nodiscard]] Status wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit);
+  void on_durable(Lsn lsn, DurableCallback callback);
+  [[nodiscard]] Lsn durable_lsn() const { return writer_->durable(); }
+  [[nodiscard]] Lsn written_lsn() const { return writer_->written(); }
+  [[nodiscard]] Lsn end_lsn() const;
+  [[nodiscard]] Result<Cursor> read(ReadOptions options);
+  [[nodiscard]] LogInfo info() const;
+  [[nodiscard]] LogStatistics statistics() const;
+  [[nodiscard]] Status health() const;
+
+  // Housekeeping (housekeeping.cc).
+  [[nodiscard]] Status run_background();
+
+  // ReadHorizon.
+  [[nodiscard]] Lsn tail() const override { return Lsn(tail_.load(std::memory_order_acquire)); }
+  [[nodiscard]] Lsn durable_end() const override { return writer_->durable(); }
+  [[nodiscard]] Status make_durable(Lsn lsn) override;
+  [[nodiscard]] bool in_gap(Lsn lsn) const override;
+  [[nodiscard]] Lsn stream_base(StreamId stream) const override;
+  [[nodiscard]] Status end_status() const override { return Status::ok(); }
+
+  // For Stream's constructor, which is private to the log.
+  [[nodiscard]] Stream handle(StreamId id) { return Stream(this, id); }
+
+ private:
+  friend class LogOpener;
+  using Lock = BlockWriter::Lock;
+
+  LogCore() = default;
+
+  // Appending (log_core.cc).
+  [[nodiscard]] Status admit(Lock& lock, SpaceClass who, std::size_t payload,
+                             bool own_block = false);
+  [[nodiscard]] SpaceLedger::Stock stock() const;
+  [[nodiscard]] Status full(SpaceVerdict verdict) const;
+  [[nodiscard]] Result<Catalog::Entry*> entry(StreamId stream);
+  [[nodiscard]] Status check_link(StreamId stream, Lsn link, const char* name);
+  [[nodiscard]] Result<Lsn> append_catalog(const format::CatalogRecord& record);
+  [[nodiscard]] Status wait_for(Lsn end, Durability level);
+  void note_append(StreamId stream, Lsn lsn);
+
+  // Housekeeping (housekeeping.cc).
+  void run_thread();
+  [[nodiscard]] bool needs_housekeeping() const;  // REQUIRES: writer mutex held
+  [[nodiscard]] Status housekeep();
+  [[nodiscard]] Status provide_container();
+  [[nodiscard]] Status keep_spare();
+  [[nodiscard]] Status reclaim();
+  struct Snapshot {
+    Lsn block;  // that begins with the snapshot
+    Lsn tail;   // oldest LSN that the streams of the snapshot, or the snapshot itself, need
+  };
+  [[nodiscard]] Result<Snapshot> write_snapshot();
+  [[nodiscard]] Status write_mark(bool closing, Lsn* marked);
+  [[nodiscard]] format::BaseSlot present_slot() const;  // REQUIRES: base_mutex_ held
+  void ask_for_housekeeping();
+
+  OpenOptions options_;
+  std::shared_ptr<Storage> storage_;
+  std::unique_ptr<Directory> directory_;
+  format::LogGeometry geometry_;
+  std::uint64_t max_size_ = 0;
+  std::uint32_t epoch_ = 0;
+  EndOfLog found_end_;
+  std::unique_ptr<ReadSource> source_;
+  std::unique_ptr<ContainerSet> containers_;
+
+  mutable std::mutex base_mutex_;
+  std::unique_ptr<BaseLog> base_;
+  std::atomic<std::uint64_t> tail_{0};
+  std::atomic<std::uint64_t> scan_start_{0};
+
+  // Guarded by the writer's mutex.
+  Catalog catalog_;
+  std::unique_ptr<SpaceLedger> ledger_;
+  Lsn newest_catalog_change_;
+  bool closing_ = false;
+  struct Recent {
+    Lsn lsn;
+    StreamId stream = 0;
+  };
+  static constexpr std::size_t kRecent = 4096;  // a power of two
+  std::array<Recent, kRecent> recent_{};        // links to young records are checked without reading them
+
+  std::mutex housekeeping_mutex_;  // one reclaim() at a time
+  std::mutex provide_mutex_;       // one provide_container() at a time
+  std::condition_variable house_signal_;
+  bool house_stop_ = false;
+  bool house_asked_ = false;
+  bool house_asleep_ = false;    // sleeps without a limit: the next append wakes it
+  bool house_failed_ = false;    // the last round failed: the next one waits a while
+  Lsn marked_end_;               // the log's end when the last mark had been written
+
+  std::unique_ptr<BlockWriter> writer_;
+  std::thread house_;
+  bool closed_ = false;
+  std::unique_ptr<DirectoryLock> lock_;  // given back by close(), after the last I/O
+};
+
+}  // namespace cairn::log
+
+#endif  // CAIRN_LOG_LOG_CORE_H_

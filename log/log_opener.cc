@@ -1,0 +1,396 @@
+#include "log_opener.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "format/catalog_record.h"
+
+namespace cairn::log {
+namespace {
+
+constexpr std::uint32_t kMinBlockSize = 64 * 1024;
+constexpr std::uint32_t kMaxBlockSize = 1024 * 1024;
+constexpr std::uint64_t kMinContainers = 4;
+
+Status bad_option(const char* name, const std::string& expected, std::uint64_t found) {
+  return Status(StatusCode::kInvalidArgument, std::string(name) + ": expected " + expected +
+                                                  ", found " + std::to_string(found));
+}
+
+// Blocks in memory such that their sum stays below a quarter of a container: then what is in flight, and the jump
+// after a crash, always fit into one container.
+std::uint32_t block_count(const OpenOptions& options, const format::LogGeometry& geometry) {
+  const std::uint64_t most =
+      std::max<std::uint64_t>(4, geometry.container_size / 4 / geometry.block_size);
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(options.blocks, most));
+}
+
+// A record of the engine, written into a block that is not in the ring yet.
+std::uint32_t put_record(AlignedBuffer& block, std::uint32_t at, Lsn block_lsn, std::uint64_t seed,
+                         const format::CatalogRecord& record) {
+  const auto encoded = format::encode_catalog(record);
+  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  const auto size = static_cast<std::uint32_t>(format::record_size(encoded.payload.size()));
+  format::RecordFields fields;
+  fields.kind = RecordKind::kCatalog;
+  fields.type = static_cast<std::uint16_t>(encoded.type);
+  format::encode_record(block.bytes().subspan(at, size), fields, pieces, at,
+                        format::record_seed(seed, block_lsn + at));
+  return at + size;
+}
+
+// Writes a block of a log that is being created. Returns the LSN behind it.
+Result<Lsn> write_block(const ReadyContainer& container, const format::LogGeometry& geometry,
+                        AlignedBuffer& block, std::uint32_t used, std::uint32_t records,
+                        Lsn previous, Lsn lsn) {
+  format::BlockFields fields;
+  fields.lsn = lsn;
+  fields.previous_block = previous;
+  fields.watermark = lsn;
+  fields.record_count = records;
+  fields.window = geometry.block_size;
+  const std::uint32_t padded =
+      format::seal_block(block.bytes(), used, geometry.alignment, fields, container.identity);
+  CAIRN_RETURN_IF_ERROR(
+      container.file->write(lsn.value(), std::as_const(block).bytes().first(padded)));
+  return lsn + padded;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Storage>> storage_of(const OpenOptions& options) {
+  if (options.storage != nullptr) return options.storage;
+  return make_storage();
+}
+
+Result<std::unique_ptr<LogCore>> LogCore::create(const std::string& path,
+                                                 const CreateOptions& create_options,
+                                                 const OpenOptions& options) {
+  return LogOpener(path, options).create(create_options);
+}
+
+Result<std::unique_ptr<LogCore>> LogCore::open(const std::string& path,
+                                               const OpenOptions& options) {
+  return LogOpener(path, options).open();
+}
+
+Status LogOpener::check_options() const {
+  if (options_.blocks < 4 || options_.blocks > 64) {
+    return bad_option("blocks", "4 to 64", options_.blocks);
+  }
+  if (options_.depth < 1 || options_.depth > 32) {
+    return bad_option("depth", "1 to 32", options_.depth);
+  }
+  return Status::ok();
+}
+
+Status LogOpener::open_directory(bool create) {
+  CAIRN_RETURN_IF_ERROR(check_options());
+  core_.reset(new LogCore());
+  core_->options_ = options_;
+  CAIRN_ASSIGN_OR_RETURN(core_->storage_, storage_of(options_));
+  CAIRN_ASSIGN_OR_RETURN(core_->directory_, core_->storage_->open_directory(path_, create));
+  return Status::ok();
+}
+
+// --- creating ---
+
+Result<std::unique_ptr<LogCore>> LogOpener::create(const CreateOptions& create_options) {
+  CAIRN_RETURN_IF_ERROR(open_directory(true));
+  CAIRN_RETURN_IF_ERROR(clear_unfinished_creation());
+  CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> names, core_->directory_->list());
+  if (!names.empty()) {
+    return Status(StatusCode::kInvalidArgument,
+                  path_ + ": expected an empty directory for a new log, found " + names.front());
+  }
+  CAIRN_ASSIGN_OR_RETURN(const format::BaseSlot slot, first_slot(create_options));
+  // The base log comes first and says that the log is being created, so that what a crash leaves behind can be told
+  // from a log that lost its base log.
+  Status status = BaseLog::create(*core_->directory_, slot);
+  if (status.is_ok()) status = write_first_container(slot);
+  if (!status.is_ok()) {
+    if (const Status cleared = clear_unfinished_creation(); !cleared.is_ok()) {
+      return status.with_context("creating the log failed, and what is there could not be removed (" +
+                                 cleared.message() + ")");
+    }
+    return status;
+  }
+  return LogOpener(path_, options_).open();
+}
+
+// Removes what a creation left behind that a crash or an error ended. Error: kAlreadyExists if a log is there.
+Status LogOpener::clear_unfinished_creation() {
+  Directory& directory = *core_->directory_;
+  CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> names, directory.list());
+  if (std::find(names.begin(), names.end(), format::kBaseFileName) == names.end()) {
+    return Status::ok();
+  }
+  std::uint64_t number;
+  const bool has_containers = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return parse_container_file_name(name, &number);
+  });
+  const auto base = BaseLog::open(directory, OpenMode::kRead);
+  const bool unfinished =
+      base.is_ok() ? base->slot().state == static_cast<std::uint64_t>(format::BaseState::kCreating)
+                   : base.code() == StatusCode::kBaseLogDamaged && !has_containers;
+  if (!unfinished) {
+    return Status(StatusCode::kAlreadyExists, path_ + ": a log is there already");
+  }
+  CAIRN_ASSIGN_OR_RETURN(const auto lock,
+                         directory.lock(format::kBaseFileName, options_.lock_wait));
+  for (const std::string& name : names) {
+    const bool ours = parse_container_file_name(name, &number) || name.starts_with("spare-") ||
+                      name.starts_with("new-");
+    if (ours) CAIRN_RETURN_IF_ERROR(directory.remove(name));
+  }
+  CAIRN_RETURN_IF_ERROR(directory.sync_directory());
+  CAIRN_RETURN_IF_ERROR(directory.remove(format::kBaseFileName));
+  return directory.sync_directory();
+}
+
+Result<format::BaseSlot> LogOpener::first_slot(const CreateOptions& create_options) const {
+  const StorageInfo info = core_->storage_->describe(*core_->directory_);
+  format::BaseSlot slot{};
+  slot.container_size = create_options.container_size;
+  if (!std::has_single_bit(slot.container_size) || slot.container_size < kMinContainerSize ||
+      slot.container_size > kMaxContainerSize) {
+    return bad_option("container_size", "a power of two from 1 MiB to 1 GiB", slot.container_size);
+  }
+  slot.block_size = create_options.block_size;
+  const std::uint64_t largest =
+      std::min<std::uint64_t>(kMaxBlockSize, slot.container_size / 16);
+  if (slot.block_size == 0) slot.block_size = static_cast<std::uint32_t>(largest);
+  if (!std::has_single_bit(slot.block_size) || slot.block_size < kMinBlockSize ||
+      slot.block_size > largest) {
+    return bad_option("block_size", "a power of two from 65536 to " + std::to_string(largest),
+                      slot.block_size);
+  }
+  slot.alignment = create_options.alignment;
+  if (slot.alignment == 0) {
+    slot.alignment = std::clamp(std::max(info.physical_sector, info.alignment), 512U, 4096U);
+  }
+  if (!std::has_single_bit(slot.alignment) || slot.alignment > 4096 ||
+      slot.alignment < std::max(512U, info.alignment)) {
+    return bad_option("alignment",
+                      "a power of two from " + std::to_string(std::max(512U, info.alignment)) +
+                          " (asked for by the storage) to 4096",
+                      slot.alignment);
+  }
+  slot.max_size = create_options.max_size / slot.container_size * slot.container_size;
+  if (create_options.max_size != 0 && slot.max_size < kMinContainers * slot.container_size) {
+    return bad_option("max_size",
+                      "0 or at least " + std::to_string(kMinContainers * slot.container_size) +
+                          " (4 containers)",
+                      create_options.max_size);
+  }
+  const Uuid id = Uuid::generate();
+  std::memcpy(slot.log_id, id.bytes.data(), sizeof slot.log_id);
+  slot.generation = 1;
+  slot.state = static_cast<std::uint64_t>(format::BaseState::kCreating);
+  slot.scan_start = slot.alignment;
+  slot.tail = slot.alignment;
+  return slot;
+}
+
+// Container 0 with an empty snapshot, then the base log's word that the log is there.
+Status LogOpener::write_first_container(const format::BaseSlot& slot) {
+  const format::LogGeometry geometry = geometry_of(slot);
+  ContainerSet containers(*core_->directory_, *core_->storage_, geometry);
+  ContainerFacts facts;
+  facts.max_size = slot.max_size;
+  facts.scan_start = Lsn(slot.scan_start);
+  facts.tail = Lsn(slot.tail);
+  facts.window = geometry.block_size;
+  const Lsn first_block(geometry.alignment);
+  CAIRN_ASSIGN_OR_RETURN(const ReadyContainer ready, containers.make_ready(0, first_block, facts));
+
+  // An empty snapshot, and a closing mark: what was created is a log that was closed cleanly.
+  const std::uint64_t seed = format::container_seed(ready.identity);
+  AlignedBuffer block(4096);
+  constexpr std::uint32_t kFirst = sizeof(format::BlockHeader);
+  std::uint32_t used =
+      put_record(block, kFirst, first_block, seed, format::SnapshotBegin{1});
+  used = put_record(block, used, first_block, seed, format::SnapshotEnd{first_block + kFirst});
+  CAIRN_ASSIGN_OR_RETURN(const Lsn mark_block,
+                         write_block(ready, geometry, block, used, 2, Lsn(), first_block));
+  used = put_record(block, kFirst, mark_block, seed, format::Mark{mark_block.value(), 1});
+  CAIRN_ASSIGN_OR_RETURN(const Lsn end,
+                         write_block(ready, geometry, block, used, 1, first_block, mark_block));
+  CAIRN_RETURN_IF_ERROR(ready.file->sync());
+
+  CAIRN_ASSIGN_OR_RETURN(BaseLog base, BaseLog::open(*core_->directory_, OpenMode::kReadWrite));
+  format::BaseSlot done = base.slot();
+  done.state = static_cast<std::uint64_t>(format::BaseState::kOpen);
+  done.durable = end.value();
+  CAIRN_RETURN_IF_ERROR(base.write(done));
+  return base.write(done);
+}
+
+// --- opening ---
+
+Result<std::unique_ptr<LogCore>> LogOpener::open() {
+  CAIRN_RETURN_IF_ERROR(open_directory(false));
+  LogCore& core = *core_;
+  // Before the lock: a directory that is no log, or a newer one, is told as such and not touched.
+  CAIRN_RETURN_IF_ERROR(BaseLog::open(*core.directory_, OpenMode::kRead).status());
+  CAIRN_ASSIGN_OR_RETURN(core.lock_,
+                         core.directory_->lock(format::kBaseFileName, options_.lock_wait));
+  CAIRN_ASSIGN_OR_RETURN(BaseLog base, BaseLog::open(*core.directory_, OpenMode::kReadWrite));
+  core.base_ = std::make_unique<BaseLog>(std::move(base));
+  const format::BaseSlot slot = core.base_->slot();
+  if (slot.state == static_cast<std::uint64_t>(format::BaseState::kCreating)) {
+    return Status(StatusCode::kNotALog, path_ + ": the creation of this log was not finished");
+  }
+  core.geometry_ = geometry_of(slot);
+  core.max_size_ = slot.max_size;
+  const StorageInfo info = core.storage_->describe(*core.directory_);
+  if (info.alignment > core.geometry_.alignment) {
+    return Status(StatusCode::kNotSupported,
+                  path_ + ": the storage asks for I/O aligned to " +
+                      std::to_string(info.alignment) + " bytes, the log was made with " +
+                      std::to_string(core.geometry_.alignment));
+  }
+  core.source_ = std::make_unique<ReadSource>(*core.directory_, core.geometry_);
+  core.containers_ =
+      std::make_unique<ContainerSet>(*core.directory_, *core.storage_, core.geometry_);
+  core.ledger_ = std::make_unique<SpaceLedger>(core.geometry_, core.max_size_);
+
+  CAIRN_RETURN_IF_ERROR(make_read_bytes_durable(slot));
+  CAIRN_ASSIGN_OR_RETURN(FoundEnd found, find_end(*core.source_, slot));
+  if (end_label_is_damage(found.end.label)) {
+    CAIRN_RETURN_IF_ERROR(check_files(slot));
+    return damage_status(found.end, *core.source_);
+  }
+  core.found_end_ = found.end;
+  core.epoch_ = std::max(found.end.epoch, slot.epoch) + 1;
+  core.tail_.store(slot.tail);
+  core.scan_start_.store(slot.scan_start);
+  window_ = block_count(options_, core.geometry_) * core.geometry_.block_size;
+
+  const Continuation to = choose_continuation(found);
+  CAIRN_ASSIGN_OR_RETURN(ReadyContainer container, prepare_containers(found, to));
+  CAIRN_RETURN_IF_ERROR(write_epoch_block(found, to));
+  core.catalog_ = std::move(found.catalog);
+  const Lsn dead = to.epoch_block + core.geometry_.alignment;
+  if (dead < to.position) core.catalog_.add_gap(dead, to.position);
+  CAIRN_RETURN_IF_ERROR(start_writer(std::move(container), to));
+  return std::move(core_);
+}
+
+// A container that is missing or cut short is a plainer answer than the damage that follows from it.
+Status LogOpener::check_files(const format::BaseSlot& slot) const {
+  ReadSource& source = *core_->source_;
+  const std::uint64_t size = core_->geometry_.container_size;
+  CAIRN_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> numbers, source.list_containers());
+  const std::uint64_t first = Lsn(slot.tail).container(size);
+  const std::uint64_t last = Lsn(slot.durable).container(size);
+  ContainerSet probe(*core_->directory_, *core_->storage_, core_->geometry_);
+  return probe.check(first, std::max(last, numbers.empty() ? 0 : numbers.back()));
+}
+
+Status LogOpener::make_read_bytes_durable(const format::BaseSlot& slot) {
+  CAIRN_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> numbers,
+                         core_->source_->list_containers());
+  const std::uint64_t first = Lsn(slot.scan_start).container(core_->geometry_.container_size);
+  for (const std::uint64_t number : numbers) {
+    if (number < first) continue;
+    CAIRN_ASSIGN_OR_RETURN(
+        const auto file,
+        core_->directory_->open(container_file_name(number), OpenMode::kReadWrite));
+    CAIRN_RETURN_IF_ERROR(file->sync());
+  }
+  return core_->directory_->sync_directory();
+}
+
+LogOpener::Continuation LogOpener::choose_continuation(const FoundEnd& found) const {
+  const format::LogGeometry& geometry = core_->geometry_;
+  const std::uint64_t size = geometry.container_size;
+  const Lsn end = found.end.end;
+  const Lsn limit((end.container(size) + 1) * size - geometry.alignment);
+  // After a clean close no LSN was given out behind the end.
+  const bool clean = found.end.label == EndLabel::kCleanClose;
+  const std::uint64_t window =
+      std::min<std::uint64_t>(std::max(found.window, window_), size / 2);
+  const std::uint64_t jump = clean ? geometry.alignment : geometry.alignment + window;
+  const Lsn here = end + jump;
+  // A block that did not fit any more may have sent later ones into the next container, so LSNs of that one can
+  // have been given out as soon as less than a block's room was left.
+  if (here + (clean ? geometry.alignment : geometry.block_size) <= limit) return {end, here};
+  const Lsn next_start((end.container(size) + 1) * size);
+  return {end, next_start + jump};
+}
+
+Result<ReadyContainer> LogOpener::prepare_containers(const FoundEnd& found,
+                                                     const Continuation& to) {
+  LogCore& core = *core_;
+  const std::uint64_t size = core.geometry_.container_size;
+  const std::uint64_t last = found.end.end.container(size);
+  const std::uint64_t target = to.position.container(size);
+  CAIRN_RETURN_IF_ERROR(core.containers_->adopt(core.tail().container(size), last));
+  if (target == last) {
+    CAIRN_ASSIGN_OR_RETURN(const auto opened, core.source_->container(last));
+    return core.containers_->open_existing(last, opened->identity,
+                                           Lsn(opened->content.first_block));
+  }
+  core.source_->forget(target);
+  ContainerFacts facts;
+  facts.max_size = core.max_size_;
+  facts.scan_start = Lsn(core.scan_start_.load());
+  facts.tail = core.tail();
+  facts.epoch = core.epoch_;
+  facts.window = window_;
+  return core.containers_->make_ready(target, to.position, facts);
+}
+
+Status LogOpener::write_epoch_block(const FoundEnd& found, const Continuation& to) {
+  LogCore& core = *core_;
+  const std::uint64_t size = core.geometry_.container_size;
+  const std::uint64_t number = to.epoch_block.container(size);
+  CAIRN_ASSIGN_OR_RETURN(const auto opened, core.source_->container(number));
+  CAIRN_ASSIGN_OR_RETURN(
+      const auto file, core.directory_->open(container_file_name(number), OpenMode::kReadWrite));
+  AlignedBuffer block(core.geometry_.alignment);
+  format::BlockFields fields;
+  fields.kind = format::BlockKind::kEpoch;
+  fields.lsn = to.epoch_block;
+  fields.previous_block = found.last_block;
+  fields.watermark = to.epoch_block;
+  fields.continue_lsn = to.position;
+  fields.epoch = core.epoch_;
+  fields.window = window_;
+  format::seal_block(block.bytes(), sizeof(format::BlockHeader), core.geometry_.alignment, fields,
+                     opened->identity);
+  CAIRN_RETURN_IF_ERROR(file->write(to.epoch_block.offset(size), block.bytes()));
+  return file->sync();
+}
+
+Status LogOpener::start_writer(ReadyContainer container, const Continuation& to) {
+  LogCore& core = *core_;
+  BlockWriter::Config config;
+  config.geometry = core.geometry_;
+  config.blocks = block_count(options_, core.geometry_);
+  config.depth = std::min(options_.depth, config.blocks - 2);
+  config.background = options_.background == Background::kThread;
+  config.provide_container = [&core] { return core.provide_container(); };
+  // One more than the writes: a sync goes beside them.
+  CAIRN_ASSIGN_OR_RETURN(auto queue,
+                         core.directory_->make_queue(config.depth + 1, core.lock_.get()));
+  config.depth = std::max(1U, std::min(config.depth, queue->depth()));
+  WriterStart start;
+  start.container = std::move(container);
+  start.position = to.position;
+  start.previous_block = to.epoch_block;
+  start.epoch = core.epoch_;
+  core.writer_ = std::make_unique<BlockWriter>(std::move(config), std::move(queue), std::move(start));
+  core.house_asked_ = true;
+  if (options_.background == Background::kThread) {
+    core.writer_->set_driver_signal(&core.house_signal_);
+    core.house_ = std::thread([&core] { core.run_thread(); });
+  }
+  return Status::ok();
+}
+
+}  // namespace cairn::log

@@ -1,0 +1,178 @@
+// LogView: a log read only, without its lock.
+#include <cairn/log.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "base_log.h"
+#include "format/catalog_record.h"
+#include "log_opener.h"
+#include "read/end_of_log.h"
+#include "read/read_source.h"
+
+namespace cairn::log {
+
+// One look at the files; refresh() takes another. Cursors keep the look they were made from.
+class LogView::Impl final : public ReadHorizon {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Impl>> look(const std::string& path,
+                                                          const OpenOptions& options) {
+    auto impl = std::make_unique<Impl>();
+    CAIRN_ASSIGN_OR_RETURN(impl->storage_, storage_of(options));
+    CAIRN_ASSIGN_OR_RETURN(impl->directory_, impl->storage_->open_directory(path, false));
+    CAIRN_RETURN_IF_ERROR(impl->scan());
+    return impl;
+  }
+
+  // Reads the base log and everything behind its scan start anew.
+  [[nodiscard]] Status scan() {
+    CAIRN_ASSIGN_OR_RETURN(const BaseLog base, BaseLog::open(*directory_, OpenMode::kRead));
+    if (base.slot().state == static_cast<std::uint64_t>(format::BaseState::kCreating)) {
+      return Status(StatusCode::kNotALog,
+                    directory_->path() + ": the creation of this log was not finished");
+    }
+    const format::LogGeometry geometry = geometry_of(base.slot());
+    if (source_ == nullptr) {
+      source_ = std::make_unique<ReadSource>(*directory_, geometry);
+    } else {
+      source_->forget_before(~std::uint64_t{0});
+    }
+    CAIRN_ASSIGN_OR_RETURN(FoundEnd found, find_end(*source_, base.slot()));
+    const std::lock_guard lock(mutex_);
+    slot_ = base.slot();
+    found_ = std::move(found);
+    return Status::ok();
+  }
+
+  [[nodiscard]] LogInfo info() const;
+  [[nodiscard]] Result<RestartArea> restart_area(std::string_view stream);
+  [[nodiscard]] ReadSource& source() { return *source_; }
+
+  [[nodiscard]] Lsn tail() const override {
+    const std::lock_guard lock(mutex_);
+    return Lsn(slot_.tail);
+  }
+  [[nodiscard]] Lsn durable_end() const override {
+    const std::lock_guard lock(mutex_);
+    return found_.end.end;
+  }
+  [[nodiscard]] Status make_durable(Lsn lsn) override {
+    if (lsn < durable_end()) return Status::ok();
+    StatusDetail detail;
+    detail.lsn_begin = lsn;
+    return Status(StatusCode::kLsnInvalid,
+                  "expected an LSN before the log's end " + durable_end().to_string() +
+                      ", found " + lsn.to_string(),
+                  detail);
+  }
+  [[nodiscard]] bool in_gap(Lsn lsn) const override {
+    const std::lock_guard lock(mutex_);
+    return found_.catalog.in_gap(lsn);
+  }
+  [[nodiscard]] Lsn stream_base(StreamId stream) const override {
+    const std::lock_guard lock(mutex_);
+    const Catalog::Entry* entry = found_.catalog.find(stream);
+    return entry == nullptr ? Lsn::null() : entry->base;
+  }
+  [[nodiscard]] Status end_status() const override {
+    const std::lock_guard lock(mutex_);
+    if (!end_label_is_damage(found_.end.label)) return Status::ok();
+    return damage_status(found_.end, *source_);
+  }
+
+ private:
+  std::shared_ptr<Storage> storage_;
+  std::unique_ptr<Directory> directory_;
+  std::unique_ptr<ReadSource> source_;
+  mutable std::mutex mutex_;
+  format::BaseSlot slot_{};
+  FoundEnd found_;
+};
+
+LogInfo LogView::Impl::info() const {
+  LogInfo info;
+  info.path = directory_->path();
+  info.storage = storage_->describe(*directory_);
+  const std::lock_guard lock(mutex_);
+  const format::LogGeometry geometry = geometry_of(slot_);
+  info.id = geometry.log_id;
+  info.format_version = slot_.version;
+  info.epoch = std::max(found_.end.epoch, slot_.epoch);
+  info.container_size = geometry.container_size;
+  info.max_size = slot_.max_size;
+  info.block_size = geometry.block_size;
+  info.alignment = geometry.alignment;
+  info.max_record = format::max_payload(geometry.block_size);
+  info.tail = Lsn(slot_.tail);
+  info.durable = found_.end.end;
+  info.end = found_.end.end;
+  info.end_of_log = found_.end;
+  for (const auto& [id, entry] : found_.catalog.entries()) {
+    info.streams.push_back(
+        {id, entry.name, entry.base, entry.last, entry.restart, entry.previous_restart});
+  }
+  const std::uint64_t active = info.end.container(info.container_size);
+  const std::uint64_t first = info.tail.container(info.container_size);
+  if (const auto numbers = source_->list_containers(); numbers.is_ok()) {
+    for (const std::uint64_t number : *numbers) {
+      ContainerState state = ContainerState::kInactive;
+      if (number == active) state = ContainerState::kActive;
+      if (number > active || number < first) state = ContainerState::kFree;
+      info.containers.push_back({number, container_file_name(number), state});
+    }
+  }
+  return info;
+}
+
+Result<RestartArea> LogView::Impl::restart_area(std::string_view stream) {
+  Lsn lsn;
+  {
+    const std::lock_guard lock(mutex_);
+    const Catalog::Entry* entry = std::as_const(found_.catalog).find(stream);
+    if (entry == nullptr) {
+      return Status(StatusCode::kNotFound,
+                    directory_->path() + ": no stream \"" + std::string(stream) + "\"");
+    }
+    lsn = entry->restart;
+  }
+  if (lsn.is_null()) {
+    return Status(StatusCode::kNoRestartArea,
+                  "stream \"" + std::string(stream) + "\" has no restart area");
+  }
+  AlignedBuffer buffer;
+  CAIRN_ASSIGN_OR_RETURN(const Record record, source_->read_record(lsn, &buffer));
+  return RestartArea{lsn, record.base, {record.payload.begin(), record.payload.end()}};
+}
+
+LogView::LogView(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LogView::~LogView() = default;
+
+Result<std::unique_ptr<LogView>> LogView::open(const std::string& path,
+                                               const OpenOptions& options) {
+  CAIRN_ASSIGN_OR_RETURN(auto impl, Impl::look(path, options));
+  return std::unique_ptr<LogView>(new LogView(std::move(impl)));
+}
+
+LogInfo LogView::info() const { return impl_->info(); }
+
+Result<Cursor> LogView::read(ReadOptions options) const {
+  return impl_->source().make_cursor(std::move(options), impl_.get());
+}
+
+Result<RestartArea> LogView::read_restart_area(std::string_view stream) const {
+  return impl_->restart_area(stream);
+}
+
+Result<bool> LogView::refresh() {
+  const Lsn before = impl_->durable_end();
+  CAIRN_RETURN_IF_ERROR(impl_->scan());
+  return impl_->durable_end() > before;
+}
+
+std::string describe_catalog_record(const Record& record) {
+  const auto decoded = format::decode_catalog(record.type, record.payload, record.lsn);
+  return decoded.is_ok() ? format::describe(*decoded) : decoded.status().to_string();
+}
+
+}  // namespace cairn::log

@@ -1,0 +1,69 @@
+#include "read/block_reader.h"
+
+#include <algorithm>
+
+namespace cairn::log {
+namespace {
+
+// How much one read asks for: large enough that the device is busy with bytes, not with requests.
+constexpr std::size_t kReadAhead = std::size_t{1} << 20;
+
+}  // namespace
+
+BlockReader::BlockReader(ReadSource& source) : source_(&source) {}
+
+Result<std::span<const std::byte>> BlockReader::bytes_at(Lsn lsn, std::size_t want, bool fresh) {
+  const std::uint64_t size = source_->geometry().container_size;
+  const std::uint64_t number = lsn.container(size);
+  const std::uint64_t offset = lsn.offset(size);
+  want = static_cast<std::size_t>(std::min<std::uint64_t>(want, size - offset));
+  const bool held = container_ != nullptr && number == container_number_ &&
+                    offset >= buffer_offset_ && offset + want <= buffer_offset_ + buffer_length_;
+  fresh_ = fresh || !held;
+  if (fresh_) {
+    if (buffer_.size() == 0) {
+      buffer_ = AlignedBuffer(std::max<std::size_t>(kReadAhead, source_->geometry().block_size));
+    }
+    if (container_ == nullptr || number != container_number_ || fresh) {
+      buffer_length_ = 0;
+      CAIRN_ASSIGN_OR_RETURN(container_, source_->container(number));
+      container_number_ = number;
+    }
+    const auto length =
+        static_cast<std::size_t>(std::min<std::uint64_t>(buffer_.size(), size - offset));
+    CAIRN_ASSIGN_OR_RETURN(buffer_length_,
+                           container_->file->read(offset, buffer_.bytes().first(length)));
+    buffer_offset_ = offset;
+  }
+  return std::as_const(buffer_).bytes().subspan(
+      offset - buffer_offset_, buffer_length_ - std::min<std::size_t>(buffer_length_, offset - buffer_offset_));
+}
+
+Result<BlockReader::Outcome> BlockReader::read(Lsn lsn) {
+  for (bool fresh = false;; fresh = true) {
+    CAIRN_ASSIGN_OR_RETURN(auto bytes, bytes_at(lsn, sizeof(format::BlockHeader), fresh));
+    format::BlockHeader header;
+    auto fault = format::check_block_header(bytes, lsn, source_->geometry(),
+                                            &container_->identity, &header);
+    if (!fault) {
+      CAIRN_ASSIGN_OR_RETURN(bytes, bytes_at(lsn, header.padded_length, false));
+      fault = format::check_block(bytes, lsn, source_->geometry(), &container_->identity, &header);
+      if (!fault) return Outcome(Block{header, bytes.first(header.padded_length)});
+    }
+    if (fresh_ || fresh) return Outcome(std::move(*fault));
+  }
+}
+
+Result<std::optional<format::BlockHeader>> BlockReader::probe_header(Lsn lsn,
+                                                                     std::uint32_t epoch_min) {
+  CAIRN_ASSIGN_OR_RETURN(const auto bytes, bytes_at(lsn, sizeof(format::BlockHeader), false));
+  format::BlockHeader header;
+  const auto fault = format::check_block_header(bytes, lsn, source_->geometry(),
+                                                &container_->identity, &header);
+  if (fault || header.epoch < epoch_min || header.watermark > header.lsn) {
+    return std::optional<format::BlockHeader>();
+  }
+  return std::optional<format::BlockHeader>(header);
+}
+
+}  // namespace cairn::log

@@ -1,0 +1,97 @@
+// Files, directories and locks of the kernel's file systems; what the posix and uring storages share.
+#ifndef CAIRN_LOG_STORAGE_KERNEL_FILE_H_
+#define CAIRN_LOG_STORAGE_KERNEL_FILE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <cairn/storage.h>
+
+namespace cairn::log {
+
+// An owned file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd();
+  [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] bool is_open() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+// "NAME: what failed: strerror", with the code that fits `os_error`.
+[[nodiscard]] Status os_status(const std::string& name, const char* what, int os_error);
+
+class KernelFile final : public File {
+ public:
+  KernelFile(Fd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+
+  [[nodiscard]] Result<std::size_t> read(std::uint64_t offset,
+                                         std::span<std::byte> out) const override;
+  [[nodiscard]] Status write(std::uint64_t offset, std::span<const std::byte> data) override;
+  [[nodiscard]] Status sync() override;
+  [[nodiscard]] Result<std::uint64_t> size() const override;
+  [[nodiscard]] const std::string& name() const override { return name_; }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  Fd fd_;
+  std::string name_;
+};
+
+// An flock on its own open file description. Whoever keeps a reference to that description keeps the lock, so a
+// queue that registers fd() with its ring holds it until the ring's last request ended (S4).
+class KernelLock final : public DirectoryLock {
+ public:
+  explicit KernelLock(Fd fd) : fd_(std::move(fd)) {}
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  Fd fd_;
+};
+
+class KernelDirectory final : public Directory {
+ public:
+  using QueueFactory = std::function<Result<std::unique_ptr<IoQueue>>(unsigned, const KernelLock*)>;
+
+  KernelDirectory(Fd fd, std::string path, bool direct, std::uint32_t alignment, QueueFactory queue)
+      : fd_(std::move(fd)),
+        path_(std::move(path)),
+        direct_(direct),
+        alignment_(alignment),
+        make_queue_(std::move(queue)) {}
+
+  [[nodiscard]] Result<std::unique_ptr<File>> open(std::string_view name, OpenMode mode) override;
+  [[nodiscard]] Status rename(std::string_view from, std::string_view to) override;
+  [[nodiscard]] Status remove(std::string_view name) override;
+  [[nodiscard]] Result<std::vector<std::string>> list() const override;
+  [[nodiscard]] Status sync_directory() override;
+  [[nodiscard]] Status fill_zero(File& file, std::uint64_t size) override;
+  [[nodiscard]] Result<std::unique_ptr<DirectoryLock>> lock(
+      std::string_view name, std::chrono::milliseconds limit) override;
+  [[nodiscard]] Result<std::unique_ptr<IoQueue>> make_queue(unsigned depth,
+                                                            const DirectoryLock* lock) override;
+  [[nodiscard]] const std::string& path() const override { return path_; }
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] bool direct() const { return direct_; }
+  [[nodiscard]] std::uint32_t alignment() const { return alignment_; }
+
+ private:
+  Fd fd_;
+  std::string path_;
+  bool direct_;
+  std::uint32_t alignment_;
+  QueueFactory make_queue_;
+};
+
+}  // namespace cairn::log
+
+#endif  // CAIRN_LOG_STORAGE_KERNEL_FILE_H_

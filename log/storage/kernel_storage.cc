@@ -1,0 +1,209 @@
+// make_storage(): the storages of the kernel's file systems.
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <random>
+
+#include <cairn/storage.h>
+
+#include "storage/kernel_file.h"
+#include "storage/posix_queue.h"
+#include "storage/uring_queue.h"
+
+namespace cairn::log {
+namespace {
+
+// What the kernel tells of the file system and device below a directory.
+struct DeviceFacts {
+  std::string file_system = "unknown";
+  std::uint32_t logical_sector = 512;
+  std::uint32_t physical_sector = 4096;
+  std::vector<std::string> weaknesses;
+};
+
+struct FileSystemRow {
+  std::int64_t magic;
+  const char* name;
+  const char* weakness;  // null: none known
+};
+
+constexpr std::int64_t kXfsMagic = 0x58465342;
+constexpr std::int64_t kZfsMagic = 0x2fc12fc1;
+constexpr FileSystemRow kFileSystems[] = {
+    {EXT4_SUPER_MAGIC, "ext4", nullptr},
+    {kXfsMagic, "xfs", nullptr},
+    {TMPFS_MAGIC, "tmpfs",
+     "tmpfs keeps files in memory: durable means it survives this process, not a power cut or a reboot"},
+    {RAMFS_MAGIC, "ramfs",
+     "ramfs keeps files in memory: durable means it survives this process, not a power cut or a reboot"},
+    {BTRFS_SUPER_MAGIC, "btrfs",
+     "btrfs copies on write: durable writes change file-system metadata and are slower"},
+    {kZfsMagic, "zfs", "zfs copies on write: durable writes change file-system metadata and are slower"},
+    {OVERLAYFS_SUPER_MAGIC, "overlay",
+     "overlay: the promise is that of the upper file system, which cannot be seen from here"},
+    {FUSE_SUPER_MAGIC, "fuse", "fuse: the promise is that of the serving process, which cannot be seen from here"},
+    {NFS_SUPER_MAGIC, "nfs", "nfs: locks and durability are those of the server"},
+};
+
+std::uint32_t read_queue_number(dev_t device, const char* file, std::uint32_t otherwise) {
+  const std::string base = "/sys/dev/block/" + std::to_string(major(device)) + ":" +
+                           std::to_string(minor(device));
+  // A partition has its queue one level up.
+  for (const char* queue : {"/queue/", "/../queue/"}) {
+    std::ifstream in(base + queue + file);
+    std::uint32_t value = 0;
+    if (in >> value && value >= 512 && value <= 65536) return value;
+  }
+  return otherwise;
+}
+
+DeviceFacts look_at(int directory_fd) {
+  DeviceFacts facts;
+  struct statfs fs;
+  if (::fstatfs(directory_fd, &fs) == 0) {
+    for (const FileSystemRow& row : kFileSystems) {
+      if (row.magic != static_cast<std::int64_t>(fs.f_type)) continue;
+      facts.file_system = row.name;
+      if (row.weakness != nullptr) facts.weaknesses.emplace_back(row.weakness);
+    }
+  }
+  struct stat info;
+  if (::fstat(directory_fd, &info) == 0) {
+    facts.logical_sector = read_queue_number(info.st_dev, "logical_block_size", 512);
+    facts.physical_sector = read_queue_number(info.st_dev, "physical_block_size", 4096);
+  }
+  return facts;
+}
+
+// Whether the file system takes O_DIRECT, and the alignment it asks for. Asked with a nameless file where that works, so that
+// nothing is left behind; a directory that cannot be written is asked with nothing and gets buffered reads.
+struct DirectAnswer {
+  bool direct = false;
+  std::uint32_t alignment = 512;
+  std::string reason;
+};
+
+DirectAnswer try_direct(int directory_fd, const DeviceFacts& facts) {
+  DirectAnswer answer;
+  const Fd fd(::openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600));
+  if (!fd.is_open()) {
+    answer.reason = std::string("O_DIRECT refused: ") + std::strerror(errno);
+    return answer;
+  }
+  answer.direct = true;
+  answer.alignment = facts.logical_sector;
+#ifdef STATX_DIOALIGN
+  struct statx info;
+  if (::statx(fd.get(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &info) == 0 &&
+      (info.stx_mask & STATX_DIOALIGN) != 0 && info.stx_dio_offset_align != 0) {
+    answer.alignment = std::max(info.stx_dio_offset_align, info.stx_dio_mem_align);
+  }
+#endif
+  return answer;
+}
+
+class KernelStorage final : public Storage {
+ public:
+  KernelStorage(bool uring, std::string reason) : uring_(uring), reason_(std::move(reason)) {}
+
+  [[nodiscard]] Result<std::unique_ptr<Directory>> open_directory(const std::string& path,
+                                                                  bool create) override {
+    if (create) CAIRN_RETURN_IF_ERROR(make_directory(path));
+    Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd.is_open()) return os_status(path, "open directory", errno);
+    const DeviceFacts facts = look_at(fd.get());
+    const DirectAnswer answer = try_direct(fd.get(), facts);
+    KernelDirectory::QueueFactory queue = [uring = uring_](unsigned depth, const KernelLock* lock)
+        -> Result<std::unique_ptr<IoQueue>> {
+      if (!uring) return std::unique_ptr<IoQueue>(std::make_unique<PosixQueue>());
+      CAIRN_ASSIGN_OR_RETURN(auto made, UringQueue::create(depth, lock));
+      return std::unique_ptr<IoQueue>(std::move(made));
+    };
+    return std::unique_ptr<Directory>(std::make_unique<KernelDirectory>(
+        std::move(fd), path, answer.direct, answer.alignment, std::move(queue)));
+  }
+
+  [[nodiscard]] StorageInfo describe(const Directory& directory) const override {
+    const auto& kernel = static_cast<const KernelDirectory&>(directory);
+    DeviceFacts facts = look_at(kernel.fd());
+    StorageInfo info;
+    info.kind = uring_ ? "uring" : "posix";
+    info.reason = reason_;
+    info.file_system = facts.file_system;
+    info.direct = kernel.direct();
+    info.logical_sector = facts.logical_sector;
+    info.physical_sector = facts.physical_sector;
+    info.alignment = kernel.alignment();
+    info.weaknesses = std::move(facts.weaknesses);
+    if (!info.direct) {
+      info.reason += "; buffered: " + try_direct(kernel.fd(), facts).reason;
+    }
+    return info;
+  }
+
+  [[nodiscard]] std::uint64_t random() override {
+    std::uint64_t value = 0;
+    if (::getrandom(&value, sizeof value, 0) != sizeof value) {
+      std::random_device device;
+      value = (std::uint64_t{device()} << 32) | device();
+    }
+    return value;
+  }
+
+ private:
+  // Makes the directory if it is missing, and its name durable in the parent.
+  [[nodiscard]] static Status make_directory(const std::string& path) {
+    if (::mkdir(path.c_str(), 0700) != 0) {
+      if (errno == EEXIST) return Status::ok();
+      return os_status(path, "mkdir", errno);
+    }
+    const Fd parent(::open((path + "/..").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!parent.is_open() || ::fsync(parent.get()) != 0) {
+      return os_status(path + "/..", "fsync of the directory", errno);
+    }
+    return Status::ok();
+  }
+
+  bool uring_;
+  std::string reason_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<Storage>> make_storage(StorageKind kind) {
+  std::string reason = "as asked for";
+  if (kind == StorageKind::kAuto) {
+    reason = "io_uring is available";
+    if (const char* wanted = std::getenv("CAIRN_STORAGE"); wanted != nullptr && *wanted != '\0') {
+      reason = std::string("CAIRN_STORAGE=") + wanted;
+      if (std::strcmp(wanted, "uring") == 0) {
+        kind = StorageKind::kUring;
+      } else if (std::strcmp(wanted, "posix") == 0) {
+        kind = StorageKind::kPosix;
+      } else {
+        return Status(StatusCode::kInvalidArgument,
+                      "environment CAIRN_STORAGE: expected uring or posix, found " +
+                          std::string(wanted));
+      }
+    }
+  }
+  if (kind == StorageKind::kPosix) {
+    return std::shared_ptr<Storage>(std::make_shared<KernelStorage>(false, reason));
+  }
+  auto probe = UringQueue::create(1, nullptr);
+  if (probe.is_ok()) return std::shared_ptr<Storage>(std::make_shared<KernelStorage>(true, reason));
+  if (kind == StorageKind::kUring) return probe.status();
+  return std::shared_ptr<Storage>(
+      std::make_shared<KernelStorage>(false, probe.status().message()));
+}
+
+}  // namespace cairn::log

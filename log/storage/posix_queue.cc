@@ -1,0 +1,55 @@
+#include "storage/posix_queue.h"
+
+#include <sys/uio.h>
+
+#include <cerrno>
+
+#include "storage/kernel_file.h"
+
+namespace cairn::log {
+
+Status PosixQueue::submit_write(File& file, std::uint64_t offset, std::span<const std::byte> data,
+                                bool durable, std::uint64_t tag) {
+  const auto& kernel_file = static_cast<const KernelFile&>(file);
+  std::size_t done = 0;
+  Status status;
+  while (done < data.size()) {
+    const iovec piece{const_cast<std::byte*>(data.data()) + done, data.size() - done};
+    const ssize_t put = ::pwritev2(kernel_file.fd(), &piece, 1, static_cast<off_t>(offset + done),
+                                   durable ? RWF_DSYNC : 0);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) {
+      status = os_status(file.name(), "pwritev2", put == 0 ? EIO : errno);
+      break;
+    }
+    done += static_cast<std::size_t>(put);
+  }
+  complete(tag, std::move(status));
+  return Status::ok();
+}
+
+Status PosixQueue::submit_sync(File& file, std::uint64_t tag) {
+  complete(tag, file.sync());
+  return Status::ok();
+}
+
+void PosixQueue::complete(std::uint64_t tag, Status status) {
+  {
+    const std::lock_guard lock(mutex_);
+    done_.push_back({tag, std::move(status)});
+  }
+  done_cv_.notify_one();
+}
+
+Result<std::size_t> PosixQueue::reap(std::span<Completion> out, bool wait) {
+  std::unique_lock lock(mutex_);
+  if (wait) done_cv_.wait(lock, [this] { return !done_.empty(); });
+  std::size_t count = 0;
+  while (count < out.size() && !done_.empty()) {
+    out[count++] = std::move(done_.front());
+    done_.pop_front();
+  }
+  return count;
+}
+
+}  // namespace cairn::log

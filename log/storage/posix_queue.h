@@ -1,0 +1,34 @@
+// The I/O queue where io_uring is not allowed: pwritev2 and fdatasync on the submitting thread.
+#ifndef CAIRN_LOG_STORAGE_POSIX_QUEUE_H_
+#define CAIRN_LOG_STORAGE_POSIX_QUEUE_H_
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include <cairn/storage.h>
+
+namespace cairn::log {
+
+// A submission runs the call at once and keeps its completion for reap(). A killed process's call ends before the kernel
+// closes its files, so the lock needs no help here (S4).
+class PosixQueue final : public IoQueue {
+ public:
+  [[nodiscard]] unsigned depth() const override { return 1; }
+  [[nodiscard]] Status submit_write(File& file, std::uint64_t offset,
+                                    std::span<const std::byte> data, bool durable,
+                                    std::uint64_t tag) override;
+  [[nodiscard]] Status submit_sync(File& file, std::uint64_t tag) override;
+  [[nodiscard]] Result<std::size_t> reap(std::span<Completion> out, bool wait) override;
+
+ private:
+  void complete(std::uint64_t tag, Status status);
+
+  std::mutex mutex_;
+  std::condition_variable done_cv_;
+  std::deque<Completion> done_;
+};
+
+}  // namespace cairn::log
+
+#endif  // CAIRN_LOG_STORAGE_POSIX_QUEUE_H_
