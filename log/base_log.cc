@@ -14,12 +14,14 @@ std::span<std::byte, format::kBaseSlotStride> slot_bytes(AlignedBuffer& buffer) 
 }  // namespace
 
 Status BaseLog::create(Directory& directory, const format::BaseSlot& slot) {
-  CAIRN_ASSIGN_OR_RETURN(const auto file, directory.open(format::kBaseFileName, OpenMode::kCreate));
+  // Under another name until it is whole: base.cairn is never seen half-made.
+  CAIRN_ASSIGN_OR_RETURN(const auto file, directory.open(kUnfinishedBaseName, OpenMode::kCreate));
   CAIRN_RETURN_IF_ERROR(directory.fill_zero(*file, format::kBaseFileSize));
   AlignedBuffer buffer(format::kBaseSlotStride);
   format::encode_base_slot(slot, slot_bytes(buffer));
   CAIRN_RETURN_IF_ERROR(file->write(0, buffer.bytes()));
   CAIRN_RETURN_IF_ERROR(file->sync());
+  CAIRN_RETURN_IF_ERROR(directory.rename(kUnfinishedBaseName, format::kBaseFileName));
   return directory.sync_directory();
 }
 

@@ -15,6 +15,8 @@
 
 namespace cairn::log {
 
+inline constexpr char kUnfinishedBaseName[] = "new-base.tmp";
+
 // Not thread-safe.
 class BaseLog {
  public:

@@ -33,10 +33,7 @@ Result<std::unique_ptr<Log>> Log::open_or_create(const std::string& path,
                                                  const OpenOptions& open_options) {
   auto opened = open(path, open_options);
   const StatusCode code = opened.code();
-  if (code != StatusCode::kNotFound && code != StatusCode::kNotALog &&
-      code != StatusCode::kBaseLogDamaged) {
-    return opened;
-  }
+  if (code != StatusCode::kNotFound && code != StatusCode::kNotALog) return opened;
   // create() refuses every directory that holds something else than an unfinished creation.
   auto created = create(path, create_options, open_options);
   return created.code() == StatusCode::kAlreadyExists ? std::move(opened) : std::move(created);

@@ -126,22 +126,18 @@ Status LogOpener::clear_unfinished_creation() {
   Directory& directory = *core_->directory_;
   CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> names, directory.list());
   if (std::find(names.begin(), names.end(), format::kBaseFileName) == names.end()) {
-    return Status::ok();
+    if (names != std::vector<std::string>{kUnfinishedBaseName}) return Status::ok();
+    return directory.remove(kUnfinishedBaseName);
   }
-  std::uint64_t number;
-  const bool has_containers = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-    return parse_container_file_name(name, &number);
-  });
   const auto base = BaseLog::open(directory, OpenMode::kRead);
-  const bool unfinished =
-      base.is_ok() ? base->slot().state == static_cast<std::uint64_t>(format::BaseState::kCreating)
-                   : base.code() == StatusCode::kBaseLogDamaged && !has_containers;
-  if (!unfinished) {
+  if (!base.is_ok() ||
+      base->slot().state != static_cast<std::uint64_t>(format::BaseState::kCreating)) {
     return Status(StatusCode::kAlreadyExists, path_ + ": a log is there already");
   }
   CAIRN_ASSIGN_OR_RETURN(const auto lock,
                          directory.lock(format::kBaseFileName, options_.lock_wait));
   for (const std::string& name : names) {
+    std::uint64_t number;
     const bool ours = parse_container_file_name(name, &number) || name.starts_with("spare-") ||
                       name.starts_with("new-");
     if (ours) CAIRN_RETURN_IF_ERROR(directory.remove(name));

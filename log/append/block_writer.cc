@@ -254,7 +254,10 @@ bool BlockWriter::submit_next(Lock& lock) {
       *next.file, next.lsn.offset(config_.geometry.container_size),
       std::as_const(next.data).bytes().first(next.padded), next.own_flush, sequence);
   lock.lock();
-  if (status.is_ok()) return true;
+  if (status.is_ok()) {
+    ++submitted_;
+    return true;
+  }
   --writes_in_flight_;
   poison(status);
   return false;
@@ -273,7 +276,10 @@ bool BlockWriter::submit_sync_if_wanted(Lock& lock) {
   lock.unlock();
   Status status = queue_->submit_sync(*file, kSyncTag);
   lock.lock();
-  if (status.is_ok()) return true;
+  if (status.is_ok()) {
+    ++submitted_;
+    return true;
+  }
   sync_in_flight_ = false;
   poison(status);
   return false;
@@ -301,6 +307,7 @@ void BlockWriter::reap(Lock& lock) {
 }
 
 void BlockWriter::complete(const Completion& completion) {
+  --submitted_;
   if (completion.tag == kSyncTag) {
     sync_in_flight_ = false;
     if (!completion.status.is_ok()) return poison(completion.status);

@@ -154,7 +154,7 @@ class BlockWriter {
   [[nodiscard]] LogBlock* block_before(Lsn end);
 
   [[nodiscard]] bool in_flight() const {
-    return !queue_broken_ && (writes_in_flight_ > 0 || sync_in_flight_);
+    return !queue_broken_ && submitted_ > 0;
   }
 
   const Config config_;
@@ -178,7 +178,10 @@ class BlockWriter {
 
   Lsn want_written_;     // someone wants everything before these
   Lsn want_durable_;
-  unsigned writes_in_flight_ = 0;
+  unsigned writes_in_flight_ = 0;  // from before the submission: bounds the depth
+  // Submissions that returned less completions that were reaped: what a reaper may wait for. A completion can be seen before
+  // its submission returned, hence signed.
+  int submitted_ = 0;
   bool sync_in_flight_ = false;
   bool queue_broken_ = false;  // the queue itself failed: what is in flight will never be known
   Lsn sync_covers_;

@@ -98,6 +98,7 @@ void encode_record(std::span<std::byte> out, const RecordFields& fields,
         XXH3_64bits_withSeed(hashed_from, static_cast<std::size_t>(to - hashed_from), seed);
   } else {
     XXH3_state_t state;
+    XXH3_INITSTATE(&state);
     XXH3_64bits_reset_withSeed(&state, seed);
     XXH3_64bits_update(&state, hashed_from, sizeof header - sizeof header.checksum);
     for (const auto& piece : pieces) {

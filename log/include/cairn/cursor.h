@@ -22,13 +22,13 @@ struct ReadOptions {
   ReadOrder order = ReadOrder::kForward;
   // Forward: the first record at or behind `start`; null: from the stream's base (all streams: from the
   // log's tail). Chains: the exact LSN of a record.
-  Lsn start;
+  Lsn start{};
   // Forward: stop before this LSN. Null: the end of what is durable when the cursor gets there.
-  Lsn end;
+  Lsn end{};
   // Only this stream; unset: all streams, in log order.
-  std::optional<StreamId> stream;
+  std::optional<StreamId> stream{};
   // Only these record types (client types); empty: all.
-  std::vector<std::uint16_t> types;
+  std::vector<std::uint16_t> types{};
   // Also the engine's own records of stream 0 (only without a stream filter).
   bool catalog = false;
 };

@@ -35,7 +35,7 @@ enum class Background {
 
 struct OpenOptions {
   // Where the bytes live; null: make_storage(kAuto).
-  std::shared_ptr<Storage> storage;
+  std::shared_ptr<Storage> storage{};
   // Log blocks in memory, 4 to 64; fewer where they would take more than a quarter of a container. Their
   // total size bounds the bytes in flight, and is the distance by which LSNs may jump after a crash.
   std::uint32_t blocks = 8;

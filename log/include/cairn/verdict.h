@@ -39,7 +39,7 @@ struct EndOfLog {
 };
 
 struct VerifyOptions {
-  std::shared_ptr<Storage> storage;  // null: make_storage(kAuto)
+  std::shared_ptr<Storage> storage{};  // null: make_storage(kAuto)
 };
 
 struct Damage {
