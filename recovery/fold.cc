@@ -71,6 +71,7 @@ Status Fold::add_decision(Lsn lsn, DecisionRecord decision) {
       .matches = copy && known && is_copy_of(decision, live->second),
       .clock_rises = !copy && decision.clock > last_decision_clock_,
       .before_base = copy && decision.original < base_,
+      .shares = !known && shares_enlistment(decision),
   });
   CAIRN_RETURN_IF_ERROR(
       verdict(rule, lsn,
@@ -80,8 +81,17 @@ Status Fold::add_decision(Lsn lsn, DecisionRecord decision) {
                   (known ? ", decided at LSN " + live->second.lsn.to_string() : "")));
   if (!copy) last_decision_clock_ = decision.clock;
   const Uuid id = decision.transaction;
+  if (!known) {
+    for (const auto& enlistment : decision.enlistments) enlistments_.insert(enlistment.enlistment);
+  }
   live_.insert_or_assign(id, RecoveredTransaction{lsn, std::move(decision)});
   return Status::ok();
+}
+
+bool Fold::shares_enlistment(const DecisionRecord& decision) const {
+  return std::any_of(
+      decision.enlistments.begin(), decision.enlistments.end(),
+      [this](const auto& enlistment) { return enlistments_.contains(enlistment.enlistment); });
 }
 
 Status Fold::add_forget(Lsn lsn, const ForgetRecord& forget) {
@@ -98,7 +108,12 @@ Status Fold::add_forget(Lsn lsn, const ForgetRecord& forget) {
               "transaction " + forget.transaction.to_string() + ", decision named at LSN " +
                   forget.decision.to_string() +
                   (known ? ", found at LSN " + live->second.lsn.to_string() : ", not found")));
-  if (known) live_.erase(live);
+  if (known) {
+    for (const auto& enlistment : live->second.decision.enlistments) {
+      enlistments_.erase(enlistment.enlistment);
+    }
+    live_.erase(live);
+  }
   return Status::ok();
 }
 

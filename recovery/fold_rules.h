@@ -16,22 +16,27 @@ enum class FoldKind : std::uint8_t { kDecision, kCopy, kForget, kRestart };
 // Facts that do not apply to a kind are false.
 struct FoldFacts {
   FoldKind kind = FoldKind::kDecision;
-  bool known = false;    // a decision of this transaction was read, and no forget
-  bool matches = false;  // a copy: equals that decision. A forget: names its newest copy.
-                         // A restart area: has the identity of the newest restart area
-  bool clock_rises =
-      false;  // a decision: above the one before. A restart area: not below the one before
-  bool before_base =
-      false;  // the decision that a copy or a forget names lies before the first LSN read
+  // A decision of this transaction was read, and no forget.
+  bool known = false;
+  // A copy: equals that decision. A forget: names its newest copy. A restart area: has the identity of the newest one.
+  bool matches = false;
+  // A decision: its clock is above that of the one before. A restart area: not below the one before.
+  bool clock_rises = false;
+  // The decision that a copy or a forget names lies before the first LSN read.
+  bool before_base = false;
+  // A decision or copy names an enlistment of another live transaction.
+  bool shares = false;
 };
 
 enum class FoldLabel : std::uint8_t {
   kDecided,
+  kEnlistmentShared,
   kClockWentBack,
   kDecidedTwice,
   kCarriedForward,
   kCopyDiffers,
   kCarriedFromBeforeBase,
+  kCopyEnlistmentShared,
   kCopyWithoutOriginal,
   kForgotten,
   kForgetNamesOther,
@@ -52,45 +57,50 @@ struct FoldRule {
   Want matches;
   Want clock_rises;
   Want before_base;
+  Want shares;
   bool accept;
   std::string_view why;
 };
 
 // clang-format off
 inline constexpr std::array kFoldRules = {
-//        label and name                                                        kind                 known       matches     clock_rises before_base accept
-FoldRule{FoldLabel::kDecided, "Decided",                                         FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kYes, Want::kAny, true,
+//        label and name                                                        kind                 known       matches     clock_rises before_base shares     accept
+FoldRule{FoldLabel::kDecided, "Decided",                                         FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kYes, Want::kAny, Want::kNo,  true,
          "The commit of this transaction was decided; it is committed whatever else was lost, because the record names all "
          "who must be told."},
-FoldRule{FoldLabel::kClockWentBack, "ClockWentBack",                             FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kNo,  Want::kAny, false,
+FoldRule{FoldLabel::kEnlistmentShared, "EnlistmentShared",                       FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kYes, Want::kAny, Want::kYes, false,
+         "An enlistment is one resource manager's part in one transaction. Its answer could not be told apart."},
+FoldRule{FoldLabel::kClockWentBack, "ClockWentBack",                             FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kNo,  Want::kAny, Want::kAny, false,
          "Decisions enter the log in the order of their virtual clocks, each above the one before. One that does not was "
          "not written by the manager that wrote the others: two managers on one stream, or foreign bytes."},
-FoldRule{FoldLabel::kDecidedTwice, "DecidedTwice",                               FoldKind::kDecision, Want::kYes, Want::kAny, Want::kAny, Want::kAny, false,
+FoldRule{FoldLabel::kDecidedTwice, "DecidedTwice",                               FoldKind::kDecision, Want::kYes, Want::kAny, Want::kAny, Want::kAny, Want::kAny, false,
          "A unit of work is decided once until it is forgotten; a repetition would be marked as a copy."},
-FoldRule{FoldLabel::kCarriedForward, "CarriedForward",                           FoldKind::kCopy,     Want::kYes, Want::kYes, Want::kAny, Want::kAny, true,
+FoldRule{FoldLabel::kCarriedForward, "CarriedForward",                           FoldKind::kCopy,     Want::kYes, Want::kYes, Want::kAny, Want::kAny, Want::kAny, true,
          "The decision was written again so that the tail could move. The copy takes the original's place."},
-FoldRule{FoldLabel::kCopyDiffers, "CopyDiffers",                                 FoldKind::kCopy,     Want::kYes, Want::kNo,  Want::kAny, Want::kAny, false,
+FoldRule{FoldLabel::kCopyDiffers, "CopyDiffers",                                 FoldKind::kCopy,     Want::kYes, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
          "A copy says what its original says. Which of two different ones is true cannot be known."},
-FoldRule{FoldLabel::kCarriedFromBeforeBase, "CarriedFromBeforeBase",             FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kYes, true,
+FoldRule{FoldLabel::kCarriedFromBeforeBase, "CarriedFromBeforeBase",             FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kNo,  true,
          "The base moved past the original after the copy was durable: the copy is the decision. Its clock is as old as "
          "the original and is not compared."},
-FoldRule{FoldLabel::kCopyWithoutOriginal, "CopyWithoutOriginal",                 FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kNo,  false,
+FoldRule{FoldLabel::kCopyEnlistmentShared, "CopyEnlistmentShared",               FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kYes, false,
+         "As EnlistmentShared, of a copy whose original the base has passed."},
+FoldRule{FoldLabel::kCopyWithoutOriginal, "CopyWithoutOriginal",                 FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kNo,  Want::kAny, false,
          "The original would have been read before the copy, and not forgotten: a transaction is never copied and "
          "forgotten at the same time. Something between them is missing."},
-FoldRule{FoldLabel::kForgotten, "Forgotten",                                     FoldKind::kForget,   Want::kYes, Want::kYes, Want::kAny, Want::kAny, true,
+FoldRule{FoldLabel::kForgotten, "Forgotten",                                     FoldKind::kForget,   Want::kYes, Want::kYes, Want::kAny, Want::kAny, Want::kAny, true,
          "All resource managers have answered. Nothing is left to do."},
-FoldRule{FoldLabel::kForgetNamesOther, "ForgetNamesOther",                       FoldKind::kForget,   Want::kYes, Want::kNo,  Want::kAny, Want::kAny, false,
+FoldRule{FoldLabel::kForgetNamesOther, "ForgetNamesOther",                       FoldKind::kForget,   Want::kYes, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
          "A forget names the newest copy of the decision. Another LSN means that a record between them is missing."},
-FoldRule{FoldLabel::kForgottenBeforeBase, "ForgottenBeforeBase",                 FoldKind::kForget,   Want::kNo,  Want::kAny, Want::kAny, Want::kYes, true,
+FoldRule{FoldLabel::kForgottenBeforeBase, "ForgottenBeforeBase",                 FoldKind::kForget,   Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kAny, true,
          "The base moves to the oldest transaction that is not forgotten: decisions of forgotten ones fall behind it while "
          "their forget records, written later, are still read."},
-FoldRule{FoldLabel::kForgetWithoutDecision, "ForgetWithoutDecision",             FoldKind::kForget,   Want::kNo,  Want::kAny, Want::kAny, Want::kNo,  false,
+FoldRule{FoldLabel::kForgetWithoutDecision, "ForgetWithoutDecision",             FoldKind::kForget,   Want::kNo,  Want::kAny, Want::kAny, Want::kNo,  Want::kAny, false,
          "The decision would have been read before it. It is missing, or was forgotten twice."},
-FoldRule{FoldLabel::kCheckpoint, "Checkpoint",                                   FoldKind::kRestart,  Want::kAny, Want::kYes, Want::kYes, Want::kAny, true,
+FoldRule{FoldLabel::kCheckpoint, "Checkpoint",                                   FoldKind::kRestart,  Want::kAny, Want::kYes, Want::kYes, Want::kAny, Want::kAny, true,
          "A restart area among the records carries the clock; the state itself is in the records."},
-FoldRule{FoldLabel::kForeignIdentity, "ForeignIdentity",                         FoldKind::kRestart,  Want::kAny, Want::kNo,  Want::kAny, Want::kAny, false,
+FoldRule{FoldLabel::kForeignIdentity, "ForeignIdentity",                         FoldKind::kRestart,  Want::kAny, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
          "A stream belongs to one manager. Work of another must not be resolved in its name."},
-FoldRule{FoldLabel::kCheckpointClockWentBack, "CheckpointClockWentBack",         FoldKind::kRestart,  Want::kAny, Want::kYes, Want::kNo,  Want::kAny, false,
+FoldRule{FoldLabel::kCheckpointClockWentBack, "CheckpointClockWentBack",         FoldKind::kRestart,  Want::kAny, Want::kYes, Want::kNo,  Want::kAny, Want::kAny, false,
          "The virtual clock only rises, and restart areas are written one at a time."},
 };
 // clang-format on
@@ -102,7 +112,7 @@ constexpr bool meets(Want want, bool fact) {
 constexpr bool meets(const FoldRule& rule, const FoldFacts& facts) {
   return rule.kind == facts.kind && meets(rule.known, facts.known) &&
          meets(rule.matches, facts.matches) && meets(rule.clock_rises, facts.clock_rises) &&
-         meets(rule.before_base, facts.before_base);
+         meets(rule.before_base, facts.before_base) && meets(rule.shares, facts.shares);
 }
 
 // The one row for these facts.
@@ -117,8 +127,9 @@ template <typename Visit>
 constexpr void for_each_fold_facts(Visit visit) {
   for (const FoldKind kind :
        {FoldKind::kDecision, FoldKind::kCopy, FoldKind::kForget, FoldKind::kRestart}) {
-    for (unsigned bits = 0; bits < 16; ++bits) {
-      visit(FoldFacts{kind, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0});
+    for (unsigned bits = 0; bits < 32; ++bits) {
+      visit(FoldFacts{kind, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0,
+                      (bits & 16) != 0});
     }
   }
 }

@@ -18,8 +18,18 @@ std::shared_ptr<TmCore> TmCore::make(const TmOptions& options, std::shared_ptr<T
   return core;
 }
 
+namespace {
+
+// The log is let go of at close(), so nothing else may hold it.
+TmOptions without_log(TmOptions options) {
+  options.log = nullptr;
+  return options;
+}
+
+}  // namespace
+
 TmCore::TmCore(const TmOptions& options, std::shared_ptr<TmLog> log)
-    : options_(options),
+    : options_(without_log(options)),
       durable_(log != nullptr),
       id_(durable_ ? log->tm_id() : Uuid::generate()),
       log_(std::move(log)) {}
@@ -112,7 +122,8 @@ void TmCore::reserve(const TransactionPtr& transaction) {
     }
     Result<log::Reservation> room = log->reserve(bytes);
     // A checkpoint may free what forgotten transactions still hold.
-    if (room.code() != StatusCode::kLogFull || !write_checkpoint(*log)) return room;
+    if (room.code() != StatusCode::kLogFull) return room;
+    if (!write_checkpoint(*log) || !log->drop_previous_checkpoint()) return room;
     return log->reserve(bytes);
   };
   Result<log::Reservation> room = take();

@@ -58,6 +58,9 @@ class TmLog {
   // A durable restart area that moves the base.
   [[nodiscard]] Status checkpoint(const recovery::RestartRecord& record, Lsn base);
 
+  // Gives up the restart area before the newest, which pins the log's tail until the next one.
+  [[nodiscard]] Status drop_previous_checkpoint() { return stream_.advance_base(stream_.base()); }
+
   // No record appended from now on gets a lower LSN. Waits for nothing.
   [[nodiscard]] Lsn end_lsn() const { return log_->end_lsn(); }
   [[nodiscard]] Lsn base() const { return stream_.base(); }

@@ -1,5 +1,5 @@
 // The phases of a commit, seen by volatile resource managers.
-#include "harness.h"
+#include "tm/harness.h"
 
 namespace cairn::tm {
 namespace {

@@ -13,10 +13,15 @@
 
 #include <cairn/transaction_manager.h>
 
-namespace cairn::tm {
+namespace cairn {
 
 // So that gtest prints names.
 inline void PrintTo(StatusCode code, std::ostream* out) { *out << status_code_name(code); }
+
+}  // namespace cairn
+
+namespace cairn::tm {
+
 inline void PrintTo(TransactionState state, std::ostream* out) {
   *out << transaction_state_name(state);
 }

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "harness.h"
+#include "tm/harness.h"
 
 namespace cairn::tm {
 namespace {

@@ -2,7 +2,7 @@
 #include <array>
 #include <set>
 
-#include "harness.h"
+#include "tm/harness.h"
 
 namespace cairn::tm {
 namespace {

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <thread>
 
-#include "harness.h"
+#include "tm/harness.h"
 
 namespace cairn::tm {
 namespace {

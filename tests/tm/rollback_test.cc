@@ -1,5 +1,5 @@
 // Everything that rolls a transaction back, and what comes too late for it.
-#include "harness.h"
+#include "tm/harness.h"
 
 namespace cairn::tm {
 namespace {

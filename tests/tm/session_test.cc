@@ -1,5 +1,5 @@
 // Sessions of volatile resource managers: identity, fencing, disconnects. Those of durable ones: recovery_test.cc.
-#include "harness.h"
+#include "tm/harness.h"
 
 namespace cairn::tm {
 namespace {

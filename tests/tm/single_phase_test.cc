@@ -1,5 +1,5 @@
 // One enlistment that decides alone.
-#include "harness.h"
+#include "tm/harness.h"
 
 namespace cairn::tm {
 namespace {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,8 +58,11 @@ class Fold {
   [[nodiscard]] Status add_forget(Lsn lsn, const ForgetRecord& forget);
   [[nodiscard]] Status add_restart(Lsn lsn, const RestartRecord& restart);
 
+  [[nodiscard]] bool shares_enlistment(const DecisionRecord& decision) const;
+
   RecoveredState state_;
   std::map<Uuid, RecoveredTransaction> live_;
+  std::set<Uuid> enlistments_;  // of the live ones
   Lsn base_{};
   std::uint64_t last_decision_clock_ = 0;
   std::uint64_t last_restart_clock_ = 0;

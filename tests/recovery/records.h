@@ -1,0 +1,74 @@
+// Records for the tests of recovery, made by hand.
+#ifndef CAIRN_TESTS_RECOVERY_RECORDS_H_
+#define CAIRN_TESTS_RECOVERY_RECORDS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <cairn/recovered_state.h>
+#include <cairn/tm_record.h>
+
+namespace cairn::recovery {
+
+// The same number gives the same identity.
+inline Uuid numbered_id(std::uint8_t number) {
+  Uuid id;
+  id.bytes[0] = 0x70;
+  id.bytes[15] = number;
+  return id;
+}
+
+inline EnlistmentRecord enlistment(std::uint8_t number, std::size_t information = 0) {
+  return {numbered_id(number), numbered_id(static_cast<std::uint8_t>(number + 100)),
+          std::vector<std::byte>(information, std::byte{number})};
+}
+
+// A decision for transaction `number` with one enlistment of the same number.
+inline DecisionRecord decision(std::uint8_t number, std::uint64_t clock, Lsn original = {}) {
+  DecisionRecord record;
+  record.transaction = numbered_id(number);
+  record.clock = clock;
+  record.wall_clock_ns = 1'700'000'000'000'000'000;
+  record.original = original;
+  record.description = "transfer";
+  record.enlistments = {enlistment(number, 3)};
+  return record;
+}
+
+// A record as the log would yield it, with its bytes.
+struct LogRecord {
+  std::vector<std::byte> bytes;
+  log::Record record;
+
+  LogRecord(std::uint64_t lsn, log::RecordKind kind, RecordType type,
+            std::vector<std::byte> payload)
+      : bytes(std::move(payload)) {
+    record.lsn = Lsn(lsn);
+    record.kind = kind;
+    record.type =
+        kind == log::RecordKind::kData ? static_cast<std::uint16_t>(type) : std::uint16_t{0};
+    record.payload = bytes;
+  }
+  LogRecord(std::uint64_t lsn, const DecisionRecord& of)
+      : LogRecord(lsn, log::RecordKind::kData, RecordType::kDecision, encode(of)) {}
+  LogRecord(std::uint64_t lsn, const ForgetRecord& of)
+      : LogRecord(lsn, log::RecordKind::kData, RecordType::kForget, encode(of)) {}
+  LogRecord(std::uint64_t lsn, const RestartRecord& of)
+      : LogRecord(lsn, log::RecordKind::kRestart, RecordType::kDecision, encode(of)) {}
+  LogRecord(const LogRecord&) = delete;
+  LogRecord& operator=(const LogRecord&) = delete;
+};
+
+inline ForgetRecord forget(std::uint8_t number, std::uint64_t clock, std::uint64_t of) {
+  return {numbered_id(number), clock, Lsn(of)};
+}
+inline RestartRecord restart(std::uint64_t clock, std::uint8_t manager = 1) {
+  return {numbered_id(manager), clock, 5};
+}
+
+}  // namespace cairn::recovery
+
+#endif  // CAIRN_TESTS_RECOVERY_RECORDS_H_
