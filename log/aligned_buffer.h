@@ -10,7 +10,8 @@
 
 namespace cairn::log {
 
-// Owns `size` bytes at an address that is a multiple of 4096, enough for every alignment a log can have.
+// Owns `size` bytes at an address that is a multiple of 4096, enough for every alignment a log can
+// have.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;

@@ -50,9 +50,8 @@ Result<BaseLog> BaseLog::open(Directory& directory, OpenMode mode) {
   base.file_ = std::move(file).value();
   AlignedBuffer whole(format::kBaseFileSize);
   CAIRN_ASSIGN_OR_RETURN(const std::size_t got, base.file_->read(0, whole.bytes()));
-  CAIRN_ASSIGN_OR_RETURN(
-      const format::BaseChoice choice,
-      format::choose_base_slot(std::as_const(whole).bytes().first(got), shown));
+  CAIRN_ASSIGN_OR_RETURN(const format::BaseChoice choice,
+                         format::choose_base_slot(std::as_const(whole).bytes().first(got), shown));
   base.slot_ = choice.slot;
   base.index_ = choice.index;
   base.both_valid_ = choice.other_valid;

@@ -1,7 +1,7 @@
 // BaseLog: the file with the two slots that say where to begin.
 //
-// A hint: everything in it can be found in the containers. It is written when a snapshot became whole, before containers are
-// recycled, and at close; never on the append path.
+// A hint: everything in it can be found in the containers. It is written when a snapshot became
+// whole, before containers are recycled, and at close; never on the append path.
 #ifndef CAIRN_LOG_BASE_LOG_H_
 #define CAIRN_LOG_BASE_LOG_H_
 
@@ -22,8 +22,8 @@ class BaseLog {
  public:
   // Makes the file with one valid slot and makes it and its name durable. Error: kAlreadyExists.
   [[nodiscard]] static Status create(Directory& directory, const format::BaseSlot& slot);
-  // Errors: kNotALog (no base log, no containers), kBaseLogDamaged (both slots, or the file is gone while containers are
-  // there), kNewerVersion, kPermissionDenied, kIoError.
+  // Errors: kNotALog (no base log, no containers), kBaseLogDamaged (both slots, or the file is gone
+  // while containers are there), kNewerVersion, kPermissionDenied, kIoError.
   [[nodiscard]] static Result<BaseLog> open(Directory& directory, OpenMode mode);
 
   [[nodiscard]] const format::BaseSlot& slot() const { return slot_; }

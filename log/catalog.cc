@@ -107,7 +107,8 @@ void Catalog::merge(const format::SnapshotStream& seen) {
     entry.restart = seen.restart;
     entry.previous_restart = seen.previous_restart;
   } else if (entry.previous_restart.is_null() && seen.restart < entry.restart) {
-    // The restart area seen behind the snapshot's begin is the newest; the snapshot knows the one before it.
+    // The restart area seen behind the snapshot's begin is the newest; the snapshot knows the one
+    // before it.
     entry.previous_restart = seen.restart;
   }
   if (entry.previous_restart < entry.advanced) entry.previous_restart = Lsn::null();

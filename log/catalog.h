@@ -1,6 +1,7 @@
 // Catalog: which streams a log has and where their bases, restart areas and last records lie.
 //
-// A pure value. Recovery folds records into it; the open log keeps it up to date; a snapshot writes it down.
+// A pure value. Recovery folds records into it; the open log keeps it up to date; a snapshot writes
+// it down.
 #ifndef CAIRN_LOG_CATALOG_H_
 #define CAIRN_LOG_CATALOG_H_
 
@@ -32,7 +33,7 @@ class Catalog {
     Lsn last;              // newest record, null: none
     Lsn restart;           // newest restart area, null: none
     Lsn previous_restart;  // null: none, or given up by an advance of the base
-    Lsn advanced;          // newest explicit advance of the base: an older previous restart is given up
+    Lsn advanced;  // newest explicit advance of the base: an older previous restart is given up
 
     void set_restart(Lsn lsn, Lsn new_base);  // REQUIRES: lsn > restart
     void advance(Lsn new_base);
@@ -43,7 +44,8 @@ class Catalog {
   [[nodiscard]] Status apply(const Record& record);
   // Recovery: an epoch block at `begin` says that the log goes on at `end`.
   void add_gap(Lsn begin, Lsn end);
-  // Recovery: after the last record. Error: kCorrupt when the snapshot has no end or a stream has no name.
+  // Recovery: after the last record. Error: kCorrupt when the snapshot has no end or a stream has
+  // no name.
   [[nodiscard]] Status finish_recovery();
 
   // Null if there is no such stream.
@@ -69,8 +71,8 @@ class Catalog {
   };
   [[nodiscard]] std::optional<Pin> oldest_pin() const;
 
-  // All of it as records: begin, streams and gaps in pieces of bounded size. The end record is the caller's, who
-  // learns the LSN of the begin record.
+  // All of it as records: begin, streams and gaps in pieces of bounded size. The end record is the
+  // caller's, who learns the LSN of the begin record.
   [[nodiscard]] std::vector<format::CatalogRecord> snapshot() const;
 
  private:

@@ -1,8 +1,11 @@
-// What an open log does besides appending: containers ahead of need, snapshots, the base log, recycling, idle marks.
+// What an open log does besides appending: containers ahead of need, snapshots, the base log,
+// recycling, idle marks.
 //
-// One round (housekeep) in this order; each step leaves a log that recovers, whatever happens between them:
+// One round (housekeep) in this order; each step leaves a log that recovers, whatever happens
+// between them:
 //  1. the next container made ready, one spare behind it;
-//  2. a snapshot of the catalog, durable, if the log entered a new container or containers could be given back;
+//  2. a snapshot of the catalog, durable, if the log entered a new container or containers could be
+//     given back;
 //  3. both slots of the base log, which then begin at that snapshot and name the new tail;
 //  4. containers before the tail recycled: no slot points at them any more.
 #include <algorithm>
@@ -37,7 +40,8 @@ void LogCore::run_thread() {
       continue;
     }
     if (house_failed_) {
-      // Nothing is lost by waiting: an append that needs a container makes it itself, or says why not.
+      // Nothing is lost by waiting: an append that needs a container makes it itself, or says why
+      // not.
       house_failed_ = false;
       house_signal_.wait_for(lock, kRetry);
       continue;
@@ -57,8 +61,7 @@ void LogCore::run_thread() {
       house_asleep_ = false;
       continue;
     }
-    const bool idle =
-        house_signal_.wait_for(lock, options_.idle_mark) == std::cv_status::timeout;
+    const bool idle = house_signal_.wait_for(lock, options_.idle_mark) == std::cv_status::timeout;
     if (!idle || end != writer_->end() || house_stop_) continue;
     lock.unlock();
     Lsn marked;
@@ -112,8 +115,7 @@ Status LogCore::provide_container() {
   facts.epoch = epoch_;
   facts.window = writer_->window();
   const Lsn first_block(number * geometry_.container_size + geometry_.alignment);
-  CAIRN_ASSIGN_OR_RETURN(ReadyContainer ready,
-                         containers_->make_ready(number, first_block, facts));
+  CAIRN_ASSIGN_OR_RETURN(ReadyContainer ready, containers_->make_ready(number, first_block, facts));
   source_->forget(number);
   const Lock lock(writer_->mutex());
   writer_->offer(std::move(ready));
@@ -146,8 +148,7 @@ Status LogCore::reclaim() {
     const Lock lock(writer_->mutex());
     const auto pin = catalog_.oldest_pin();
     const Lsn oldest = pin ? pin->lsn : writer_->end();
-    const bool entered_new =
-        Lsn(scan_start_.load()).container(size) < writer_->container_number();
+    const bool entered_new = Lsn(scan_start_.load()).container(size) < writer_->container_number();
     if (!entered_new && oldest.container(size) <= tail().container(size)) return Status::ok();
   }
   CAIRN_ASSIGN_OR_RETURN(const Snapshot snapshot, write_snapshot());
@@ -170,8 +171,8 @@ Status LogCore::reclaim() {
   return Status::ok();
 }
 
-// The state as of the begin record is captured under the lock that gives the record its LSN: everything older is in it, whatever
-// is newer is read behind it.
+// The state as of the begin record is captured under the lock that gives the record its LSN:
+// everything older is in it, whatever is newer is read behind it.
 Result<LogCore::Snapshot> LogCore::write_snapshot() {
   Snapshot snapshot;
   std::vector<format::CatalogRecord> records;
@@ -202,7 +203,8 @@ Result<LogCore::Snapshot> LogCore::write_snapshot() {
   return snapshot;
 }
 
-// Makes everything durable and says so in a block of its own: from then on damage to any byte before it is proven.
+// Makes everything durable and says so in a block of its own: from then on damage to any byte
+// before it is proven.
 Status LogCore::write_mark(bool closing, Lsn* marked) {
   {
     Lock lock(writer_->mutex());

@@ -1,8 +1,8 @@
 // The public Log and Stream: thin over LogCore.
-#include <cairn/log.h>
-
 #include <array>
 #include <utility>
+
+#include <cairn/log.h>
 
 #include "log_core.h"
 

@@ -26,7 +26,8 @@ std::size_t total(Gather pieces) {
 }  // namespace
 
 LogCore::~LogCore() {
-  // The error of a close that nobody asked for has no one to go to; Log::close() is for those who want it.
+  // The error of a close that nobody asked for has no one to go to; Log::close() is for those who
+  // want it.
   if (const Status status = close(); !status.is_ok()) return;
 }
 
@@ -41,7 +42,8 @@ Status LogCore::close() {
   lock.unlock();
   if (house_.joinable()) house_.join();
 
-  // Everything appended becomes durable; then the mark that proves it, and the base log that says so.
+  // Everything appended becomes durable; then the mark that proves it, and the base log that says
+  // so.
   lock.lock();
   Status status = writer_->wait(lock, writer_->end(), Durability::kDurable);
   lock.unlock();
@@ -104,8 +106,8 @@ Status LogCore::full(SpaceVerdict verdict) const {
                 detail);
 }
 
-// Makes the open block have room for a record that the ledger allows. The lock may be given up meanwhile, so
-// that whatever was looked at before must be looked at again.
+// Makes the open block have room for a record that the ledger allows. The lock may be given up
+// meanwhile, so that whatever was looked at before must be looked at again.
 Status LogCore::admit(Lock& lock, SpaceClass who, std::size_t payload, bool own_block) {
   const std::uint64_t bytes = ledger_->charge(payload);
   bool reclaimed = false;
@@ -145,7 +147,8 @@ Result<Catalog::Entry*> LogCore::entry(StreamId stream) {
   return found;
 }
 
-// That `link` is an older record of the stream. REQUIRES: lock not held: a record that is no longer remembered is read.
+// That `link` is an older record of the stream. REQUIRES: lock not held: a record that is no longer
+// remembered is read.
 Status LogCore::check_link(StreamId stream, Lsn link, const char* name) {
   if (link.is_null()) return Status::ok();
   const auto bad = [&](const std::string& expected) {
@@ -250,7 +253,8 @@ Result<Lsn> LogCore::append_catalog(const format::CatalogRecord& record) {
 // --- reservations ---
 
 Result<Reservation> LogCore::reserve(std::uint32_t records, std::uint64_t payload_bytes) {
-  // Each record may end up alone in a block: its framing, rounding, and one alignment unit of padding.
+  // Each record may end up alone in a block: its framing, rounding, and one alignment unit of
+  // padding.
   const std::uint64_t bytes =
       payload_bytes + std::uint64_t{records} * (ledger_->charge(0) + geometry_.alignment);
   bool reclaimed = false;
@@ -300,9 +304,9 @@ Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::by
   const std::size_t payload = sizeof prefix + data.size();
   const std::uint32_t longest = format::max_payload(geometry_.block_size);
   if (payload > longest) {
-    return Status(StatusCode::kRecordTooLong,
-                  "restart area: expected at most " + std::to_string(longest - sizeof prefix) +
-                      " bytes, found " + std::to_string(data.size()));
+    return Status(StatusCode::kRecordTooLong, "restart area: expected at most " +
+                                                  std::to_string(longest - sizeof prefix) +
+                                                  " bytes, found " + std::to_string(data.size()));
   }
   Lock lock(writer_->mutex());
   if (const auto found = entry(stream); !found.is_ok()) return found.status();
@@ -407,7 +411,8 @@ Result<Stream> LogCore::create_stream(std::string_view name) {
   }
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
-  // The name's length decides the record's, the id does not: room first, then the id under the same lock.
+  // The name's length decides the record's, the id does not: room first, then the id under the same
+  // lock.
   const auto size = format::encode_catalog(format::StreamCreated{0, std::string(name)});
   CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kOrdinary, size.payload.size()));
   if (catalog_.find(name) != nullptr) {

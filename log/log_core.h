@@ -1,8 +1,9 @@
 // LogCore: the open log behind the public Log and Stream.
 //
-// Locks, outermost first: housekeeping_mutex_, provide_mutex_, the container set's own mutex, base_mutex_ (the base log), the
-// block writer's mutex (ring, catalog, ledger: whatever changes in LSN order). No I/O under the last one. The housekeeping
-// appends records, and an append that needs a container takes provide_mutex_: nobody appends while holding that.
+// Locks, outermost first: housekeeping_mutex_, provide_mutex_, the container set's own mutex,
+// base_mutex_ (the base log), the block writer's mutex (ring, catalog, ledger: whatever changes in
+// LSN order). No I/O under the last one. The housekeeping appends records, and an append that needs
+// a container takes provide_mutex_: nobody appends while holding that.
 #ifndef CAIRN_LOG_LOG_CORE_H_
 #define CAIRN_LOG_LOG_CORE_H_
 
@@ -139,16 +140,16 @@ class LogCore final : public ReadHorizon {
     StreamId stream = 0;
   };
   static constexpr std::size_t kRecent = 4096;  // a power of two
-  std::array<Recent, kRecent> recent_{};        // links to young records are checked without reading them
+  std::array<Recent, kRecent> recent_{};  // links to young records are checked without reading them
 
   std::mutex housekeeping_mutex_;  // one reclaim() at a time
   std::mutex provide_mutex_;       // one provide_container() at a time
   std::condition_variable house_signal_;
   bool house_stop_ = false;
   bool house_asked_ = false;
-  bool house_asleep_ = false;    // sleeps without a limit: the next append wakes it
-  bool house_failed_ = false;    // the last round failed: the next one waits a while
-  Lsn marked_end_;               // the log's end when the last mark had been written
+  bool house_asleep_ = false;  // sleeps without a limit: the next append wakes it
+  bool house_failed_ = false;  // the last round failed: the next one waits a while
+  Lsn marked_end_;             // the log's end when the last mark had been written
 
   std::unique_ptr<BlockWriter> writer_;
   std::thread house_;

@@ -16,12 +16,12 @@ constexpr std::uint32_t kMaxBlockSize = 1024 * 1024;
 constexpr std::uint64_t kMinContainers = 4;
 
 Status bad_option(const char* name, const std::string& expected, std::uint64_t found) {
-  return Status(StatusCode::kInvalidArgument, std::string(name) + ": expected " + expected +
-                                                  ", found " + std::to_string(found));
+  return Status(StatusCode::kInvalidArgument,
+                std::string(name) + ": expected " + expected + ", found " + std::to_string(found));
 }
 
-// Blocks in memory such that their sum stays below a quarter of a container: then what is in flight, and the jump
-// after a crash, always fit into one container.
+// Blocks in memory such that their sum stays below a quarter of a container: then what is in
+// flight, and the jump after a crash, always fit into one container.
 std::uint32_t block_count(const OpenOptions& options, const format::LogGeometry& geometry) {
   const std::uint64_t most =
       std::max<std::uint64_t>(4, geometry.container_size / 4 / geometry.block_size);
@@ -107,21 +107,23 @@ Result<std::unique_ptr<LogCore>> LogOpener::create(const CreateOptions& create_o
                   path_ + ": expected an empty directory for a new log, found " + names.front());
   }
   CAIRN_ASSIGN_OR_RETURN(const format::BaseSlot slot, first_slot(create_options));
-  // The base log comes first and says that the log is being created, so that what a crash leaves behind can be told
-  // from a log that lost its base log.
+  // The base log comes first and says that the log is being created, so that what a crash leaves
+  // behind can be told from a log that lost its base log.
   Status status = BaseLog::create(*core_->directory_, slot);
   if (status.is_ok()) status = write_first_container(slot);
   if (!status.is_ok()) {
     if (const Status cleared = clear_unfinished_creation(); !cleared.is_ok()) {
-      return status.with_context("creating the log failed, and what is there could not be removed (" +
-                                 cleared.message() + ")");
+      return status.with_context(
+          "creating the log failed, and what is there could not be removed (" + cleared.message() +
+          ")");
     }
     return status;
   }
   return LogOpener(path_, options_).open();
 }
 
-// Removes what a creation left behind that a crash or an error ended. Error: kAlreadyExists if a log is there.
+// Removes what a creation left behind that a crash or an error ended. Error: kAlreadyExists if a
+// log is there.
 Status LogOpener::clear_unfinished_creation() {
   Directory& directory = *core_->directory_;
   CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> names, directory.list());
@@ -156,8 +158,7 @@ Result<format::BaseSlot> LogOpener::first_slot(const CreateOptions& create_optio
     return bad_option("container_size", "a power of two from 1 MiB to 1 GiB", slot.container_size);
   }
   slot.block_size = create_options.block_size;
-  const std::uint64_t largest =
-      std::min<std::uint64_t>(kMaxBlockSize, slot.container_size / 16);
+  const std::uint64_t largest = std::min<std::uint64_t>(kMaxBlockSize, slot.container_size / 16);
   if (slot.block_size == 0) slot.block_size = static_cast<std::uint32_t>(largest);
   if (!std::has_single_bit(slot.block_size) || slot.block_size < kMinBlockSize ||
       slot.block_size > largest) {
@@ -177,10 +178,10 @@ Result<format::BaseSlot> LogOpener::first_slot(const CreateOptions& create_optio
   }
   slot.max_size = create_options.max_size / slot.container_size * slot.container_size;
   if (create_options.max_size != 0 && slot.max_size < kMinContainers * slot.container_size) {
-    return bad_option("max_size",
-                      "0 or at least " + std::to_string(kMinContainers * slot.container_size) +
-                          " (4 containers)",
-                      create_options.max_size);
+    return bad_option(
+        "max_size",
+        "0 or at least " + std::to_string(kMinContainers * slot.container_size) + " (4 containers)",
+        create_options.max_size);
   }
   const Uuid id = Uuid::generate();
   std::memcpy(slot.log_id, id.bytes.data(), sizeof slot.log_id);
@@ -207,8 +208,7 @@ Status LogOpener::write_first_container(const format::BaseSlot& slot) {
   const std::uint64_t seed = format::container_seed(ready.identity);
   AlignedBuffer block(4096);
   constexpr std::uint32_t kFirst = sizeof(format::BlockHeader);
-  std::uint32_t used =
-      put_record(block, kFirst, first_block, seed, format::SnapshotBegin{1});
+  std::uint32_t used = put_record(block, kFirst, first_block, seed, format::SnapshotBegin{1});
   used = put_record(block, used, first_block, seed, format::SnapshotEnd{first_block + kFirst});
   CAIRN_ASSIGN_OR_RETURN(const Lsn mark_block,
                          write_block(ready, geometry, block, used, 2, Lsn(), first_block));
@@ -244,10 +244,10 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   core.max_size_ = slot.max_size;
   const StorageInfo info = core.storage_->describe(*core.directory_);
   if (info.alignment > core.geometry_.alignment) {
-    return Status(StatusCode::kNotSupported,
-                  path_ + ": the storage asks for I/O aligned to " +
-                      std::to_string(info.alignment) + " bytes, the log was made with " +
-                      std::to_string(core.geometry_.alignment));
+    return Status(StatusCode::kNotSupported, path_ + ": the storage asks for I/O aligned to " +
+                                                 std::to_string(info.alignment) +
+                                                 " bytes, the log was made with " +
+                                                 std::to_string(core.geometry_.alignment));
   }
   core.source_ = std::make_unique<ReadSource>(*core.directory_, core.geometry_);
   core.containers_ =
@@ -276,7 +276,8 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   return std::move(core_);
 }
 
-// A container that is missing or cut short is a plainer answer than the damage that follows from it.
+// A container that is missing or cut short is a plainer answer than the damage that follows from
+// it.
 Status LogOpener::check_files(const format::BaseSlot& slot) const {
   ReadSource& source = *core_->source_;
   const std::uint64_t size = core_->geometry_.container_size;
@@ -293,9 +294,8 @@ Status LogOpener::make_read_bytes_durable(const format::BaseSlot& slot) {
   const std::uint64_t first = Lsn(slot.scan_start).container(core_->geometry_.container_size);
   for (const std::uint64_t number : numbers) {
     if (number < first) continue;
-    CAIRN_ASSIGN_OR_RETURN(
-        const auto file,
-        core_->directory_->open(container_file_name(number), OpenMode::kReadWrite));
+    CAIRN_ASSIGN_OR_RETURN(const auto file, core_->directory_->open(container_file_name(number),
+                                                                    OpenMode::kReadWrite));
     CAIRN_RETURN_IF_ERROR(file->sync());
   }
   return core_->directory_->sync_directory();
@@ -308,12 +308,11 @@ LogOpener::Continuation LogOpener::choose_continuation(const FoundEnd& found) co
   const Lsn limit((end.container(size) + 1) * size - geometry.alignment);
   // After a clean close no LSN was given out behind the end.
   const bool clean = found.end.label == EndLabel::kCleanClose;
-  const std::uint64_t window =
-      std::min<std::uint64_t>(std::max(found.window, window_), size / 2);
+  const std::uint64_t window = std::min<std::uint64_t>(std::max(found.window, window_), size / 2);
   const std::uint64_t jump = clean ? geometry.alignment : geometry.alignment + window;
   const Lsn here = end + jump;
-  // A block that did not fit any more may have sent later ones into the next container, so LSNs of that one can
-  // have been given out as soon as less than a block's room was left.
+  // A block that did not fit any more may have sent later ones into the next container, so LSNs of
+  // that one can have been given out as soon as less than a block's room was left.
   if (here + (clean ? geometry.alignment : geometry.block_size) <= limit) return {end, here};
   const Lsn next_start((end.container(size) + 1) * size);
   return {end, next_start + jump};
@@ -346,8 +345,8 @@ Status LogOpener::write_epoch_block(const FoundEnd& found, const Continuation& t
   const std::uint64_t size = core.geometry_.container_size;
   const std::uint64_t number = to.epoch_block.container(size);
   CAIRN_ASSIGN_OR_RETURN(const auto opened, core.source_->container(number));
-  CAIRN_ASSIGN_OR_RETURN(
-      const auto file, core.directory_->open(container_file_name(number), OpenMode::kReadWrite));
+  CAIRN_ASSIGN_OR_RETURN(const auto file,
+                         core.directory_->open(container_file_name(number), OpenMode::kReadWrite));
   AlignedBuffer block(core.geometry_.alignment);
   format::BlockFields fields;
   fields.kind = format::BlockKind::kEpoch;
@@ -380,7 +379,8 @@ Status LogOpener::start_writer(ReadyContainer container, const Continuation& to)
   start.position = to.position;
   start.previous_block = to.epoch_block;
   start.epoch = core.epoch_;
-  core.writer_ = std::make_unique<BlockWriter>(std::move(config), std::move(queue), std::move(start));
+  core.writer_ =
+      std::make_unique<BlockWriter>(std::move(config), std::move(queue), std::move(start));
   core.house_asked_ = true;
   if (options_.background == Background::kThread) {
     core.writer_->set_driver_signal(&core.house_signal_);

@@ -14,11 +14,14 @@ namespace cairn::log {
 
 // Opening, step by step; a crash between any two leaves a log that opens:
 //  1. lock the base log, read it (the slot with the higher generation);
-//  2. make durable what an earlier process may have left in the page cache, so that nothing that is read now can vanish;
+//  2. make durable what an earlier process may have left in the page cache, so that nothing that is
+//     read now can vanish;
 //  3. scan to the end and judge it (read/end_of_log.h); damage ends here, nothing is changed;
-//  4. choose where the log goes on: behind the end after a clean close, otherwise beyond every LSN that can have been given out;
+//  4. choose where the log goes on: behind the end after a clean close, otherwise beyond every LSN
+//     that can have been given out;
 //  5. make the container of that place ready, if it is another one;
-//  6. write an epoch block at the end, durable, naming that place. From here on older blocks behind the end are dead.
+//  6. write an epoch block at the end, durable, naming that place. From here on older blocks behind
+//     the end are dead.
 class LogOpener {
  public:
   LogOpener(const std::string& path, const OpenOptions& options) : path_(path), options_(options) {}

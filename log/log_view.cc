@@ -1,9 +1,9 @@
 // LogView: a log read only, without its lock.
-#include <cairn/log.h>
-
 #include <algorithm>
 #include <mutex>
 #include <utility>
+
+#include <cairn/log.h>
 
 #include "base_log.h"
 #include "format/catalog_record.h"
@@ -38,10 +38,18 @@ class LogView::Impl final : public ReadHorizon {
     } else {
       source_->forget_before(~std::uint64_t{0});
     }
-    CAIRN_ASSIGN_OR_RETURN(FoundEnd found, find_end(*source_, base.slot()));
+    auto found = find_end(*source_, base.slot());
+    const bool sound = found.is_ok() && !end_label_is_damage(found->end.label);
+    if (!sound) {
+      // A process that writes the log may have recycled what the base log just pointed at. Then it
+      // says so by now.
+      CAIRN_ASSIGN_OR_RETURN(const BaseLog again, BaseLog::open(*directory_, OpenMode::kRead));
+      if (again.slot().generation != base.slot().generation) return scan();
+    }
+    if (!found.is_ok()) return found.status();
     const std::lock_guard lock(mutex_);
     slot_ = base.slot();
-    found_ = std::move(found);
+    found_ = std::move(found).value();
     return Status::ok();
   }
 
@@ -62,8 +70,8 @@ class LogView::Impl final : public ReadHorizon {
     StatusDetail detail;
     detail.lsn_begin = lsn;
     return Status(StatusCode::kLsnInvalid,
-                  "expected an LSN before the log's end " + durable_end().to_string() +
-                      ", found " + lsn.to_string(),
+                  "expected an LSN before the log's end " + durable_end().to_string() + ", found " +
+                      lsn.to_string(),
                   detail);
   }
   [[nodiscard]] bool in_gap(Lsn lsn) const override {

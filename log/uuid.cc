@@ -1,6 +1,6 @@
-#include <cairn/uuid.h>
-
 #include <uuid/uuid.h>
+
+#include <cairn/uuid.h>
 
 namespace cairn {
 

@@ -66,15 +66,16 @@ Status BlockWriter::make_room(Lock& lock, std::size_t payload, bool own_block) {
       wait_for_free_block(lock);
       continue;
     }
-    // The last alignment unit of a container is kept for its seal, or for the next epoch's first block.
+    // The last alignment unit of a container is kept for its seal, or for the next epoch's first
+    // block.
     const Lsn limit = Lsn((position_.container(size) + 1) * size - config_.geometry.alignment);
     const std::uint64_t room = limit - position_;
     if (format::padded_size(sizeof(format::BlockHeader) + record, config_.geometry.alignment) <=
         room) {
-      open_block(position_,
-                 static_cast<std::uint32_t>(
-                     std::min<std::uint64_t>(room, config_.geometry.block_size)),
-                 format::BlockKind::kData);
+      open_block(
+          position_,
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(room, config_.geometry.block_size)),
+          format::BlockKind::kData);
       continue;
     }
     if (next_container_) {
@@ -167,7 +168,8 @@ void BlockWriter::fill(const Place& place, const format::RecordFields& fields,
                        std::span<const std::span<const std::byte>> pieces) {
   format::encode_record(place.bytes, fields, pieces, place.block_offset,
                         format::record_seed(place.block->seed, place.lsn));
-  if (place.block->copies.fetch_sub(kOneCopy, std::memory_order_acq_rel) != (kOneCopy | kClosedBit)) {
+  if (place.block->copies.fetch_sub(kOneCopy, std::memory_order_acq_rel) !=
+      (kOneCopy | kClosedBit)) {
     return;
   }
   // The last copy into a block that others want written.
@@ -186,10 +188,9 @@ bool BlockWriter::older_containers_durable() const { return durable() >= barrier
 std::uint64_t BlockWriter::room_in_container() const {
   const std::uint64_t size = config_.geometry.container_size;
   const LogBlock* open = has_open_ ? ring_[(end_ - 1) % ring_.size()].get() : nullptr;
-  const Lsn from =
-      open == nullptr
-          ? position_
-          : open->lsn + format::padded_size(open->fill, config_.geometry.alignment);
+  const Lsn from = open == nullptr
+                       ? position_
+                       : open->lsn + format::padded_size(open->fill, config_.geometry.alignment);
   const Lsn limit((container_.number + 1) * size - config_.geometry.alignment);
   return from < limit ? limit - from : 0;
 }
@@ -206,7 +207,8 @@ void BlockWriter::pump(Lock& lock) {
   if (submitter_active_) return;
   submitter_active_ = true;
   while (health_.is_ok()) {
-    // A waiter closes the open block once everything closed is on its way and another write may start.
+    // A waiter closes the open block once everything closed is on its way and another write may
+    // start.
     if (has_open_ && submit_ == end_ - 1 && writes_in_flight_ < config_.depth) {
       LogBlock& open = block(end_ - 1);
       if (open.record_count > 0 && std::max(want_written_, want_durable_) > open.lsn) {
@@ -250,9 +252,9 @@ bool BlockWriter::submit_next(Lock& lock) {
   lock.unlock();
   format::seal_block(next.data.bytes(), next.fill, config_.geometry.alignment, fields,
                      next.identity);
-  Status status = queue_->submit_write(
-      *next.file, next.lsn.offset(config_.geometry.container_size),
-      std::as_const(next.data).bytes().first(next.padded), next.own_flush, sequence);
+  Status status = queue_->submit_write(*next.file, next.lsn.offset(config_.geometry.container_size),
+                                       std::as_const(next.data).bytes().first(next.padded),
+                                       next.own_flush, sequence);
   lock.lock();
   if (status.is_ok()) {
     ++submitted_;
@@ -357,11 +359,12 @@ void BlockWriter::poison(const Status& why) {
   StatusDetail detail = why.detail();
   detail.lsn_begin = durable();
   detail.lsn_end = end();
-  health_ = Status(StatusCode::kPoisoned,
-                   "the log takes no more appends after a failed write; what was appended from LSN " +
-                       durable().to_string() + " on is indeterminate; reopen it to recover. Cause: " +
-                       why.to_string(),
-                   detail);
+  health_ =
+      Status(StatusCode::kPoisoned,
+             "the log takes no more appends after a failed write; what was appended from LSN " +
+                 durable().to_string() +
+                 " on is indeterminate; reopen it to recover. Cause: " + why.to_string(),
+             detail);
   for (const auto& sleeping : ring_) sleeping->changed.notify_all();
   space_free_.notify_all();
   timed_.notify_all();

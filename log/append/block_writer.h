@@ -7,12 +7,13 @@
 //                        |          |
 //                        durable <- writes in flight <- closed blocks, in order
 //
-// One mutex guards the ring and, for the caller, whatever must change in LSN order with it. It is not held over the copying of
-// payloads, over I/O, or over callbacks. Whichever thread waits for durability also submits and reaps (one submitter and one
-// reaper at a time), so that a lone writer needs no other thread; where nobody waits, the housekeeping thread drives.
+// One mutex guards the ring and, for the caller, whatever must change in LSN order with it. It is
+// not held over the copying of payloads, over I/O, or over callbacks. Whichever thread waits for
+// durability also submits and reaps (one submitter and one reaper at a time), so that a lone writer
+// needs no other thread; where nobody waits, the housekeeping thread drives.
 //
-// Group commit without delays: a waiter closes the open block as soon as a write may start; while all are in flight, the open
-// block gathers.
+// Group commit without delays: a waiter closes the open block as soon as a write may start; while
+// all are in flight, the open block gathers.
 #ifndef CAIRN_LOG_APPEND_BLOCK_WRITER_H_
 #define CAIRN_LOG_APPEND_BLOCK_WRITER_H_
 
@@ -62,8 +63,8 @@ class BlockWriter {
     std::uint32_t blocks = 8;
     std::uint32_t depth = 4;
     bool background = true;  // a housekeeping thread drives when nobody waits
-    // Asked for without the lock when the next container is needed and not there. Afterwards offer() was called, or an
-    // error says why not.
+    // Asked for without the lock when the next container is needed and not there. Afterwards
+    // offer() was called, or an error says why not.
     std::function<Status()> provide_container;
   };
 
@@ -76,8 +77,9 @@ class BlockWriter {
 
   // --- appending; all with the lock held ---
 
-  // Makes the open block have room for a record of `payload` bytes; may give up the lock meanwhile. With `own_block`, the open block
-  // is empty afterwards. Errors: health(), those of provide_container.
+  // Makes the open block have room for a record of `payload` bytes; may give up the lock meanwhile.
+  // With `own_block`, the open block is empty afterwards. Errors: health(), those of
+  // provide_container.
   [[nodiscard]] Status make_room(Lock& lock, std::size_t payload, bool own_block = false);
 
   struct Place {
@@ -86,9 +88,11 @@ class BlockWriter {
     std::uint32_t block_offset = 0;
     Lsn lsn;
   };
-  // Takes the room that make_room() made, without giving up the lock in between. filled() must follow, without the lock.
+  // Takes the room that make_room() made, without giving up the lock in between. filled() must
+  // follow, without the lock.
   [[nodiscard]] Place take(std::size_t payload);
-  // Encodes the record into its place and lets the block go if it was the last one missing. REQUIRES: lock not held.
+  // Encodes the record into its place and lets the block go if it was the last one missing.
+  // REQUIRES: lock not held.
   void fill(const Place& place, const format::RecordFields& fields,
             std::span<const std::span<const std::byte>> pieces);
 
@@ -106,18 +110,20 @@ class BlockWriter {
 
   // --- waiting and driving ---
 
-  // Waits until everything before `end` has reached `level`, driving I/O itself. Errors: kIndeterminate, kTimeout.
-  // With a limit and a background thread, leaves the driving to it.
+  // Waits until everything before `end` has reached `level`, driving I/O itself. Errors:
+  // kIndeterminate, kTimeout. With a limit and a background thread, leaves the driving to it.
   [[nodiscard]] Status wait(Lock& lock, Lsn end, Durability level,
                             std::optional<std::chrono::steady_clock::time_point> deadline = {});
-  // Calls back once everything before `end` is durable or can no longer become so. REQUIRES: lock held.
+  // Calls back once everything before `end` is durable or can no longer become so. REQUIRES: lock
+  // held.
   void when_durable(Lock& lock, Lsn end, DurableCallback callback);
   // The housekeeping thread: true if I/O is in flight that nobody waits for.
   [[nodiscard]] bool wants_driver() const {
     return in_flight() && !reaper_active_ && sleeping_drivers_ == 0;
   }
   [[nodiscard]] bool has_callbacks() const { return !callbacks_.empty(); }
-  // One round of driving: submits what can be, and reaps at least one completion if one is in flight.
+  // One round of driving: submits what can be, and reaps at least one completion if one is in
+  // flight.
   void drive(Lock& lock);
   // Signalled when wants_driver() may have become true.
   void set_driver_signal(std::condition_variable* signal) { driver_signal_ = signal; }
@@ -153,9 +159,7 @@ class BlockWriter {
   }
   [[nodiscard]] LogBlock* block_before(Lsn end);
 
-  [[nodiscard]] bool in_flight() const {
-    return !queue_broken_ && submitted_ > 0;
-  }
+  [[nodiscard]] bool in_flight() const { return !queue_broken_ && submitted_ > 0; }
 
   const Config config_;
   const std::uint32_t window_;
@@ -163,24 +167,24 @@ class BlockWriter {
 
   std::mutex mutex_;
   std::vector<std::unique_ptr<LogBlock>> ring_;
-  std::uint64_t first_ = 0;         // sequence number of the oldest block that is not durable
+  std::uint64_t first_ = 0;  // sequence number of the oldest block that is not durable
   std::uint64_t first_unwritten_ = 0;
-  std::uint64_t submit_ = 0;        // of the next one to submit
-  std::uint64_t end_ = 0;           // behind the newest one
-  bool has_open_ = false;           // the newest one is open
+  std::uint64_t submit_ = 0;  // of the next one to submit
+  std::uint64_t end_ = 0;     // behind the newest one
+  bool has_open_ = false;     // the newest one is open
 
   ReadyContainer container_;
   std::optional<ReadyContainer> next_container_;
-  Lsn position_;         // where the next block begins, unless one is open
-  Lsn last_closed_;      // LSN of the newest closed block
+  Lsn position_;     // where the next block begins, unless one is open
+  Lsn last_closed_;  // LSN of the newest closed block
   bool next_is_barrier_ = false;
-  Lsn barrier_end_;      // end of the seal before the present container
+  Lsn barrier_end_;  // end of the seal before the present container
 
-  Lsn want_written_;     // someone wants everything before these
+  Lsn want_written_;  // someone wants everything before these
   Lsn want_durable_;
   unsigned writes_in_flight_ = 0;  // from before the submission: bounds the depth
-  // Submissions that returned less completions that were reaped: what a reaper may wait for. A completion can be seen before
-  // its submission returned, hence signed.
+  // Submissions that returned less completions that were reaped: what a reaper may wait for. A
+  // completion can be seen before its submission returned, hence signed.
   int submitted_ = 0;
   bool sync_in_flight_ = false;
   bool queue_broken_ = false;  // the queue itself failed: what is in flight will never be known
@@ -192,7 +196,7 @@ class BlockWriter {
   unsigned space_waiters_ = 0;
   std::condition_variable timed_;  // waiters with a limit, who leave the driving to the background
   unsigned timed_waiters_ = 0;
-  std::condition_variable idle_;   // stop() waits for the submitter, the reaper and callbacks to end
+  std::condition_variable idle_;  // stop() waits for the submitter, the reaper and callbacks to end
   std::condition_variable* driver_signal_ = nullptr;
 
   std::multimap<Lsn, DurableCallback> callbacks_;
@@ -201,7 +205,8 @@ class BlockWriter {
   std::atomic<std::uint64_t> written_;
   Status health_;
   LogStatistics statistics_;
-  std::unique_ptr<IoQueue> queue_;  // last: goes first, before the memory that it may still write from
+  std::unique_ptr<IoQueue>
+      queue_;  // last: goes first, before the memory that it may still write from
 };
 
 }  // namespace cairn::log

@@ -68,25 +68,27 @@ Status ContainerSet::check(std::uint64_t first, std::uint64_t last) const {
   for (std::uint64_t number = first; number <= last; ++number) {
     const std::string name = container_file_name(number);
     const std::string shown = directory_->path() + "/" + name;
-    const std::string where = "LSN " + std::to_string(number * geometry_.container_size) + " and on";
+    const std::string where =
+        "LSN " + std::to_string(number * geometry_.container_size) + " and on";
     const auto file = directory_->open(name, OpenMode::kRead);
     if (file.code() == StatusCode::kNotFound) {
-      return file_error(StatusCode::kContainerMissing, shown,
-                        "expected container " + std::to_string(number) + " (" + where +
-                            "), found no such file");
+      return file_error(
+          StatusCode::kContainerMissing, shown,
+          "expected container " + std::to_string(number) + " (" + where + "), found no such file");
     }
     if (!file.is_ok()) return file.status();
     CAIRN_ASSIGN_OR_RETURN(const std::uint64_t size, (*file)->size());
     if (size != geometry_.container_size) {
       return file_error(StatusCode::kContainerSize, shown,
-                        "expected " + std::to_string(geometry_.container_size) +
-                            " bytes, found " + std::to_string(size) + " (" + where + ")");
+                        "expected " + std::to_string(geometry_.container_size) + " bytes, found " +
+                            std::to_string(size) + " (" + where + ")");
     }
   }
   return Status::ok();
 }
 
-// A file of another size (a log of an older geometry, or one cut short while it was unused) is of no use as a spare.
+// A file of another size (a log of an older geometry, or one cut short while it was unused) is of
+// no use as a spare.
 Status ContainerSet::to_spare_or_remove(std::uint64_t number) {
   const std::string name = container_file_name(number);
   numbers_.erase(number);
@@ -108,8 +110,8 @@ Status ContainerSet::make_spare() {
 }
 
 Status ContainerSet::make_spare_locked() {
-  const std::string temporary = std::string(kNewPrefix) + std::to_string(storage_->random()) +
-                                std::string(kNewSuffix);
+  const std::string temporary =
+      std::string(kNewPrefix) + std::to_string(storage_->random()) + std::string(kNewSuffix);
   CAIRN_ASSIGN_OR_RETURN(auto file, directory_->open(temporary, OpenMode::kCreate));
   Status status = directory_->fill_zero(*file, geometry_.container_size);
   std::string spare = spare_name();

@@ -1,6 +1,8 @@
-// ContainerSet: the container files of an open log. Makes them ahead of need, makes them ready, recycles them.
+// ContainerSet: the container files of an open log. Makes them ahead of need, makes them ready,
+// recycles them.
 //
-//   new-*.tmp --zero fill, sync--> spare-*.cairn --rename, header, sync--> container-N.cairn --tail passed--> spare or removed
+//   new-*.tmp --zero fill, sync--> spare-*.cairn --rename, header, sync--> container-N.cairn --tail
+//   passed--> spare or removed
 #ifndef CAIRN_LOG_APPEND_CONTAINER_SET_H_
 #define CAIRN_LOG_APPEND_CONTAINER_SET_H_
 
@@ -30,7 +32,8 @@ struct ContainerFacts {
   std::uint32_t window = 0;
 };
 
-// Thread-safe: one mutex, held over the I/O of making containers, never taken on the append path except to wait for one.
+// Thread-safe: one mutex, held over the I/O of making containers, never taken on the append path
+// except to wait for one.
 class ContainerSet {
  public:
   // More recycled files than this are removed instead of kept.
@@ -39,15 +42,17 @@ class ContainerSet {
   ContainerSet(Directory& directory, Storage& storage, const format::LogGeometry& geometry)
       : directory_(&directory), storage_(&storage), geometry_(geometry) {}
 
-  // Takes stock of the directory at open: containers first..last stay, all others become spares; unfinished files go.
-  // Errors: kContainerMissing, kContainerSize among those that stay; kInvalidArgument for a file that is not the log's.
+  // Takes stock of the directory at open: containers first..last stay, all others become spares;
+  // unfinished files go. Errors: kContainerMissing, kContainerSize among those that stay;
+  // kInvalidArgument for a file that is not the log's.
   [[nodiscard]] Status adopt(std::uint64_t first, std::uint64_t last);
 
-  // That containers first..last are there and of the right size. Errors: kContainerMissing, kContainerSize.
+  // That containers first..last are there and of the right size. Errors: kContainerMissing,
+  // kContainerSize.
   [[nodiscard]] Status check(std::uint64_t first, std::uint64_t last) const;
 
-  // Makes container `number` ready to take blocks from `first_block` on: header and name are durable on return.
-  // Uses a spare, or makes a file. Errors: kNoSpace, kIoError.
+  // Makes container `number` ready to take blocks from `first_block` on: header and name are
+  // durable on return. Uses a spare, or makes a file. Errors: kNoSpace, kIoError.
   [[nodiscard]] Result<ReadyContainer> make_ready(std::uint64_t number, Lsn first_block,
                                                   const ContainerFacts& facts);
   // Opens a container of the log for writing behind its blocks.
@@ -60,7 +65,9 @@ class ContainerSet {
   [[nodiscard]] Status recycle_before(std::uint64_t number);
 
   // Counts, as of the last change; readable without waiting for I/O in progress.
-  [[nodiscard]] std::uint64_t spares() const { return spare_count_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t spares() const {
+    return spare_count_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] std::uint64_t containers() const {
     return container_count_.load(std::memory_order_relaxed);
   }

@@ -1,10 +1,13 @@
 // LogBlock: a block in memory on its way from the first record to stable storage.
 //
-//            open_block          close              submit            completion        sync or own flush
-//   kFree ------------> kOpen ---------> kClosed ----------> kWriting ----------> kWritten ----------> kFree
+//            open_block          close              submit            completion        sync or own
+//            flush
+//   kFree ------------> kOpen ---------> kClosed ----------> kWriting ----------> kWritten
+//   ----------> kFree
 //     ^                   |                                     |
-//     |   (container end) |                                     | completion of a write that carried its flush
-//     +-------------------+                                     +--------------------> kDurable --> kFree
+//     |   (container end) |                                     | completion of a write that
+//     carried its flush +-------------------+
+//     +--------------------> kDurable --> kFree
 #ifndef CAIRN_LOG_APPEND_LOG_BLOCK_H_
 #define CAIRN_LOG_APPEND_LOG_BLOCK_H_
 
@@ -38,7 +41,8 @@ struct BlockTransition {
 };
 inline constexpr BlockTransition kBlockTransitions[] = {
     {BlockState::kFree, BlockState::kOpen},
-    {BlockState::kOpen, BlockState::kFree},  // opened too near to the container's end, no record taken
+    {BlockState::kOpen,
+     BlockState::kFree},  // opened too near to the container's end, no record taken
     {BlockState::kOpen, BlockState::kClosed},
     {BlockState::kClosed, BlockState::kWriting},
     {BlockState::kWriting, BlockState::kWritten},
@@ -59,7 +63,8 @@ static_assert(!block_transition_is_legal(BlockState::kDurable, BlockState::kOpen
 static_assert(!block_transition_is_legal(BlockState::kOpen, BlockState::kWriting),
               "a block that still takes records is never written");
 
-// Guarded by the block writer's mutex, except `data` (a record's bytes belong to the thread that took them) and `copies`.
+// Guarded by the block writer's mutex, except `data` (a record's bytes belong to the thread that
+// took them) and `copies`.
 struct LogBlock {
   AlignedBuffer data;
 
@@ -67,16 +72,17 @@ struct LogBlock {
   format::BlockKind kind = format::BlockKind::kData;
   std::shared_ptr<File> file;  // of its container
   format::ContainerIdentity identity;
-  std::uint64_t seed = 0;       // container_seed(identity)
-  std::uint32_t capacity = 0;   // bytes of the block that records may reach, without the trailer
-  std::uint32_t fill = 0;       // where the next record goes
+  std::uint64_t seed = 0;      // container_seed(identity)
+  std::uint32_t capacity = 0;  // bytes of the block that records may reach, without the trailer
+  std::uint32_t fill = 0;      // where the next record goes
   std::uint32_t record_count = 0;
-  std::uint32_t padded = 0;     // once closed
-  Lsn previous_block;           // once closed
-  bool barrier = false;         // not submitted before everything older is durable
-  bool own_flush = false;       // submitted as a durable write
+  std::uint32_t padded = 0;  // once closed
+  Lsn previous_block;        // once closed
+  bool barrier = false;      // not submitted before everything older is durable
+  bool own_flush = false;    // submitted as a durable write
 
-  // Twice the number of records being copied, plus 1 once closed. Whoever makes it 1 lets the block go.
+  // Twice the number of records being copied, plus 1 once closed. Whoever makes it 1 lets the block
+  // go.
   std::atomic<std::uint32_t> copies{0};
 
   // Threads that sleep until this block has moved on, or until they shall drive.

@@ -21,7 +21,8 @@ std::uint64_t SpaceLedger::existing(const Stock& stock) const {
 }
 
 SpaceVerdict SpaceLedger::ask(SpaceClass who, std::uint64_t bytes, const Stock& stock) const {
-  // A reservation was granted against space that exists, and what is held back was held back for these.
+  // A reservation was granted against space that exists, and what is held back was held back for
+  // these.
   if (who != SpaceClass::kOrdinary) return SpaceVerdict::kGranted;
   const std::uint64_t held_back = usable_;
   const std::uint64_t have = existing(stock);

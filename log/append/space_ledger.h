@@ -1,10 +1,10 @@
 // SpaceLedger: which appends the log's space allows.
 //
-// Reckons in bytes that can surely be used, worst case: of each container, the header, the seal and one block
-// of unusable rest are left out. Two promises are kept:
+// Reckons in bytes that can surely be used, worst case: of each container, the header, the seal and
+// one block of unusable rest are left out. Two promises are kept:
 //  - what was reserved fits into containers that exist, so a full disk cannot break it either;
-//  - one container's worth is held back from ordinary appends, for restart areas and the engine's own records, so
-//    that a full log can always be emptied.
+//  - one container's worth is held back from ordinary appends, for restart areas and the engine's
+//    own records, so that a full log can always be emptied.
 #ifndef CAIRN_LOG_APPEND_SPACE_LEDGER_H_
 #define CAIRN_LOG_APPEND_SPACE_LEDGER_H_
 
@@ -36,8 +36,8 @@ class SpaceLedger {
  public:
   SpaceLedger(const format::LogGeometry& geometry, std::uint64_t max_size);
 
-  // What exists now. `room`: bytes left in the present container; `free_containers`: made, not used yet;
-  // `containers`: all there are, free or not.
+  // What exists now. `room`: bytes left in the present container; `free_containers`: made, not used
+  // yet; `containers`: all there are, free or not.
   struct Stock {
     std::uint64_t room = 0;
     std::uint64_t free_containers = 0;

@@ -57,7 +57,8 @@ Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes, const std:
       continue;
     }
     any_magic = true;
-    // The version comes before the checksum: only the first eight bytes keep their meaning for ever.
+    // The version comes before the checksum: only the first eight bytes keep their meaning for
+    // ever.
     if (slot.version > kFormatVersion) {
       StatusDetail detail;
       detail.file = file;

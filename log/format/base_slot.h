@@ -15,12 +15,13 @@ namespace cairn::log::format {
 // A slot as bytes, zero-filled up to the slot stride.
 void encode_base_slot(BaseSlot slot, std::span<std::byte, kBaseSlotStride> out);
 
-// The content of a base log file, `bytes` being as much of it as there is. Returns the valid slot with the higher
-// generation. Errors: kNotALog (no magic in either slot), kNewerVersion, kBaseLogDamaged.
+// The content of a base log file, `bytes` being as much of it as there is. Returns the valid slot
+// with the higher generation. Errors: kNotALog (no magic in either slot), kNewerVersion,
+// kBaseLogDamaged.
 struct BaseChoice {
   BaseSlot slot;
-  std::uint32_t index = 0;    // which slot it is
-  bool other_valid = false;   // the other slot is valid too
+  std::uint32_t index = 0;   // which slot it is
+  bool other_valid = false;  // the other slot is valid too
 };
 [[nodiscard]] Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes,
                                                   const std::string& file);

@@ -10,8 +10,8 @@
 namespace cairn::log::format {
 namespace {
 
-// Up to this size a record is copied whole and then hashed while it is in the first-level cache; a longer one
-// in steps of this size, each hashed right after its copy.
+// Up to this size a record is copied whole and then hashed while it is in the first-level cache; a
+// longer one in steps of this size, each hashed right after its copy.
 constexpr std::size_t kHashStep = 16 * 1024;
 
 std::uint64_t header_checksum(const BlockHeader& header) {
@@ -43,8 +43,9 @@ std::optional<BlockFault> check_record(std::span<const std::byte> block, const B
   std::memcpy(&record, block.data() + offset, sizeof record);
   const std::uint64_t size = record_size(record.length);
   if (size > header.used_length - offset) {
-    return fault(lsn, true, expected_found("record longer than the rest of its block, bytes left",
-                                           header.used_length - offset, size));
+    return fault(lsn, true,
+                 expected_found("record longer than the rest of its block, bytes left",
+                                header.used_length - offset, size));
   }
   const auto body = block.subspan(offset + sizeof record.checksum,
                                   sizeof record - sizeof record.checksum + record.length);
@@ -147,7 +148,8 @@ std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes, L
                                              const ContainerIdentity* identity, BlockHeader* out) {
   BlockHeader header;
   if (bytes.size() < sizeof header) {
-    return fault(lsn, false, expected_found("bytes for a block header", sizeof header, bytes.size()));
+    return fault(lsn, false,
+                 expected_found("bytes for a block header", sizeof header, bytes.size()));
   }
   std::memcpy(&header, bytes.data(), sizeof header);
   if (header.magic != kBlockMagic) {
@@ -157,7 +159,8 @@ std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes, L
                          : expected_found("block magic", kBlockMagic, header.magic));
   }
   if (header.version != kFormatVersion) {
-    return fault(lsn, false, expected_found("block format version", kFormatVersion, header.version));
+    return fault(lsn, false,
+                 expected_found("block format version", kFormatVersion, header.version));
   }
   if (const std::uint64_t sum = header_checksum(header); sum != header.checksum) {
     return fault(lsn, false, expected_found("block header checksum", header.checksum, sum));
@@ -165,15 +168,17 @@ std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes, L
   if (std::memcmp(header.log_id, geometry.log_id.bytes.data(), sizeof header.log_id) != 0) {
     Uuid found;
     std::memcpy(found.bytes.data(), header.log_id, sizeof header.log_id);
-    return fault(lsn, false, "block of another log: expected " + geometry.log_id.to_string() +
-                                 ", found " + found.to_string());
+    return fault(lsn, false,
+                 "block of another log: expected " + geometry.log_id.to_string() + ", found " +
+                     found.to_string());
   }
   if (header.lsn != lsn.value()) {
     return fault(lsn, false, expected_found("block LSN", lsn.value(), header.lsn));
   }
   if (identity != nullptr && header.incarnation != identity->incarnation) {
-    return fault(lsn, false,
-                 expected_found("container incarnation", identity->incarnation, header.incarnation));
+    return fault(
+        lsn, false,
+        expected_found("container incarnation", identity->incarnation, header.incarnation));
   }
   const std::uint64_t room = geometry.container_size - lsn.offset(geometry.container_size);
   const bool kind_ok = header.kind >= static_cast<std::uint16_t>(BlockKind::kContainerHeader) &&
@@ -183,10 +188,10 @@ std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes, L
       header.padded_length <= geometry.block_size && header.padded_length <= room &&
       header.padded_length == padded_size(header.used_length, geometry.alignment);
   if (!kind_ok || !lengths_ok || header.zero != 0) {
-    return fault(lsn, false, "block header fields contradict each other (kind " +
-                                 std::to_string(header.kind) + ", used " +
-                                 std::to_string(header.used_length) + ", padded " +
-                                 std::to_string(header.padded_length) + ")");
+    return fault(lsn, false,
+                 "block header fields contradict each other (kind " + std::to_string(header.kind) +
+                     ", used " + std::to_string(header.used_length) + ", padded " +
+                     std::to_string(header.padded_length) + ")");
   }
   *out = header;
   return std::nullopt;

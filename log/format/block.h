@@ -17,7 +17,8 @@
 
 namespace cairn::log::format {
 
-// Everything that makes the bytes at a place valid only there: seeds and expectations of one container.
+// Everything that makes the bytes at a place valid only there: seeds and expectations of one
+// container.
 struct ContainerIdentity {
   Uuid log_id;
   std::uint64_t incarnation = 0;
@@ -39,8 +40,10 @@ struct RecordFields {
   Lsn undo_next;
 };
 
-// Copies the pieces behind a header at `out` and computes the checksum on the way. Zeroes the padding.
-// REQUIRES: out has record_size(sum of the pieces) bytes; block_offset is out's offset in its block.
+// Copies the pieces behind a header at `out` and computes the checksum on the way. Zeroes the
+// padding.
+// REQUIRES: out has record_size(sum of the pieces) bytes; block_offset is out's offset in its
+// block.
 void encode_record(std::span<std::byte> out, const RecordFields& fields,
                    std::span<const std::span<const std::byte>> pieces, std::uint32_t block_offset,
                    std::uint64_t seed);
@@ -70,7 +73,8 @@ struct LogGeometry {
   std::uint32_t alignment = 0;
 };
 
-// Why a block is not valid, in words, and the LSN concerned (the block's, or the first bad record's).
+// Why a block is not valid, in words, and the LSN concerned (the block's, or the first bad
+// record's).
 struct BlockFault {
   std::string reason;
   Lsn lsn;
@@ -78,16 +82,16 @@ struct BlockFault {
   bool header_valid = false;
 };
 
-// Checks the header alone against its place: rules 1 to 9 of FORMAT.md's "A block is valid iff". `identity` is unset where
-// the incarnation is not known yet (the container's header block, candidates of the look-on window).
-// On success `*out` is the header.
-[[nodiscard]] std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes, Lsn lsn,
-                                                           const LogGeometry& geometry,
+// Checks the header alone against its place: rules 1 to 9 of FORMAT.md's "A block is valid iff".
+// `identity` is unset where the incarnation is not known yet (the container's header block,
+// candidates of the look-on window). On success `*out` is the header.
+[[nodiscard]] std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes,
+                                                           Lsn lsn, const LogGeometry& geometry,
                                                            const ContainerIdentity* identity,
                                                            BlockHeader* out);
 
-// Checks the whole block, header included: all rules. REQUIRES: `bytes` begins at the block; it may be longer.
-// A block that is longer than `bytes` is a fault.
+// Checks the whole block, header included: all rules. REQUIRES: `bytes` begins at the block; it may
+// be longer. A block that is longer than `bytes` is a fault.
 [[nodiscard]] std::optional<BlockFault> check_block(std::span<const std::byte> bytes, Lsn lsn,
                                                     const LogGeometry& geometry,
                                                     const ContainerIdentity* identity,

@@ -218,8 +218,8 @@ std::string describe(const CatalogRecord& record) {
           },
           [](const SnapshotEnd& r) { return "snapshot ends: begun at " + r.begin.to_string(); },
           [](const Mark& r) {
-            return std::string(r.closed != 0 ? "closing mark" : "idle mark") +
-                   ": durable before " + std::to_string(r.durable);
+            return std::string(r.closed != 0 ? "closing mark" : "idle mark") + ": durable before " +
+                   std::to_string(r.durable);
           },
       },
       record);

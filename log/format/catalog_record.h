@@ -1,9 +1,10 @@
 // The engine's own records (RecordKind::kCatalog, stream 0): encode, decode, describe.
 //
-// They say which streams there are and where their bases lie. A snapshot repeats all of it, so that finding the
-// state at open reads from the newest whole snapshot to the end, however old the log is. Facts in a snapshot are
-// merged with what was seen before and comes after (the larger LSN wins, a deleted stream stays deleted), so
-// that a snapshot may be written in pieces between other records.
+// They say which streams there are and where their bases lie. A snapshot repeats all of it, so that
+// finding the state at open reads from the newest whole snapshot to the end, however old the log
+// is. Facts in a snapshot are merged with what was seen before and comes after (the larger LSN
+// wins, a deleted stream stays deleted), so that a snapshot may be written in pieces between other
+// records.
 #ifndef CAIRN_LOG_FORMAT_CATALOG_RECORD_H_
 #define CAIRN_LOG_FORMAT_CATALOG_RECORD_H_
 
@@ -47,7 +48,8 @@ struct SnapshotStream {
 struct SnapshotStreams {
   std::vector<SnapshotStream> streams;
 };
-// LSNs that were given out and lost with a torn tail: [begin, end) holds no records, whatever lies there.
+// LSNs that were given out and lost with a torn tail: [begin, end) holds no records, whatever lies
+// there.
 struct Gap {
   Lsn begin;
   Lsn end;
@@ -60,9 +62,8 @@ struct SnapshotEnd {
   Lsn begin;  // LSN of its SnapshotBegin record
 };
 
-using CatalogRecord =
-    std::variant<ContainerHeader, StreamCreated, StreamDeleted, BaseAdvanced, SnapshotBegin,
-                 SnapshotStreams, SnapshotGaps, SnapshotEnd, Mark>;
+using CatalogRecord = std::variant<ContainerHeader, StreamCreated, StreamDeleted, BaseAdvanced,
+                                   SnapshotBegin, SnapshotStreams, SnapshotGaps, SnapshotEnd, Mark>;
 
 struct EncodedCatalogRecord {
   CatalogType type;
@@ -70,7 +71,8 @@ struct EncodedCatalogRecord {
 };
 [[nodiscard]] EncodedCatalogRecord encode_catalog(const CatalogRecord& record);
 
-// Error: kCorrupt, naming the LSN and what does not fit. Every length is checked against the payload.
+// Error: kCorrupt, naming the LSN and what does not fit. Every length is checked against the
+// payload.
 [[nodiscard]] Result<CatalogRecord> decode_catalog(std::uint16_t type,
                                                    std::span<const std::byte> payload, Lsn lsn);
 

@@ -24,7 +24,7 @@ enum class BlockKind : std::uint16_t {
   kContainerHeader = 1,  // first block of a container; holds one ContainerHeader record
   kData = 2,             // records
   kSeal = 3,             // last block of a full container; no records
-  kEpoch = 4,            // written at the end found by an open; no records; says where the log goes on
+  kEpoch = 4,  // written at the end found by an open; no records; says where the log goes on
 };
 
 // Types of the engine's own records (RecordKind::kCatalog). Persisted; values never change.
@@ -53,11 +53,11 @@ struct BlockHeader {
   std::uint64_t continue_lsn;    // kEpoch: LSN of the next block; otherwise 0
   std::uint32_t epoch;           // one more at each open for writing
   std::uint32_t record_count;
-  std::uint32_t used_length;     // header and records, a multiple of 8
-  std::uint32_t padded_length;   // of the whole block, a multiple of the log's alignment
-  std::uint32_t window;          // bytes behind any end of the durable prefix that can have been in flight
-  std::uint32_t zero;            // 0
-  std::uint64_t checksum;        // XXH3-64 of the 88 bytes before
+  std::uint32_t used_length;    // header and records, a multiple of 8
+  std::uint32_t padded_length;  // of the whole block, a multiple of the log's alignment
+  std::uint32_t window;  // bytes behind any end of the durable prefix that can have been in flight
+  std::uint32_t zero;    // 0
+  std::uint64_t checksum;  // XXH3-64 of the 88 bytes before
 };
 static_assert(sizeof(BlockHeader) == 96);
 static_assert(offsetof(BlockHeader, log_id) == 8);
@@ -72,19 +72,19 @@ static_assert(offsetof(BlockHeader, window) == 80);
 static_assert(offsetof(BlockHeader, checksum) == 88);
 static_assert(std::has_unique_object_representations_v<BlockHeader>, "no padding");
 
-// Ends every block: its last 8 bytes repeat BlockHeader::checksum, so that a block of which the last
-// sector is missing is invalid however little of it was used.
+// Ends every block: its last 8 bytes repeat BlockHeader::checksum, so that a block of which the
+// last sector is missing is invalid however little of it was used.
 using BlockTrailer = std::uint64_t;
 inline constexpr std::uint32_t kBlockTrailerSize = sizeof(BlockTrailer);
 
 // Starts every record. The payload follows, then zeros up to a multiple of 8.
 struct RecordHeader {
-  std::uint64_t checksum;      // XXH3-64, seeded (block.h), of the rest of this header and the payload
-  std::uint32_t length;        // of the payload, in bytes
-  std::uint32_t stream;        // 0: the engine's
-  std::uint16_t type;          // the client's, or CatalogType
-  std::uint8_t kind;           // RecordKind
-  std::uint8_t zero;           // 0
+  std::uint64_t checksum;  // XXH3-64, seeded (block.h), of the rest of this header and the payload
+  std::uint32_t length;    // of the payload, in bytes
+  std::uint32_t stream;    // 0: the engine's
+  std::uint16_t type;      // the client's, or CatalogType
+  std::uint8_t kind;       // RecordKind
+  std::uint8_t zero;       // 0
   std::uint32_t block_offset;  // of this header in its block
   std::uint64_t previous;      // LSN, 0: none
   std::uint64_t undo_next;     // LSN, 0: none
@@ -133,22 +133,22 @@ enum class BaseState : std::uint64_t {
 
 // One of the two slots of the base log.
 struct BaseSlot {
-  std::uint32_t magic;            // kBaseMagic
-  std::uint16_t version;          // kFormatVersion
-  std::uint16_t zero;             // 0
+  std::uint32_t magic;    // kBaseMagic
+  std::uint16_t version;  // kFormatVersion
+  std::uint16_t zero;     // 0
   std::uint8_t log_id[16];
-  std::uint64_t generation;       // the valid slot with the higher one wins
-  std::uint64_t container_size;   // bytes
-  std::uint64_t max_size;         // bytes; 0: none
-  std::uint64_t scan_start;       // LSN of the block that begins with the newest whole snapshot
-  std::uint64_t tail;             // LSN: containers wholly before it may be recycled
-  std::uint64_t durable;          // every byte before this LSN was durable
-  std::uint64_t state;            // BaseState
-  std::uint32_t block_size;       // bytes
-  std::uint32_t alignment;        // bytes
+  std::uint64_t generation;      // the valid slot with the higher one wins
+  std::uint64_t container_size;  // bytes
+  std::uint64_t max_size;        // bytes; 0: none
+  std::uint64_t scan_start;      // LSN of the block that begins with the newest whole snapshot
+  std::uint64_t tail;            // LSN: containers wholly before it may be recycled
+  std::uint64_t durable;         // every byte before this LSN was durable
+  std::uint64_t state;           // BaseState
+  std::uint32_t block_size;      // bytes
+  std::uint32_t alignment;       // bytes
   std::uint32_t epoch;
-  std::uint32_t zero2;            // 0
-  std::uint64_t checksum;         // XXH3-64 of the 96 bytes before
+  std::uint32_t zero2;     // 0
+  std::uint64_t checksum;  // XXH3-64 of the 96 bytes before
 };
 static_assert(sizeof(BaseSlot) == 104);
 static_assert(offsetof(BaseSlot, generation) == 24);

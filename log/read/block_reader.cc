@@ -36,15 +36,16 @@ Result<std::span<const std::byte>> BlockReader::bytes_at(Lsn lsn, std::size_t wa
     buffer_offset_ = offset;
   }
   return std::as_const(buffer_).bytes().subspan(
-      offset - buffer_offset_, buffer_length_ - std::min<std::size_t>(buffer_length_, offset - buffer_offset_));
+      offset - buffer_offset_,
+      buffer_length_ - std::min<std::size_t>(buffer_length_, offset - buffer_offset_));
 }
 
 Result<BlockReader::Outcome> BlockReader::read(Lsn lsn) {
   for (bool fresh = false;; fresh = true) {
     CAIRN_ASSIGN_OR_RETURN(auto bytes, bytes_at(lsn, sizeof(format::BlockHeader), fresh));
     format::BlockHeader header;
-    auto fault = format::check_block_header(bytes, lsn, source_->geometry(),
-                                            &container_->identity, &header);
+    auto fault =
+        format::check_block_header(bytes, lsn, source_->geometry(), &container_->identity, &header);
     if (!fault) {
       CAIRN_ASSIGN_OR_RETURN(bytes, bytes_at(lsn, header.padded_length, false));
       fault = format::check_block(bytes, lsn, source_->geometry(), &container_->identity, &header);
@@ -58,8 +59,8 @@ Result<std::optional<format::BlockHeader>> BlockReader::probe_header(Lsn lsn,
                                                                      std::uint32_t epoch_min) {
   CAIRN_ASSIGN_OR_RETURN(const auto bytes, bytes_at(lsn, sizeof(format::BlockHeader), false));
   format::BlockHeader header;
-  const auto fault = format::check_block_header(bytes, lsn, source_->geometry(),
-                                                &container_->identity, &header);
+  const auto fault =
+      format::check_block_header(bytes, lsn, source_->geometry(), &container_->identity, &header);
   if (fault || header.epoch < epoch_min || header.watermark > header.lsn) {
     return std::optional<format::BlockHeader>();
   }

@@ -28,12 +28,12 @@ class BlockReader {
 
   explicit BlockReader(ReadSource& source);
 
-  // Reads and checks the block at `lsn`. A fault is taken from the storage, never from bytes read ahead.
-  // Errors: of ReadSource::container() and of reading.
+  // Reads and checks the block at `lsn`. A fault is taken from the storage, never from bytes read
+  // ahead. Errors: of ReadSource::container() and of reading.
   [[nodiscard]] Result<Outcome> read(Lsn lsn);
 
-  // The header of a block of this log at `lsn`, if there is a valid one, whatever its records are; nothing otherwise.
-  // `epoch_min`: older ones do not count.
+  // The header of a block of this log at `lsn`, if there is a valid one, whatever its records are;
+  // nothing otherwise. `epoch_min`: older ones do not count.
   [[nodiscard]] Result<std::optional<format::BlockHeader>> probe_header(Lsn lsn,
                                                                         std::uint32_t epoch_min);
 

@@ -12,9 +12,9 @@ namespace {
 Status bad_start(Lsn lsn, const char* expected) {
   StatusDetail detail;
   detail.lsn_begin = lsn;
-  return Status(StatusCode::kLsnInvalid,
-                std::string("cursor start: expected ") + expected + ", found LSN " + lsn.to_string(),
-                detail);
+  return Status(
+      StatusCode::kLsnInvalid,
+      std::string("cursor start: expected ") + expected + ", found LSN " + lsn.to_string(), detail);
 }
 
 }  // namespace
@@ -27,8 +27,7 @@ class Cursor::Impl {
 
   [[nodiscard]] Result<std::optional<Record>> next() {
     if (!error_.is_ok()) return error_;
-    auto found =
-        options_.order == ReadOrder::kForward ? next_forward() : next_in_chain();
+    auto found = options_.order == ReadOrder::kForward ? next_forward() : next_in_chain();
     if (!found.is_ok()) error_ = found.status();
     return found;
   }
@@ -60,16 +59,16 @@ class Cursor::Impl {
                !options_.catalog) {
       return false;
     }
-    return options_.types.empty() ||
-           std::find(options_.types.begin(), options_.types.end(), view.header.type) !=
-               options_.types.end();
+    return options_.types.empty() || std::find(options_.types.begin(), options_.types.end(),
+                                               view.header.type) != options_.types.end();
   }
 
   // Sets from_ (first LSN wanted) and position_ (first block to read).
   [[nodiscard]] Status seek() {
     from_ = std::max(options_.start, horizon_->tail());
     if (options_.stream) from_ = std::max(from_, horizon_->stream_base(*options_.stream));
-    // An exact record says where its block begins; for any other LSN the container is walked from its first block.
+    // An exact record says where its block begins; for any other LSN the container is walked from
+    // its first block.
     const std::uint64_t size = source_->geometry().container_size;
     if (from_ >= horizon_->durable_end()) {
       position_ = horizon_->durable_end();
@@ -108,11 +107,13 @@ class Cursor::Impl {
       case format::BlockKind::kEpoch:
         position_ = Lsn(block_.header.continue_lsn);
         return true;
-      case format::BlockKind::kSeal: break;
+      case format::BlockKind::kSeal:
+        break;
     }
     const std::uint64_t number = position_.container(size) + 1;
     if (Lsn(number * size) >= horizon_->durable_end()) {
-      // Nothing is durable in the next container yet. The seal is read again when the caller asks again.
+      // Nothing is durable in the next container yet. The seal is read again when the caller asks
+      // again.
       return false;
     }
     CAIRN_ASSIGN_OR_RETURN(const auto container, source_->container(number));
@@ -155,8 +156,7 @@ class Cursor::Impl {
       if (options_.stream && record.stream != *options_.stream) {
         return bad_start(at, "a record of this stream");
       }
-      chain_next_ =
-          options_.order == ReadOrder::kPrevious ? record.previous : record.undo_next;
+      chain_next_ = options_.order == ReadOrder::kPrevious ? record.previous : record.undo_next;
       if (chain_next_ >= at && chain_next_.is_valid()) {
         return Status(StatusCode::kCorrupt, "LSN " + at.to_string() +
                                                 ": a chain link points forward, to LSN " +

@@ -12,7 +12,8 @@ using format::BlockFault;
 using format::BlockHeader;
 using format::BlockKind;
 
-// Errors that say "these bytes are not a container of this log" are evidence for the scan; others are the storage's.
+// Errors that say "these bytes are not a container of this log" are evidence for the scan; others
+// are the storage's.
 bool is_evidence(StatusCode code) {
   return code == StatusCode::kContainerMissing || code == StatusCode::kCorrupt;
 }
@@ -49,9 +50,9 @@ LogScanner::LogScanner(ReadSource& source, const format::BaseSlot& slot, Lsn sta
 std::optional<BlockFault> LogScanner::check_order(const BlockHeader& header) const {
   const Lsn lsn(header.lsn);
   const auto fault = [&](const char* what, std::uint64_t expected, std::uint64_t found) {
-    return BlockFault{std::string(what) + std::to_string(expected) + ", found " +
-                          std::to_string(found),
-                      lsn, false};
+    return BlockFault{
+        std::string(what) + std::to_string(expected) + ", found " + std::to_string(found), lsn,
+        false};
   };
   if (header.watermark > header.lsn) {
     return fault("block watermark: expected at most ", header.lsn, header.watermark);
@@ -80,15 +81,22 @@ Result<std::optional<BlockFault>> LogScanner::enter_container(std::uint64_t numb
   }
   if (!is_evidence(entered.code())) return entered.status();
   *first_block = Lsn(number * source_->geometry().container_size);
-  return std::optional<BlockFault>(
-      BlockFault{entered.status().message(), *first_block, false});
+  return std::optional<BlockFault>(BlockFault{entered.status().message(), *first_block, false});
 }
 
 Result<std::optional<BlockReader::Block>> LogScanner::next() {
+  CAIRN_ASSIGN_OR_RETURN(auto block, try_next());
+  if (block || !end_label_is_damage(end_.label)) return block;
+  // Beside a process that writes the log, the bytes here can have arrived between the look at them
+  // and the look at the proof behind them. What is damaged stays so.
+  return try_next();
+}
+
+Result<std::optional<BlockReader::Block>> LogScanner::try_next() {
   gap_.reset();
   if (pending_fault_) {
     container_lost_ = true;
-    CAIRN_RETURN_IF_ERROR(judge(*std::exchange(pending_fault_, std::nullopt)));
+    CAIRN_RETURN_IF_ERROR(judge(*pending_fault_));
     return std::optional<BlockReader::Block>();
   }
   auto outcome = reader_.read(position_);
@@ -134,7 +142,8 @@ Status LogScanner::accept(const BlockReader::Block& block) {
     case BlockKind::kEpoch:
       gap_ = format::Gap{behind, Lsn(block.header.continue_lsn)};
       position_ = gap_->end;
-      if (last_block_.container(size) != position_.container(size)) into = position_.container(size);
+      if (last_block_.container(size) != position_.container(size))
+        into = position_.container(size);
       break;
   }
   if (!into) return Status::ok();
@@ -212,8 +221,8 @@ Status LogScanner::look_at_later_containers(EndEvidence* evidence) {
     CAIRN_ASSIGN_OR_RETURN(const auto header, reader_.probe_header(first, epoch_));
     if (header || later > number + 1) {
       evidence->later_container = true;
-      end_.damage_end = std::max(end_.damage_end, header ? Lsn(header->watermark)
-                                                         : Lsn((later - 1) * size));
+      end_.damage_end =
+          std::max(end_.damage_end, header ? Lsn(header->watermark) : Lsn((later - 1) * size));
     }
   }
   return Status::ok();
@@ -224,9 +233,10 @@ Result<bool> LogScanner::skip_damage(Lsn limit) {
   const std::uint64_t step = source_->geometry().alignment;
   order_known_ = false;
   container_lost_ = false;
+  pending_fault_.reset();
   if (fault_padded_ != 0) {
-    // The faulty block's own header is whole: the next block begins behind it. It may be a seal or an epoch block
-    // whose records are damaged; those have none, so it is not.
+    // The faulty block's own header is whole: the next block begins behind it. It may be a seal or
+    // an epoch block whose records are damaged; those have none, so it is not.
     position_ = position_ + fault_padded_;
     return position_ < limit;
   }
@@ -264,8 +274,8 @@ Result<FoundEnd> find_end(ReadSource& source, const format::BaseSlot& slot) {
     std::uint32_t offset = sizeof(BlockHeader);
     for (std::uint32_t i = 0; i < block->header.record_count; ++i) {
       const auto view = format::record_at(block->bytes, offset);
-      CAIRN_ASSIGN_OR_RETURN(const Record record, to_record(view, Lsn(block->header.lsn) + offset,
-                                                            source.geometry()));
+      CAIRN_ASSIGN_OR_RETURN(const Record record,
+                             to_record(view, Lsn(block->header.lsn) + offset, source.geometry()));
       CAIRN_RETURN_IF_ERROR(found.catalog.apply(record));
       offset = view.next_offset;
     }

@@ -1,13 +1,15 @@
 // End of log: where the valid bytes end, and what the first invalid byte means.
 //
-// A scan walks from block to block. At the first place P without a valid successor block the decision table below is
-// asked, top row first. It holds for a log with several block writes in flight, after a crash inside an earlier recovery,
-// and for a container that was cut short (bytes that are not there are invalid bytes).
+// A scan walks from block to block. At the first place P without a valid successor block the
+// decision table below is asked, top row first. It holds for a log with several block writes in
+// flight, after a crash inside an earlier recovery, and for a container that was cut short (bytes
+// that are not there are invalid bytes).
 //
 //  row  evidence                                                          label
-//   1   the base log was written when every byte before D > P was durable  damage-proven-by-base-log
-//   2   a valid block of this or a newer epoch in (P, P + window], in P's
-//       container, carries a watermark beyond P                           damage-proven-by-watermark
+//   1   the base log was written when every byte before D > P was durable
+//   damage-proven-by-base-log 2   a valid block of this or a newer epoch in (P, P + window], in P's
+//       container, carries a watermark beyond P
+//       damage-proven-by-watermark
 //   3   the log went on in a later container than P's                     damage-proven-by-seal
 //   4   a block of this log begins at P, or one lies in the window        torn-tail
 //   5   nothing of this log at P; the last block is the closing mark      clean-close
@@ -16,15 +18,18 @@
 //
 // Why each row may say what it says:
 //  1: the base log is written only after the writes it speaks of were acknowledged by the storage.
-//  2: a block takes its watermark when it is built, from the durable prefix. W > P: the block at P was durable then. The
-//     window is the most that can be in flight, so if anything was acknowledged behind P, its first block lies in there.
-//  3: a block is written into the next container only after everything in this one, seal included, was durable; and a
-//     seal (or an epoch block that leads into another container) only after the next container's header was. A container is
-//     made ready only when everything before its predecessor is durable. So a later container of this log with a block in it,
-//     a container two or more on, or a seal before a container without a valid header proves it.
-//  4: writes are never acknowledged out of order, so what is behind P was not acknowledged either, and rows 1 to 3 found no
-//     proof that P was. (What was acknowledged in the very last group before a crash cannot be proven by anyone: the marks written
-//     when the log goes idle and at close keep that to the last few milliseconds of a busy log.)
+//  2: a block takes its watermark when it is built, from the durable prefix. W > P: the block at P
+//     was durable then. The window is the most that can be in flight, so if anything was
+//     acknowledged behind P, its first block lies in there.
+//  3: a block is written into the next container only after everything in this one, seal included,
+//     was durable; and a seal (or an epoch block that leads into another container) only after the
+//     next container's header was. A container is made ready only when everything before its
+//     predecessor is durable. So a later container of this log with a block in it, a container two
+//     or more on, or a seal before a container without a valid header proves it.
+//  4: writes are never acknowledged out of order, so what is behind P was not acknowledged either,
+//     and rows 1 to 3 found no proof that P was. (What was acknowledged in the very last group
+//     before a crash cannot be proven by anyone: the marks written when the log goes idle and at
+//     close keep that to the last few milliseconds of a busy log.)
 //  5 to 7: the same, and nothing was begun.
 #ifndef CAIRN_LOG_READ_END_OF_LOG_H_
 #define CAIRN_LOG_READ_END_OF_LOG_H_
@@ -44,12 +49,13 @@
 
 namespace cairn::log {
 
-// The facts the decision table asks for, apart from how they were found. Pure, so that a test walks every combination.
+// The facts the decision table asks for, apart from how they were found. Pure, so that a test walks
+// every combination.
 struct EndEvidence {
-  bool base_log_beyond = false;    // row 1
-  bool watermark_beyond = false;   // row 2
-  bool later_container = false;    // row 3
-  bool block_begun = false;        // row 4
+  bool base_log_beyond = false;   // row 1
+  bool watermark_beyond = false;  // row 2
+  bool later_container = false;   // row 3
+  bool block_begun = false;       // row 4
   bool last_is_closing_mark = false;
   bool last_is_idle_mark = false;
 };
@@ -61,15 +67,15 @@ class LogScanner {
   // `start`: the LSN of a block that is not a container header.
   LogScanner(ReadSource& source, const format::BaseSlot& slot, Lsn start);
 
-  // The next valid block, or nothing at the first place without one; end() then says what that means.
-  // Errors: the storage's; kContainerMissing and kCorrupt are not errors here but evidence.
+  // The next valid block, or nothing at the first place without one; end() then says what that
+  // means. Errors: the storage's; kContainerMissing and kCorrupt are not errors here but evidence.
   [[nodiscard]] Result<std::optional<BlockReader::Block>> next();
 
   // REQUIRES: next() returned nothing.
   [[nodiscard]] const EndOfLog& end() const { return end_; }
 
-  // For verify, after damage: goes on behind it at the next block that can be trusted to be a block.
-  // False: there is none before `limit`.
+  // For verify, after damage: goes on behind it at the next block that can be trusted to be a
+  // block. False: there is none before `limit`.
   [[nodiscard]] Result<bool> skip_damage(Lsn limit);
 
   // Where the next block is looked for.
@@ -84,10 +90,12 @@ class LogScanner {
   [[nodiscard]] std::optional<format::Gap> gap() const { return gap_; }
 
  private:
+  [[nodiscard]] Result<std::optional<BlockReader::Block>> try_next();
   // Whether `header` may follow the last block.
   [[nodiscard]] std::optional<format::BlockFault> check_order(
       const format::BlockHeader& header) const;
-  // After a seal, or into another container: checks that its header is there. A fault ends the scan.
+  // After a seal, or into another container: checks that its header is there. A fault ends the
+  // scan.
   [[nodiscard]] Result<std::optional<format::BlockFault>> enter_container(std::uint64_t number,
                                                                           Lsn* first_block);
   [[nodiscard]] Status accept(const BlockReader::Block& block);
@@ -108,9 +116,11 @@ class LogScanner {
   std::uint32_t window_ = 0;
   std::optional<format::Gap> gap_;
   std::optional<format::BlockFault> pending_fault_;  // found while entering a container
-  bool container_lost_ = false;  // a seal or epoch block led into a container that has no valid header
+  bool container_lost_ =
+      false;  // a seal or epoch block led into a container that has no valid header
   EndOfLog end_;
-  std::uint32_t fault_padded_ = 0;  // padded length that the faulty block's valid header gives, or 0
+  std::uint32_t fault_padded_ =
+      0;  // padded length that the faulty block's valid header gives, or 0
 };
 
 // What recovery learns from a whole scan.
@@ -121,8 +131,9 @@ struct FoundEnd {
   std::uint32_t window = 0;
   std::uint64_t scanned_bytes = 0;
 };
-// Scans from the base log's scan start and folds the catalog. A damaged log is a success with a damage label, its
-// catalog then holds what was read before the damage. Errors: the storage's; kCorrupt if the catalog contradicts itself.
+// Scans from the base log's scan start and folds the catalog. A damaged log is a success with a
+// damage label, its catalog then holds what was read before the damage. Errors: the storage's;
+// kCorrupt if the catalog contradicts itself.
 [[nodiscard]] Result<FoundEnd> find_end(ReadSource& source, const format::BaseSlot& slot);
 
 // The damage as an error that names file, LSN range, expected and found. REQUIRES: end is damage.

@@ -112,8 +112,9 @@ Result<std::shared_ptr<const OpenContainer>> ReadSource::container(std::uint64_t
   CAIRN_ASSIGN_OR_RETURN(const std::size_t got, opened->file->read(0, buffer.bytes()));
   const auto bytes = std::as_const(buffer).bytes().first(got);
   auto fault = format::check_block(bytes, start, geometry_, nullptr, &opened->header);
-  if (!fault && (opened->header.kind != static_cast<std::uint16_t>(format::BlockKind::kContainerHeader) ||
-                 opened->header.record_count != 1)) {
+  if (!fault &&
+      (opened->header.kind != static_cast<std::uint16_t>(format::BlockKind::kContainerHeader) ||
+       opened->header.record_count != 1)) {
     fault = format::BlockFault{"the first block is not a container header", start, true};
   }
   if (!fault) {
@@ -171,14 +172,15 @@ Result<format::RecordView> ReadSource::read_exact(Lsn lsn, AlignedBuffer* buffer
   const std::uint64_t from_page = offset / kPageSize * kPageSize;
   std::size_t want = 2 * kPageSize;
   for (;;) {
-    want = static_cast<std::size_t>(
-        std::min<std::uint64_t>(format::align_up(want, kPageSize), geometry_.container_size - from_page));
+    want = static_cast<std::size_t>(std::min<std::uint64_t>(format::align_up(want, kPageSize),
+                                                            geometry_.container_size - from_page));
     if (buffer->size() < want) *buffer = AlignedBuffer(want);
     CAIRN_ASSIGN_OR_RETURN(const std::size_t got,
                            from->file->read(from_page, buffer->bytes().first(want)));
     const std::size_t skip = offset - from_page;
     const auto bytes = std::as_const(*buffer).bytes().first(got);
-    if (got < skip + sizeof(format::RecordHeader)) return no_record(lsn, file, "the end of the file");
+    if (got < skip + sizeof(format::RecordHeader))
+      return no_record(lsn, file, "the end of the file");
     format::RecordHeader header;
     std::memcpy(&header, bytes.data() + skip, sizeof header);
     if (header.length > format::max_payload(geometry_.block_size)) {

@@ -67,8 +67,8 @@ class ReadSource {
   // Closes one whose header was written anew.
   void forget(std::uint64_t number);
 
-  // Reads the record at exactly `lsn`, checked by its own seeded checksum. `buffer` receives the bytes.
-  // Errors: kLsnInvalid (no record there), kContainerMissing, kIoError.
+  // Reads the record at exactly `lsn`, checked by its own seeded checksum. `buffer` receives the
+  // bytes. Errors: kLsnInvalid (no record there), kContainerMissing, kIoError.
   [[nodiscard]] Result<Record> read_record(Lsn lsn, AlignedBuffer* buffer);
 
   // Whether there is a record at exactly `lsn`, and then the offset of its header in its block.

@@ -10,7 +10,8 @@
 namespace cairn::log {
 namespace {
 
-// Lengths of the containers that the log needs. A short one is judged by what is missing; the note says why.
+// Lengths of the containers that the log needs. A short one is judged by what is missing; the note
+// says why.
 Status note_sizes(ReadSource& source, const std::vector<std::uint64_t>& numbers,
                   VerifyReport* report) {
   for (const std::uint64_t number : numbers) {
@@ -21,8 +22,8 @@ Status note_sizes(ReadSource& source, const std::vector<std::uint64_t>& numbers,
     }
     if ((*container)->file_size != source.geometry().container_size) {
       report->notes.push_back((*container)->file->name() + ": expected " +
-                              std::to_string(source.geometry().container_size) +
-                              " bytes, found " + std::to_string((*container)->file_size));
+                              std::to_string(source.geometry().container_size) + " bytes, found " +
+                              std::to_string((*container)->file_size));
     }
   }
   return Status::ok();
@@ -52,21 +53,15 @@ Status scan_all(ReadSource& source, const format::BaseSlot& slot, Lsn start, Lsn
   }
 }
 
-}  // namespace
-
-Result<VerifyReport> verify(const std::string& path, const VerifyOptions& options) {
-  std::shared_ptr<Storage> storage = options.storage;
-  if (storage == nullptr) {
-    CAIRN_ASSIGN_OR_RETURN(storage, make_storage());
-  }
-  CAIRN_ASSIGN_OR_RETURN(const auto directory, storage->open_directory(path, false));
-  CAIRN_ASSIGN_OR_RETURN(const BaseLog base, BaseLog::open(*directory, OpenMode::kRead));
-  ReadSource source(*directory, geometry_of(base.slot()));
+Result<VerifyReport> verify_once(Directory& directory, const BaseLog& base) {
+  const std::string& path = directory.path();
+  ReadSource source(directory, geometry_of(base.slot()));
 
   VerifyReport report;
   if (!base.both_valid()) {
-    report.notes.push_back(path + "/" + format::kBaseFileName +
-                           ": only one of the two slots is valid, as after a crash while it was written");
+    report.notes.push_back(
+        path + "/" + format::kBaseFileName +
+        ": only one of the two slots is valid, as after a crash while it was written");
   }
   const std::uint64_t size = base.slot().container_size;
   const std::uint64_t first = Lsn(base.slot().tail).container(size);
@@ -80,7 +75,8 @@ Result<VerifyReport> verify(const std::string& path, const VerifyOptions& option
     start = Lsn((*container)->content.first_block);
   } else if (container.code() == StatusCode::kContainerMissing ||
              container.code() == StatusCode::kCorrupt) {
-    // The oldest container is acknowledged bytes as a whole; the rest is checked from its first block on.
+    // The oldest container is acknowledged bytes as a whole; the rest is checked from its first
+    // block on.
     report.damages.push_back({Lsn(base.slot().tail), Lsn((first + 1) * size),
                               container_file_name(first), container.status().message()});
     if (Lsn(base.slot().scan_start).container(size) == first && numbers.size() > 1) {
@@ -101,6 +97,25 @@ Result<VerifyReport> verify(const std::string& path, const VerifyOptions& option
                               "", found.status().message()});
   }
   return report;
+}
+
+}  // namespace
+
+Result<VerifyReport> verify(const std::string& path, const VerifyOptions& options) {
+  std::shared_ptr<Storage> storage = options.storage;
+  if (storage == nullptr) {
+    CAIRN_ASSIGN_OR_RETURN(storage, make_storage());
+  }
+  CAIRN_ASSIGN_OR_RETURN(const auto directory, storage->open_directory(path, false));
+  for (;;) {
+    CAIRN_ASSIGN_OR_RETURN(const BaseLog base, BaseLog::open(*directory, OpenMode::kRead));
+    auto report = verify_once(*directory, base);
+    if (report.is_ok() && report->damages.empty()) return report;
+    // A process that writes the log may have recycled what was being read. Then the base log says
+    // so by now.
+    CAIRN_ASSIGN_OR_RETURN(const BaseLog again, BaseLog::open(*directory, OpenMode::kRead));
+    if (again.slot().generation == base.slot().generation) return report;
+  }
 }
 
 }  // namespace cairn::log

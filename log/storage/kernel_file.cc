@@ -19,21 +19,28 @@ constexpr std::size_t kFillStep = std::size_t{1} << 20;
 
 StatusCode code_of(int os_error) {
   switch (os_error) {
-    case ENOENT: return StatusCode::kNotFound;
-    case EEXIST: return StatusCode::kAlreadyExists;
+    case ENOENT:
+      return StatusCode::kNotFound;
+    case EEXIST:
+      return StatusCode::kAlreadyExists;
     case EACCES:
     case EPERM:
     case EROFS:
-    case ELOOP: return StatusCode::kPermissionDenied;
+    case ELOOP:
+      return StatusCode::kPermissionDenied;
     case ENOSPC:
     case EDQUOT:
-    case EFBIG: return StatusCode::kNoSpace;
+    case EFBIG:
+      return StatusCode::kNoSpace;
     case EOPNOTSUPP:
-    case ENOSYS: return StatusCode::kNotSupported;
+    case ENOSYS:
+      return StatusCode::kNotSupported;
     case ENOTDIR:
     case EISDIR:
-    case ENAMETOOLONG: return StatusCode::kInvalidArgument;
-    default: return StatusCode::kIoError;
+    case ENAMETOOLONG:
+      return StatusCode::kInvalidArgument;
+    default:
+      return StatusCode::kIoError;
   }
 }
 
@@ -65,8 +72,8 @@ Status os_status(const std::string& name, const char* what, int os_error) {
 Result<std::size_t> KernelFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   std::size_t done = 0;
   while (done < out.size()) {
-    const ssize_t got = ::pread(fd_.get(), out.data() + done, out.size() - done,
-                                static_cast<off_t>(offset + done));
+    const ssize_t got =
+        ::pread(fd_.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return os_status(name_, "read", errno);
     if (got == 0) break;
@@ -104,9 +111,15 @@ Result<std::unique_ptr<File>> KernelDirectory::open(std::string_view name, OpenM
   const std::string shown = path_ + "/" + file;
   int flags = O_CLOEXEC | O_NOFOLLOW | (direct_ ? O_DIRECT : 0);
   switch (mode) {
-    case OpenMode::kRead: flags |= O_RDONLY; break;
-    case OpenMode::kReadWrite: flags |= O_RDWR; break;
-    case OpenMode::kCreate: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+    case OpenMode::kRead:
+      flags |= O_RDONLY;
+      break;
+    case OpenMode::kReadWrite:
+      flags |= O_RDWR;
+      break;
+    case OpenMode::kCreate:
+      flags |= O_RDWR | O_CREAT | O_EXCL;
+      break;
   }
   Fd fd(::openat(fd_.get(), file.c_str(), flags, 0600));
   if (!fd.is_open()) return os_status(shown, "open", errno);
@@ -127,7 +140,8 @@ Status KernelDirectory::rename(std::string_view from, std::string_view to) {
   if (errno != EINVAL && errno != ENOSYS) {
     return os_status(path_ + "/" + source, ("rename to " + target).c_str(), errno);
   }
-  // The file system does not know RENAME_NOREPLACE. The log is locked, so nobody else makes `to` in between.
+  // The file system does not know RENAME_NOREPLACE. The log is locked, so nobody else makes `to` in
+  // between.
   if (::faccessat(fd_.get(), target.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
     return os_status(path_ + "/" + source, ("rename to " + target).c_str(), EEXIST);
   }
@@ -173,14 +187,16 @@ Status KernelDirectory::sync_directory() {
 }
 
 Status KernelDirectory::fill_zero(File& file, std::uint64_t size) {
-  // Written zeros, not fallocate: blocks that are only allocated are converted at their first write, which costs a
-  // journal commit inside every durable write later. The reservation before is only there to meet a full disk early.
+  // Written zeros, not fallocate: blocks that are only allocated are converted at their first
+  // write, which costs a journal commit inside every durable write later. The reservation before is
+  // only there to meet a full disk early.
   auto& kernel_file = static_cast<KernelFile&>(file);
   if (::posix_fallocate(kernel_file.fd(), 0, static_cast<off_t>(size)) == ENOSPC) {
     return os_status(file.name(), "allocate container", ENOSPC);
   }
   const std::size_t step = static_cast<std::size_t>(std::min<std::uint64_t>(kFillStep, size));
-  const std::unique_ptr<void, FreeDeleter> zeros(std::aligned_alloc(4096, std::max<std::size_t>(step, 4096)));
+  const std::unique_ptr<void, FreeDeleter> zeros(
+      std::aligned_alloc(4096, std::max<std::size_t>(step, 4096)));
   if (zeros == nullptr) return Status(StatusCode::kResourceExhausted, "out of memory");
   std::memset(zeros.get(), 0, step);
   for (std::uint64_t done = 0; done < size; done += step) {
@@ -202,8 +218,9 @@ Result<std::unique_ptr<DirectoryLock>> KernelDirectory::lock(std::string_view na
     if (std::chrono::steady_clock::now() >= deadline) {
       StatusDetail detail;
       detail.file = shown;
-      return Status(StatusCode::kLocked, shown + ": the log is open elsewhere (waited " +
-                                             std::to_string(limit.count()) + " ms for its lock)",
+      return Status(StatusCode::kLocked,
+                    shown + ": the log is open elsewhere (waited " + std::to_string(limit.count()) +
+                        " ms for its lock)",
                     detail);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

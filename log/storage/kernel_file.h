@@ -1,4 +1,5 @@
-// Files, directories and locks of the kernel's file systems; what the posix and uring storages share.
+// Files, directories and locks of the kernel's file systems; what the posix and uring storages
+// share.
 #ifndef CAIRN_LOG_STORAGE_KERNEL_FILE_H_
 #define CAIRN_LOG_STORAGE_KERNEL_FILE_H_
 
@@ -46,8 +47,9 @@ class KernelFile final : public File {
   std::string name_;
 };
 
-// An flock on its own open file description. Whoever keeps a reference to that description keeps the lock, so a
-// queue that registers fd() with its ring holds it until the ring's last request ended (S4).
+// An flock on its own open file description. Whoever keeps a reference to that description keeps
+// the lock, so a queue that registers fd() with its ring holds it until the ring's last request
+// ended (S4).
 class KernelLock final : public DirectoryLock {
  public:
   explicit KernelLock(Fd fd) : fd_(std::move(fd)) {}

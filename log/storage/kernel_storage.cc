@@ -42,21 +42,25 @@ constexpr FileSystemRow kFileSystems[] = {
     {EXT4_SUPER_MAGIC, "ext4", nullptr},
     {kXfsMagic, "xfs", nullptr},
     {TMPFS_MAGIC, "tmpfs",
-     "tmpfs keeps files in memory: durable means it survives this process, not a power cut or a reboot"},
+     "tmpfs keeps files in memory: durable means it survives this process, not a power cut or a "
+     "reboot"},
     {RAMFS_MAGIC, "ramfs",
-     "ramfs keeps files in memory: durable means it survives this process, not a power cut or a reboot"},
+     "ramfs keeps files in memory: durable means it survives this process, not a power cut or a "
+     "reboot"},
     {BTRFS_SUPER_MAGIC, "btrfs",
      "btrfs copies on write: durable writes change file-system metadata and are slower"},
-    {kZfsMagic, "zfs", "zfs copies on write: durable writes change file-system metadata and are slower"},
+    {kZfsMagic, "zfs",
+     "zfs copies on write: durable writes change file-system metadata and are slower"},
     {OVERLAYFS_SUPER_MAGIC, "overlay",
      "overlay: the promise is that of the upper file system, which cannot be seen from here"},
-    {FUSE_SUPER_MAGIC, "fuse", "fuse: the promise is that of the serving process, which cannot be seen from here"},
+    {FUSE_SUPER_MAGIC, "fuse",
+     "fuse: the promise is that of the serving process, which cannot be seen from here"},
     {NFS_SUPER_MAGIC, "nfs", "nfs: locks and durability are those of the server"},
 };
 
 std::uint32_t read_queue_number(dev_t device, const char* file, std::uint32_t otherwise) {
-  const std::string base = "/sys/dev/block/" + std::to_string(major(device)) + ":" +
-                           std::to_string(minor(device));
+  const std::string base =
+      "/sys/dev/block/" + std::to_string(major(device)) + ":" + std::to_string(minor(device));
   // A partition has its queue one level up.
   for (const char* queue : {"/queue/", "/../queue/"}) {
     std::ifstream in(base + queue + file);
@@ -84,8 +88,9 @@ DeviceFacts look_at(int directory_fd) {
   return facts;
 }
 
-// Whether the file system takes O_DIRECT, and the alignment it asks for. Asked with a nameless file where that works, so that
-// nothing is left behind; a directory that cannot be written is asked with nothing and gets buffered reads.
+// Whether the file system takes O_DIRECT, and the alignment it asks for. Asked with a nameless file
+// where that works, so that nothing is left behind; a directory that cannot be written is asked
+// with nothing and gets buffered reads.
 struct DirectAnswer {
   bool direct = false;
   std::uint32_t alignment = 512;
@@ -122,8 +127,9 @@ class KernelStorage final : public Storage {
     if (!fd.is_open()) return os_status(path, "open directory", errno);
     const DeviceFacts facts = look_at(fd.get());
     const DirectAnswer answer = try_direct(fd.get(), facts);
-    KernelDirectory::QueueFactory queue = [uring = uring_](unsigned depth, const KernelLock* lock)
-        -> Result<std::unique_ptr<IoQueue>> {
+    KernelDirectory::QueueFactory queue =
+        [uring = uring_](unsigned depth,
+                         const KernelLock* lock) -> Result<std::unique_ptr<IoQueue>> {
       if (!uring) return std::unique_ptr<IoQueue>(std::make_unique<PosixQueue>());
       CAIRN_ASSIGN_OR_RETURN(auto made, UringQueue::create(depth, lock));
       return std::unique_ptr<IoQueue>(std::move(made));
@@ -190,9 +196,9 @@ Result<std::shared_ptr<Storage>> make_storage(StorageKind kind) {
       } else if (std::strcmp(wanted, "posix") == 0) {
         kind = StorageKind::kPosix;
       } else {
-        return Status(StatusCode::kInvalidArgument,
-                      "environment CAIRN_STORAGE: expected uring or posix, found " +
-                          std::string(wanted));
+        return Status(
+            StatusCode::kInvalidArgument,
+            "environment CAIRN_STORAGE: expected uring or posix, found " + std::string(wanted));
       }
     }
   }
@@ -202,8 +208,7 @@ Result<std::shared_ptr<Storage>> make_storage(StorageKind kind) {
   auto probe = UringQueue::create(1, nullptr);
   if (probe.is_ok()) return std::shared_ptr<Storage>(std::make_shared<KernelStorage>(true, reason));
   if (kind == StorageKind::kUring) return probe.status();
-  return std::shared_ptr<Storage>(
-      std::make_shared<KernelStorage>(false, probe.status().message()));
+  return std::shared_ptr<Storage>(std::make_shared<KernelStorage>(false, probe.status().message()));
 }
 
 }  // namespace cairn::log

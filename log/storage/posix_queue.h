@@ -10,8 +10,8 @@
 
 namespace cairn::log {
 
-// A submission runs the call at once and keeps its completion for reap(). A killed process's call ends before the kernel
-// closes its files, so the lock needs no help here (S4).
+// A submission runs the call at once and keeps its completion for reap(). A killed process's call
+// ends before the kernel closes its files, so the lock needs no help here (S4).
 class PosixQueue final : public IoQueue {
  public:
   [[nodiscard]] unsigned depth() const override { return 1; }

@@ -11,8 +11,8 @@ namespace cairn::log {
 
 Result<std::unique_ptr<UringQueue>> UringQueue::create(unsigned depth, const KernelLock* lock) {
   std::unique_ptr<UringQueue> queue(new UringQueue(std::clamp(depth, 1U, kMaxDepth)));
-  // No SQPOLL: it would burn one processor for the few calls that a log makes. No SINGLE_ISSUER: whichever thread waits
-  // for the log submits and reaps.
+  // No SQPOLL: it would burn one processor for the few calls that a log makes. No SINGLE_ISSUER:
+  // whichever thread waits for the log submits and reaps.
   if (const int error = io_uring_queue_init(kMaxDepth, &queue->ring_, 0); error < 0) {
     queue->ring_.ring_fd = -1;
     return Status(StatusCode::kNotSupported,
@@ -117,8 +117,7 @@ Result<std::size_t> UringQueue::reap(std::span<Completion> out, bool wait) {
   while (count < out.size()) {
     io_uring_cqe* cqe = nullptr;
     const bool block = wait && count == 0;
-    const int error =
-        block ? io_uring_wait_cqe(&ring_, &cqe) : io_uring_peek_cqe(&ring_, &cqe);
+    const int error = block ? io_uring_wait_cqe(&ring_, &cqe) : io_uring_peek_cqe(&ring_, &cqe);
     if (error == -EINTR) continue;
     if (error == -EAGAIN && !block) break;
     if (error < 0) {

@@ -2,12 +2,12 @@
 #ifndef CAIRN_LOG_STORAGE_URING_QUEUE_H_
 #define CAIRN_LOG_STORAGE_URING_QUEUE_H_
 
-#include <liburing.h>
-
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+
+#include <liburing.h>
 
 #include <cairn/storage.h>
 
@@ -15,11 +15,12 @@ namespace cairn::log {
 
 class KernelLock;
 
-// One ring. Submission and reaping each are for one thread at a time; a mutex guards the slots that both touch, and
-// the submission side where a short write is continued by the reaper.
+// One ring. Submission and reaping each are for one thread at a time; a mutex guards the slots that
+// both touch, and the submission side where a short write is continued by the reaper.
 class UringQueue final : public IoQueue {
  public:
-  // Error: kNotSupported with the kernel's reason. `lock` may be null; otherwise the ring holds it (S4).
+  // Error: kNotSupported with the kernel's reason. `lock` may be null; otherwise the ring holds it
+  // (S4).
   [[nodiscard]] static Result<std::unique_ptr<UringQueue>> create(unsigned depth,
                                                                   const KernelLock* lock);
   ~UringQueue() override;
@@ -47,9 +48,10 @@ class UringQueue final : public IoQueue {
   };
 
   explicit UringQueue(unsigned depth) : depth_(depth) {}
-  [[nodiscard]] Result<unsigned> take_slot();   // REQUIRES: mutex_ held
-  [[nodiscard]] Status start(unsigned slot);    // REQUIRES: mutex_ held
-  // True: the request in `slot` ended and *out says how. False: the rest of a short write is in flight again.
+  [[nodiscard]] Result<unsigned> take_slot();  // REQUIRES: mutex_ held
+  [[nodiscard]] Status start(unsigned slot);   // REQUIRES: mutex_ held
+  // True: the request in `slot` ended and *out says how. False: the rest of a short write is in
+  // flight again.
   bool finish(unsigned slot, int result, Completion* out);
 
   unsigned depth_;

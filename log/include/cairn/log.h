@@ -1,16 +1,18 @@
 // Log: a durable, append-only, multiplexed log in one directory.
 //
-// Modelled on the Common Log File System (CLFS) of Windows, from its public documentation: containers, streams,
-// records with previous and undo-next links, restart areas, base LSNs, reservations.
+// Modelled on the Common Log File System (CLFS) of Windows, from its public documentation:
+// containers, streams, records with previous and undo-next links, restart areas, base LSNs,
+// reservations.
 //
 //   auto log = cairn::log::Log::create("/var/lib/app/log", {}, {});
 //   auto stream = (*log)->create_stream("orders");
 //   auto lsn = stream->append(bytes, {.type = 1, .durability = Durability::kDurable});
 //
-// Crash semantics. An append that returned with kDurable, an append whose LSN flush() or wait_durable()
-// covered, a restart area and a base that were acknowledged survive any crash, power cut included. What was
-// appended and not acknowledged may or may not be there; what is recovered is always a prefix in LSN order plus
-// nothing else. Damage to acknowledged bytes is an error with its LSN range, never cut off silently.
+// Crash semantics. An append that returned with kDurable, an append whose LSN flush() or
+// wait_durable() covered, a restart area and a base that were acknowledged survive any crash, power
+// cut included. What was appended and not acknowledged may or may not be there; what is recovered
+// is always a prefix in LSN order plus nothing else. Damage to acknowledged bytes is an error with
+// its LSN range, never cut off silently.
 #ifndef CAIRN_LOG_H_
 #define CAIRN_LOG_H_
 
@@ -42,8 +44,9 @@ class LogCore;
 
 // The pieces of one record, gathered in order.
 using Gather = std::span<const std::span<const std::byte>>;
-// Runs once, when the LSN is durable (OK) or can no longer become so (kPoisoned, kClosed: indeterminate). On the
-// thread that noticed, without locks of the log held. Must be short and must not call a waiting function of this log.
+// Runs once, when the LSN is durable (OK) or can no longer become so (kPoisoned, kClosed:
+// indeterminate). On the thread that noticed, without locks of the log held. Must be short and must
+// not call a waiting function of this log.
 using DurableCallback = std::function<void(Status)>;
 
 struct RestartArea {
@@ -60,11 +63,12 @@ class Stream {
 
   [[nodiscard]] StreamId id() const { return id_; }
 
-  // Appends one record. Returns its LSN, final and in log order, after the asked-for durability is reached.
-  // With kNone the bytes are in memory only. From any number of threads; appends of one thread are in its order.
-  // Errors: kRecordTooLong; kLogFull (cause, pinning stream and LSN in the detail); kLsnInvalid (previous or undo_next
-  // is not an older record of this stream at or behind its base); kPoisoned (nothing was appended);
-  // kIndeterminate (appended, not acknowledged: it may be there after reopening); kClosed.
+  // Appends one record. Returns its LSN, final and in log order, after the asked-for durability is
+  // reached. With kNone the bytes are in memory only. From any number of threads; appends of one
+  // thread are in its order. Errors: kRecordTooLong; kLogFull (cause, pinning stream and LSN in the
+  // detail); kLsnInvalid (previous or undo_next is not an older record of this stream at or behind
+  // its base); kPoisoned (nothing was appended); kIndeterminate (appended, not acknowledged: it may
+  // be there after reopening); kClosed.
   [[nodiscard]] Result<Lsn> append(std::span<const std::byte> payload,
                                    const AppendOptions& options = {});
   [[nodiscard]] Result<Lsn> append(Gather pieces, const AppendOptions& options = {});
@@ -72,20 +76,23 @@ class Stream {
   [[nodiscard]] Result<Lsn> append(Gather pieces, const AppendOptions& options,
                                    Reservation& reservation);
 
-  // Holds back space for `records` more records with together `payload_bytes` of payload. Errors: kLogFull.
+  // Holds back space for `records` more records with together `payload_bytes` of payload. Errors:
+  // kLogFull.
   [[nodiscard]] Result<Reservation> reserve(std::uint32_t records, std::uint64_t payload_bytes);
 
-  // Appends a restart area, waits until it is durable, and with it moves the base to `base`: after a crash either both
-  // happened or neither. Null `base`: leave it; invalid(): to the restart record itself. REQUIRES: base is
-  // not behind the present base and not beyond the end of the log; else kLsnInvalid. Space for one is always held back.
+  // Appends a restart area, waits until it is durable, and with it moves the base to `base`: after
+  // a crash either both happened or neither. Null `base`: leave it; invalid(): to the restart
+  // record itself. REQUIRES: base is not behind the present base and not beyond the end of the log;
+  // else kLsnInvalid. Space for one is always held back.
   [[nodiscard]] Result<Lsn> write_restart_area(std::span<const std::byte> data, Lsn base = {});
   // The newest durable restart area. Error: kNoRestartArea.
   [[nodiscard]] Result<RestartArea> read_restart_area() const;
-  // The one before the newest; readable until the base was advanced past it by advance_base(). Error: kNoRestartArea.
+  // The one before the newest; readable until the base was advanced past it by advance_base().
+  // Error: kNoRestartArea.
   [[nodiscard]] Result<RestartArea> read_previous_restart_area() const;
 
-  // Declares all records before `lsn` unneeded; durable on return. Any LSN from the present base to the end of the
-  // log; an older one changes nothing and is OK; beyond the end: kLsnInvalid.
+  // Declares all records before `lsn` unneeded; durable on return. Any LSN from the present base to
+  // the end of the log; an older one changes nothing and is OK; beyond the end: kLsnInvalid.
   [[nodiscard]] Status advance_base(Lsn lsn);
 
   [[nodiscard]] Lsn base() const;
@@ -108,9 +115,9 @@ struct StreamInfo {
   StreamId id = 0;
   std::string name;
   Lsn base;
-  Lsn last;             // null: no record
-  Lsn restart;          // newest restart area; null: none
-  Lsn previous_restart; // null: none
+  Lsn last;              // null: no record
+  Lsn restart;           // newest restart area; null: none
+  Lsn previous_restart;  // null: none
 };
 
 enum class ContainerState : std::uint8_t { kFree, kActive, kInactive };
@@ -132,9 +139,9 @@ struct LogInfo {
   std::uint32_t block_size = 0;
   std::uint32_t alignment = 0;
   std::uint32_t max_record = 0;  // payload bytes
-  Lsn tail;     // oldest LSN still held
-  Lsn durable;  // everything before is durable
-  Lsn end;      // where the next record goes
+  Lsn tail;                      // oldest LSN still held
+  Lsn durable;                   // everything before is durable
+  Lsn end;                       // where the next record goes
   std::vector<StreamInfo> streams;
   std::vector<ContainerInfo> containers;
   StorageInfo storage;
@@ -142,13 +149,13 @@ struct LogInfo {
 };
 
 struct LogStatistics {
-  std::uint64_t records = 0;        // appended since open
+  std::uint64_t records = 0;  // appended since open
   std::uint64_t payload_bytes = 0;
-  std::uint64_t blocks = 0;         // written
-  std::uint64_t block_bytes = 0;    // written, padding included
+  std::uint64_t blocks = 0;       // written
+  std::uint64_t block_bytes = 0;  // written, padding included
   std::uint64_t padding_bytes = 0;
-  std::uint64_t durable_writes = 0; // writes that carried their own flush
-  std::uint64_t syncs = 0;          // flushes on their own
+  std::uint64_t durable_writes = 0;  // writes that carried their own flush
+  std::uint64_t syncs = 0;           // flushes on their own
   std::uint64_t containers_made = 0;
   std::uint64_t containers_recycled = 0;
 };
@@ -156,15 +163,15 @@ struct LogStatistics {
 class Log {
  public:
   // Makes a new log in `path`, a directory that is made or is empty, and opens it.
-  // Errors: kAlreadyExists (a log is there), kInvalidArgument (options; the directory holds foreign files), kNoSpace
-  // (nothing is left behind), kPermissionDenied, kIoError.
+  // Errors: kAlreadyExists (a log is there), kInvalidArgument (options; the directory holds foreign
+  // files), kNoSpace (nothing is left behind), kPermissionDenied, kIoError.
   [[nodiscard]] static Result<std::unique_ptr<Log>> create(const std::string& path,
                                                            const CreateOptions& create_options = {},
                                                            const OpenOptions& open_options = {});
-  // Opens an existing log for reading and writing, after finding its end: a torn tail is cut (reported in
-  // info().end_of_log), and what was found is made durable before anyone sees it.
-  // Errors: kNotFound, kNotALog, kNewerVersion, kLocked, kPermissionDenied, kCorrupt (LSN range; nothing
-  // was changed), kContainerMissing, kContainerSize, kBaseLogDamaged, kIoError.
+  // Opens an existing log for reading and writing, after finding its end: a torn tail is cut
+  // (reported in info().end_of_log), and what was found is made durable before anyone sees it.
+  // Errors: kNotFound, kNotALog, kNewerVersion, kLocked, kPermissionDenied, kCorrupt (LSN range;
+  // nothing was changed), kContainerMissing, kContainerSize, kBaseLogDamaged, kIoError.
   [[nodiscard]] static Result<std::unique_ptr<Log>> open(const std::string& path,
                                                          const OpenOptions& options = {});
   // open(), or create() if there is nothing at `path`.
@@ -177,25 +184,28 @@ class Log {
   // Closes; an error of that is lost. Call close() to see it.
   ~Log();
 
-  // Makes everything appended durable, writes the closing mark, releases the lock. Threads inside other calls get kClosed.
-  // A second call is OK. After an error of a write: kPoisoned, and the log is closed all the same.
+  // Makes everything appended durable, writes the closing mark, releases the lock. Threads inside
+  // other calls get kClosed. A second call is OK. After an error of a write: kPoisoned, and the log
+  // is closed all the same.
   [[nodiscard]] Status close();
 
-  // Names are 1 to 255 bytes, any but NUL. Durable on return. Errors: kAlreadyExists, kInvalidArgument, kLogFull, kPoisoned.
+  // Names are 1 to 255 bytes, any but NUL. Durable on return. Errors: kAlreadyExists,
+  // kInvalidArgument, kLogFull, kPoisoned.
   [[nodiscard]] Result<Stream> create_stream(std::string_view name);
   // Error: kNotFound.
   [[nodiscard]] Result<Stream> open_stream(std::string_view name);
   [[nodiscard]] Result<Stream> open_or_create_stream(std::string_view name);
-  // Gives up the stream and all its records. Durable on return. Handles to it then answer kNotFound.
+  // Gives up the stream and all its records. Durable on return. Handles to it then answer
+  // kNotFound.
   [[nodiscard]] Status delete_stream(std::string_view name);
   [[nodiscard]] std::vector<StreamInfo> list_streams() const;
 
   // Makes everything appended before the call durable.
   [[nodiscard]] Status flush();
-  // Waits until the record at `lsn` is durable, starting the write if need be. Errors: kIndeterminate (the log was poisoned
-  // first), kTimeout, kLsnInvalid (beyond the end), kClosed.
-  [[nodiscard]] Status wait_durable(
-      Lsn lsn, std::optional<std::chrono::nanoseconds> limit = std::nullopt);
+  // Waits until the record at `lsn` is durable, starting the write if need be. Errors:
+  // kIndeterminate (the log was poisoned first), kTimeout, kLsnInvalid (beyond the end), kClosed.
+  [[nodiscard]] Status wait_durable(Lsn lsn,
+                                    std::optional<std::chrono::nanoseconds> limit = std::nullopt);
   // Calls back when the record at `lsn` is durable, at once if it is. Starts the write if need be.
   // With Background::kManual, run_background() must be called for it to happen.
   void on_durable(Lsn lsn, DurableCallback callback);
@@ -213,8 +223,8 @@ class Log {
   [[nodiscard]] LogInfo info() const;
   [[nodiscard]] LogStatistics statistics() const;
 
-  // Background::kManual only: makes containers ahead, drives writes that callbacks wait for, runs the callbacks. Returns after one
-  // round without waiting for anything but I/O in flight.
+  // Background::kManual only: makes containers ahead, drives writes that callbacks wait for, runs
+  // the callbacks. Returns after one round without waiting for anything but I/O in flight.
   [[nodiscard]] Status run_background();
 
   // OK, or why the log no longer takes appends (kPoisoned with the first error, kClosed).
@@ -225,8 +235,9 @@ class Log {
   std::unique_ptr<LogCore> core_;
 };
 
-// A log read only, without its lock: for inspection, also beside a process that is writing it. Sees what was on disk at open or
-// at the last refresh(). Changes nothing; a torn tail is reported and left as it is.
+// A log read only, without its lock: for inspection, also beside a process that is writing it. Sees
+// what was on disk at open or at the last refresh(). Changes nothing; a torn tail is reported and
+// left as it is.
 class LogView {
  public:
   // Errors as Log::open, without kLocked.

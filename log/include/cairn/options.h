@@ -24,24 +24,29 @@ struct CreateOptions {
   // two, 64 KiB to 1 MiB, at most container_size / 16. 0: the largest allowed.
   std::uint32_t block_size = 0;
   // Bytes every block write is padded to, fixed. A power of two, 512 to 4096. 0: the storage's
-  // physical sector size (a smaller unit saves space and makes such a device read, merge and rewrite).
+  // physical sector size (a smaller unit saves space and makes such a device read, merge and
+  // rewrite).
   std::uint32_t alignment = 0;
 };
 
 enum class Background {
-  kThread,  // one housekeeping thread per open log: containers made ahead, idle watermark, callbacks
-  kManual,  // no thread: the caller runs Log::run_background(); for simulations and single-threaded programs
+  // One housekeeping thread per open log: containers made ahead, idle watermark, callbacks.
+  kThread,
+  // No thread: the caller runs Log::run_background(). For simulations and single-threaded programs.
+  kManual,
 };
 
 struct OpenOptions {
   // Where the bytes live; null: make_storage(kAuto).
   std::shared_ptr<Storage> storage{};
-  // Log blocks in memory, 4 to 64; fewer where they would take more than a quarter of a container. Their
-  // total size bounds the bytes in flight, and is the distance by which LSNs may jump after a crash.
+  // Log blocks in memory, 4 to 64; fewer where they would take more than a quarter of a container.
+  // Their total size bounds the bytes in flight, and is the distance by which LSNs may jump after a
+  // crash.
   std::uint32_t blocks = 8;
   // Block writes in flight at once, 1 to 32; at most `blocks` - 2.
   std::uint32_t depth = 4;
-  // How long to wait for another opener to go away. A killed process may hold the log until its last write ended.
+  // How long to wait for another opener to go away. A killed process may hold the log until its
+  // last write ended.
   std::chrono::milliseconds lock_wait{2000};
   // After this long without appends the durable watermark is written, so that from then on damage
   // to every byte can be told from a torn tail. 0: only at close.

@@ -28,11 +28,11 @@ struct Record {
   Lsn lsn;
   StreamId stream = 0;
   RecordKind kind = RecordKind::kData;
-  std::uint16_t type = 0;  // the client's own; not interpreted
-  Lsn previous;            // null: none
-  Lsn undo_next;           // null: none
+  std::uint16_t type = 0;              // the client's own; not interpreted
+  Lsn previous;                        // null: none
+  Lsn undo_next;                       // null: none
   std::span<const std::byte> payload;  // for kRestart: the client's bytes
-  Lsn base;                // for kRestart: the base it set, otherwise null
+  Lsn base;                            // for kRestart: the base it set, otherwise null
 
   // Where the payload lies on disk, for inspection.
   std::uint64_t container = 0;    // logical number

@@ -20,17 +20,17 @@ enum class StatusCode : std::uint16_t {
   kOk = 0,
 
   // Any layer.
-  kInvalidArgument = 1,    // the call's arguments are wrong in every state
-  kInvalidState = 2,       // the object cannot do this now (for example: it is closed)
-  kNotFound = 3,           // no such file, stream, record or object
-  kAlreadyExists = 4,      // something of that name or identity is there
-  kTimeout = 5,            // the time limit passed; nothing else is known to be wrong
-  kPermissionDenied = 6,   // the operating system refused access
-  kIoError = 7,            // the storage reported an error; errno is in the text
-  kNoSpace = 8,            // the file system or quota is full
-  kNotSupported = 9,       // this storage, file system or build cannot do it
-  kClosed = 10,            // the object was closed, by this or by another thread
-  kResourceExhausted = 11, // a named bound of Cairn was reached (queues, buffers, counts)
+  kInvalidArgument = 1,     // the call's arguments are wrong in every state
+  kInvalidState = 2,        // the object cannot do this now (for example: it is closed)
+  kNotFound = 3,            // no such file, stream, record or object
+  kAlreadyExists = 4,       // something of that name or identity is there
+  kTimeout = 5,             // the time limit passed; nothing else is known to be wrong
+  kPermissionDenied = 6,    // the operating system refused access
+  kIoError = 7,             // the storage reported an error; errno is in the text
+  kNoSpace = 8,             // the file system or quota is full
+  kNotSupported = 9,        // this storage, file system or build cannot do it
+  kClosed = 10,             // the object was closed, by this or by another thread
+  kResourceExhausted = 11,  // a named bound of Cairn was reached (queues, buffers, counts)
 
   // The log.
   kNotALog = 32,           // the directory or file is not a Cairn log
@@ -51,25 +51,25 @@ enum class StatusCode : std::uint16_t {
   kLsnInvalid = 47,        // the LSN is not that of a record of this stream
 
   // Coordination protocols above the log. The names are those of KTM's documented errors.
-  kNotOnline = 64,             // the manager is not recovered, or went offline
-  kTmVolatile = 65,            // a durable thing was asked of a volatile manager
-  kNotActive = 66,             // past the point where this request is allowed
-  kRequestNotValid = 67,       // a client or superior verb that is not legal in this state
-  kNotRequested = 68,          // an answer that nobody asked for
-  kAlreadyCommitted = 69,      // the outcome is: committed
-  kAlreadyAborted = 70,        // the outcome is: aborted
-  kResponseNotEnlisted = 71,   // a verb whose notification bit is not in the mask
-  kNotSuperior = 72,           // a superior verb on a subordinate
-  kSuperiorExists = 73,        // a superior owns the decision
-  kMustWriteThrough = 74,      // enlists for PREPREPARE after that phase began
-  kNameCollision = 75,         // the identity is registered already
-  kRecoveryFailed = 76,        // recovery met a damaged or contradictory log
-  kOutcomeUnknown = 77,        // neither committed nor aborted can be said; never read it as either
-  kObjectExpired = 78,         // the manager behind this object is gone
-  kBufferTooSmall = 79,        // the caller's buffer cannot hold the answer
-  kIdentityMismatch = 80,      // the identity found is not the one expected
-  kRmDisconnected = 81,        // the single-phase owner vanished before it answered
-  kFenced = 82,                // a newer session of the same manager took over
+  kNotOnline = 64,            // the manager is not recovered, or went offline
+  kTmVolatile = 65,           // a durable thing was asked of a volatile manager
+  kNotActive = 66,            // past the point where this request is allowed
+  kRequestNotValid = 67,      // a client or superior verb that is not legal in this state
+  kNotRequested = 68,         // an answer that nobody asked for
+  kAlreadyCommitted = 69,     // the outcome is: committed
+  kAlreadyAborted = 70,       // the outcome is: aborted
+  kResponseNotEnlisted = 71,  // a verb whose notification bit is not in the mask
+  kNotSuperior = 72,          // a superior verb on a subordinate
+  kSuperiorExists = 73,       // a superior owns the decision
+  kMustWriteThrough = 74,     // enlists for PREPREPARE after that phase began
+  kNameCollision = 75,        // the identity is registered already
+  kRecoveryFailed = 76,       // recovery met a damaged or contradictory log
+  kOutcomeUnknown = 77,       // neither committed nor aborted can be said; never read it as either
+  kObjectExpired = 78,        // the manager behind this object is gone
+  kBufferTooSmall = 79,       // the caller's buffer cannot hold the answer
+  kIdentityMismatch = 80,     // the identity found is not the one expected
+  kRmDisconnected = 81,       // the single-phase owner vanished before it answered
+  kFenced = 82,               // a newer session of the same manager took over
 };
 
 // The code's name without the leading k, for example "LogFull".
@@ -87,12 +87,12 @@ enum class FullCause : std::uint8_t {
 
 // Facts a program may act on, beyond the code. Absent values are null LSNs, empty strings, 0.
 struct StatusDetail {
-  Lsn lsn_begin;        // first LSN concerned (damage, pin, wrong argument)
-  Lsn lsn_end;          // first LSN no longer concerned
-  std::string file;     // the file concerned
-  std::string stream;   // the stream concerned (for kLogFull: the one that pins the tail)
+  Lsn lsn_begin;       // first LSN concerned (damage, pin, wrong argument)
+  Lsn lsn_end;         // first LSN no longer concerned
+  std::string file;    // the file concerned
+  std::string stream;  // the stream concerned (for kLogFull: the one that pins the tail)
   FullCause cause = FullCause::kNone;
-  int os_error = 0;     // errno, positive
+  int os_error = 0;  // errno, positive
 };
 
 // A value type. OK costs one null pointer; copies of an error share its text. Immutable, so
@@ -133,11 +133,11 @@ class [[nodiscard]] Status {
 }  // namespace cairn
 
 // Returns the error to the caller, or goes on.
-#define CAIRN_RETURN_IF_ERROR(expr)                        \
-  do {                                                     \
+#define CAIRN_RETURN_IF_ERROR(expr)                               \
+  do {                                                            \
     if (::cairn::Status cairn_status_ = (expr); !cairn_status_) { \
-      return cairn_status_;                                \
-    }                                                      \
+      return cairn_status_;                                       \
+    }                                                             \
   } while (false)
 
 #endif  // CAIRN_STATUS_H_

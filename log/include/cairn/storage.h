@@ -5,7 +5,8 @@
 // device all stand behind these classes.
 //
 // What an implementation must keep, because the log's promises rest on it:
-//  S1. Bytes of a write completed with `durable` set, and bytes of writes completed before a sync of
+//  S1. Bytes of a write completed with `durable` set, and bytes of writes completed before a sync
+//  of
 //      the same file was *submitted*, survive a power cut once that write or sync completed OK.
 //  S2. A name made, renamed or removed survives a power cut once sync_directory() returned OK.
 //  S3. An error is reported once, truthfully, and never retried inside: after an error the state of
@@ -110,8 +111,8 @@ class Directory {
   [[nodiscard]] virtual Status sync_directory() = 0;
 
   // Fills `file` up to `size` with zeros such that later writes inside it change no file-system
-  // metadata (written extents, not only reserved ones), and makes that durable. Called off the append path.
-  // Errors: kNoSpace, kIoError; the file is then of no use and should be removed.
+  // metadata (written extents, not only reserved ones), and makes that durable. Called off the
+  // append path. Errors: kNoSpace, kIoError; the file is then of no use and should be removed.
   [[nodiscard]] virtual Status fill_zero(File& file, std::uint64_t size) = 0;
 
   // Takes the exclusive lock on the existing file `name`, waiting up to `limit`. Error: kLocked.
@@ -119,7 +120,8 @@ class Directory {
       std::string_view name, std::chrono::milliseconds limit) = 0;
 
   // A queue for this directory's files. `lock`, if any, must outlive all its I/O (S4): the queue
-  // keeps what it needs to hold the lock until its last request has ended, even when the process is killed.
+  // keeps what it needs to hold the lock until its last request has ended, even when the process is
+  // killed.
   [[nodiscard]] virtual Result<std::unique_ptr<IoQueue>> make_queue(unsigned depth,
                                                                     const DirectoryLock* lock) = 0;
 
@@ -135,8 +137,8 @@ struct StorageInfo {
   bool direct = false;                 // O_DIRECT, no page cache in between
   std::uint32_t logical_sector = 512;  // bytes
   std::uint32_t physical_sector = 4096;
-  std::uint32_t alignment = 512;       // of offsets, sizes and addresses; at most physical_sector
-  std::vector<std::string> weaknesses; // each a sentence; empty: full promise
+  std::uint32_t alignment = 512;        // of offsets, sizes and addresses; at most physical_sector
+  std::vector<std::string> weaknesses;  // each a sentence; empty: full promise
 };
 
 class Storage {
@@ -154,7 +156,9 @@ class Storage {
 };
 
 enum class StorageKind {
-  kAuto,   // io_uring where it is allowed, else POSIX; the environment's CAIRN_STORAGE=uring|posix decides first
+  // What the environment's CAIRN_STORAGE says (uring or posix); without it io_uring where it is
+  // allowed, else POSIX.
+  kAuto,
   kUring,  // io_uring or an error
   kPosix,  // pwritev2 and fdatasync
 };

@@ -16,10 +16,11 @@ namespace cairn::log {
 // What the first place without a valid block means. One label per row of the decision table in
 // log/read/end_of_log.h, where each has its paragraph. Persisted nowhere; printed by the tools.
 enum class EndLabel : std::uint8_t {
-  kCleanClose,         // the last block is the closing mark: nothing is missing
-  kEndAtMark,          // the last block is an idle mark, behind it zeros or stale bytes
-  kEndUnwritten,       // behind the last block nothing of this log was ever written here
-  kTornTail,           // a block of this log begins here and is not whole; nothing proves that it was acknowledged
+  kCleanClose,    // the last block is the closing mark: nothing is missing
+  kEndAtMark,     // the last block is an idle mark, behind it zeros or stale bytes
+  kEndUnwritten,  // behind the last block nothing of this log was ever written here
+  // A block of this log begins here and is not whole; nothing proves that it was acknowledged.
+  kTornTail,
   kDamageProvenByWatermark,  // a later block says that these bytes were durable
   kDamageProvenBySeal,       // the container is sealed, so all in it was durable
   kDamageProvenByBaseLog,    // the base log says that these bytes were durable
@@ -31,10 +32,10 @@ enum class EndLabel : std::uint8_t {
 
 struct EndOfLog {
   EndLabel label = EndLabel::kCleanClose;
-  Lsn end;              // first byte that holds nothing valid
-  Lsn damage_begin;     // for damage: first record or block concerned
-  Lsn damage_end;       // for damage: the bytes before this LSN are proven to have been acknowledged
-  std::string reason;   // one sentence: which rule failed at `end`, expected and found
+  Lsn end;             // first byte that holds nothing valid
+  Lsn damage_begin;    // for damage: first record or block concerned
+  Lsn damage_end;      // for damage: the bytes before this LSN are proven to have been acknowledged
+  std::string reason;  // one sentence: which rule failed at `end`, expected and found
   std::uint32_t epoch = 0;  // of the last valid block
 };
 
@@ -60,9 +61,10 @@ struct VerifyReport {
 };
 
 // Reads every byte from the log's tail to its end and checks it. Takes no lock and changes nothing.
-// A report with damages is a success of this call; errors mean that it could not run: kNotFound, kNotALog, kNewerVersion,
-// kBaseLogDamaged, kPermissionDenied, kIoError.
-[[nodiscard]] Result<VerifyReport> verify(const std::string& path, const VerifyOptions& options = {});
+// A report with damages is a success of this call; errors mean that it could not run: kNotFound,
+// kNotALog, kNewerVersion, kBaseLogDamaged, kPermissionDenied, kIoError.
+[[nodiscard]] Result<VerifyReport> verify(const std::string& path,
+                                          const VerifyOptions& options = {});
 
 }  // namespace cairn::log
 
