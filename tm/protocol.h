@@ -132,6 +132,8 @@ class Protocol {
   [[nodiscard]] std::vector<Uuid> enlistment_ids() const;
 
  private:
+  friend class MachineWalk;  // the test that fires every event in every state
+
   // Each finds the row, enters its state, does its action; false, and nothing done, if there is no row.
   bool fire(const TransactionPtr& transaction, TransactionEvent event,
             TransactionGuard guard = TransactionGuard::kAlways);

@@ -166,13 +166,6 @@ TEST_F(Checkpoint, IsWrittenByItselfWhenTheLogIsFullOfForgottenOnes) {
     Enlistment enlistment = rm.enlist(transaction);
     ASSERT_OK(enlistment.set_recovery_information(information));
     ASSERT_OK(transaction.commit_async());
-    if (state_of(enlistment) != EnlistmentState::kPreparing) {
-      for (int i = 0; i < 3; i++)
-        std::cerr << "DBG base " << base().to_string() << " end " << log_->end_lsn().to_string()
-                  << " cp " << tm_.checkpoint().to_string() << " base " << base().to_string()
-                  << "\n";
-      for (auto& c : log_->info().containers) std::cerr << c.file << " " << (int)c.state << "\n";
-    }
     ASSERT_OK(enlistment.prepare_complete()) << transaction.information()->abort_reason.to_string();
     ASSERT_OK(transaction.wait(WaitFor::kDecided, kSoon));
     ASSERT_OK(enlistment.commit_complete());

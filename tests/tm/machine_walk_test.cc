@@ -1,0 +1,520 @@
+// Every (state, event) pair of the machines, through the engine that runs them.
+//
+// What a pair must do is said here once more, by hand: the tables themselves are what is tested.
+#include <functional>
+#include <map>
+#include <set>
+
+#include "protocol.h"
+#include "tm/harness.h"
+#include "tm_machine.h"
+
+namespace cairn::tm {
+
+// Fires single events, as no caller can.
+class MachineWalk {
+ public:
+  static bool fire(Protocol& protocol, const EnlistmentPtr& enlistment, EnlistmentEvent event) {
+    return protocol.fire(enlistment, event);
+  }
+  static bool fire(Protocol& protocol, const TransactionPtr& transaction, TransactionEvent event,
+                   TransactionGuard guard) {
+    return protocol.fire(transaction, event, guard);
+  }
+  static bool fire(Protocol& protocol, ResourceManagerObject& rm, RmEvent event) {
+    return protocol.fire(rm, event);
+  }
+};
+
+namespace {
+
+using S = EnlistmentState;
+using E = EnlistmentEvent;
+using T = TransactionState;
+
+// The engine with two durable resource managers and a log that does at once whatever it is asked.
+class Engine {
+ public:
+  Engine() {
+    rm_ = make(1);
+    other_rm_ = make(2);
+    transaction_ = *protocol_.create_transaction({}, std::chrono::nanoseconds(0));
+    transaction_->references = 1;
+  }
+
+  ResourceManagerPtr make(std::uint8_t number) {
+    auto rm = *protocol_.create_resource_manager(numbered_id(number), RmKind::kDurable, "");
+    protocol_.begin_session(rm, Status(StatusCode::kFenced, "newer"));
+    recover(*rm);
+    return rm;
+  }
+  void recover(ResourceManagerObject& rm) {
+    const auto ids = protocol_.begin_recover(rm);
+    for (const Uuid& id : *ids) protocol_.reoffer(rm, id);
+    protocol_.end_recover(rm);
+  }
+  EnlistmentPtr enlist(const ResourceManagerPtr& rm, NotificationMask mask) {
+    auto enlistment = *protocol_.enlist(rm, transaction_, mask, 1);
+    enlistment->references = 1;
+    return enlistment;
+  }
+  void subject(NotificationMask mask) { subject_ = enlist(rm_, mask); }
+  void other(NotificationMask mask) { other_ = enlist(other_rm_, mask); }
+  void commit() {
+    EXPECT_OK(protocol_.commit(transaction_));
+    reserve();
+  }
+  void reserve() {
+    for (const LogWork& work : protocol_.take_work()) {
+      if (work.kind == LogWork::Kind::kReserve)
+        protocol_.reserved(work.transaction, log::Reservation());
+    }
+  }
+  void answer(const EnlistmentPtr& enlistment, EnlistmentEvent event) {
+    EXPECT_OK(protocol_.answer(enlistment, event));
+    reserve();
+  }
+  void append() {
+    ASSERT_EQ(transaction_->state(), T::kCommitting);
+    ASSERT_NE(protocol_.begin_decision(*transaction_, Lsn(100), 0), nullptr);
+    protocol_.appended(*transaction_, Lsn(100));
+  }
+  void decide() {
+    append();
+    protocol_.decided(transaction_, TransactionEvent::kDurable, Status::ok());
+  }
+  // The subject's resource manager goes, and comes back with its enlistment offered.
+  void restart_rm() {
+    protocol_.end_session(rm_, Status(StatusCode::kFenced, "ended"));
+    protocol_.begin_session(rm_, Status(StatusCode::kFenced, "newer"));
+    recover(*rm_);
+    subject_->references = 1;
+  }
+  std::size_t notifications() const {
+    return (rm_->queue ? rm_->queue->size() : 0) +
+           (other_rm_->queue ? other_rm_->queue->size() : 0);
+  }
+
+  Protocol protocol_;
+  ResourceManagerPtr rm_, other_rm_;
+  TransactionPtr transaction_;
+  EnlistmentPtr subject_, other_;
+};
+
+// How an enlistment gets into each state. The other one keeps the transaction from moving on.
+const std::map<S, std::function<void(Engine&)>>& ways_into() {
+  static const std::map<S, std::function<void(Engine&)>> ways = {
+      {S::kActive, [](Engine& e) { e.subject(kTwoPhase); }},
+      {S::kPrePreparing, [](Engine& e) { e.subject(kAllPhases), e.other(kAllPhases), e.commit(); }},
+      {S::kPrePrepared,
+       [](Engine& e) {
+         e.subject(kAllPhases), e.other(kAllPhases), e.commit();
+         e.answer(e.subject_, E::kPrePrepareComplete);
+       }},
+      {S::kPreparing, [](Engine& e) { e.subject(kTwoPhase), e.other(kTwoPhase), e.commit(); }},
+      {S::kPrepared,
+       [](Engine& e) {
+         e.subject(kTwoPhase), e.other(kTwoPhase), e.commit();
+         e.answer(e.subject_, E::kPrepareComplete);
+       }},
+      {S::kInDoubt,
+       [](Engine& e) {
+         ways_into().at(S::kRecovering)(e);
+         EXPECT_OK(e.protocol_.recover(e.subject_, 7));
+       }},
+      {S::kDelegated, [](Engine& e) { e.subject(kTwoOrSinglePhase), e.commit(); }},
+      {S::kCommittedNotify,
+       [](Engine& e) {
+         e.subject(kTwoPhase), e.commit();
+         e.answer(e.subject_, E::kPrepareComplete);
+         e.decide();
+       }},
+      {S::kAborting,
+       [](Engine& e) {
+         e.subject(kTwoPhase);
+         EXPECT_OK(e.protocol_.roll_back(e.transaction_));
+       }},
+      {S::kRecovering, [](Engine& e) { ways_into().at(S::kPrepared)(e), e.restart_rm(); }},
+      {S::kOffline,
+       [](Engine& e) {
+         ways_into().at(S::kPrepared)(e);
+         e.protocol_.end_session(e.rm_, Status(StatusCode::kFenced, "ended"));
+       }},
+      {S::kCommitted,
+       [](Engine& e) {
+         ways_into().at(S::kCommittedNotify)(e);
+         e.answer(e.subject_, E::kCommitComplete);
+       }},
+      {S::kAborted,
+       [](Engine& e) {
+         ways_into().at(S::kAborting)(e);
+         e.answer(e.subject_, E::kRollbackComplete);
+       }},
+      {S::kReadOnly,
+       [](Engine& e) {
+         ways_into().at(S::kPreparing)(e);
+         e.answer(e.subject_, E::kReadOnly);
+       }},
+      {S::kDelegatedDisconnected,
+       [](Engine& e) {
+         ways_into().at(S::kDelegated)(e);
+         e.protocol_.end_session(e.rm_, Status(StatusCode::kFenced, "ended"));
+       }},
+      {S::kOutcomeUnavailable,
+       [](Engine& e) {
+         auto made = *e.protocol_.create_resource_manager(numbered_id(3), RmKind::kVolatile, "");
+         e.protocol_.begin_session(made, Status(StatusCode::kFenced, "newer"));
+         e.subject_ = e.enlist(made, kListen);
+         e.other(kTwoOrSinglePhase);
+         e.commit();
+         e.protocol_.end_session(e.other_rm_, Status(StatusCode::kFenced, "ended"));
+       }},
+      {S::kForgotten,
+       [](Engine& e) {
+         e.subject(kFlushOnly), e.other(kAllPhases), e.commit();
+         e.answer(e.subject_, E::kPrePrepareComplete);
+       }},
+  };
+  return ways;
+}
+
+// What each answer or verb must do in each state: the state after it, or the error (state unchanged), or "again": it was
+// accepted before. What is not named is NotRequested.
+struct Expected {
+  std::optional<S> next = {};
+  StatusCode code = StatusCode::kNotRequested;
+  bool again = false;
+};
+Expected to(S next) { return {next, StatusCode::kOk, false}; }
+Expected no(StatusCode code) { return {{}, code, false}; }
+Expected again() { return {{}, StatusCode::kOk, true}; }
+
+Expected expected(S state, E verb) {
+  using C = StatusCode;
+  static const std::map<std::pair<S, E>, Expected> special = {
+      {{S::kActive, E::kReadOnly}, to(S::kReadOnly)},
+      {{S::kActive, E::kRollback}, to(S::kAborting)},
+      {{S::kPrePreparing, E::kPrePrepareComplete}, to(S::kPrePrepared)},
+      {{S::kPrePreparing, E::kReadOnly}, to(S::kReadOnly)},
+      {{S::kPrePreparing, E::kRollback}, to(S::kAborting)},
+      {{S::kPrePrepared, E::kPrePrepareComplete}, again()},
+      {{S::kPrePrepared, E::kReadOnly}, to(S::kReadOnly)},
+      {{S::kPrePrepared, E::kRollback}, to(S::kAborting)},
+      {{S::kPreparing, E::kPrepareComplete}, to(S::kPrepared)},
+      {{S::kPreparing, E::kReadOnly}, to(S::kReadOnly)},
+      {{S::kPreparing, E::kRollback}, to(S::kAborting)},
+      {{S::kPrepared, E::kPrepareComplete}, again()},
+      {{S::kPrepared, E::kRollback}, no(C::kRequestNotValid)},
+      {{S::kInDoubt, E::kRecover}, again()},
+      {{S::kInDoubt, E::kRollback}, no(C::kRequestNotValid)},
+      {{S::kDelegated, E::kCommitComplete}, to(S::kCommitted)},
+      {{S::kDelegated, E::kRollbackComplete}, to(S::kAborted)},
+      {{S::kDelegated, E::kReject}, to(S::kActive)},  // and PREPARE follows once there is room
+      {{S::kDelegated, E::kRollback}, to(S::kAborting)},
+      {{S::kCommittedNotify, E::kCommitComplete}, to(S::kCommitted)},
+      {{S::kCommittedNotify, E::kPrepareComplete}, again()},
+      {{S::kCommittedNotify, E::kRollback}, no(C::kAlreadyCommitted)},
+      {{S::kAborting, E::kRollbackComplete}, to(S::kAborted)},
+      {{S::kAborting, E::kRollback}, no(C::kAlreadyAborted)},
+      {{S::kRecovering, E::kRecover}, to(S::kInDoubt)},
+      {{S::kRecovering, E::kRollback}, no(C::kRequestNotValid)},
+      {{S::kOffline, E::kRollback}, no(C::kRequestNotValid)},
+      {{S::kCommitted, E::kCommitComplete}, again()},
+      {{S::kCommitted, E::kPrepareComplete}, again()},
+      {{S::kCommitted, E::kRollback}, no(C::kAlreadyCommitted)},
+      {{S::kAborted, E::kRollbackComplete}, again()},
+      {{S::kAborted, E::kRollback}, no(C::kAlreadyAborted)},
+      {{S::kReadOnly, E::kReadOnly}, again()},
+      {{S::kReadOnly, E::kRollback}, no(C::kRequestNotValid)},
+      {{S::kDelegatedDisconnected, E::kRollback}, no(C::kOutcomeUnknown)},
+      {{S::kOutcomeUnavailable, E::kRollback}, no(C::kOutcomeUnknown)},
+      {{S::kForgotten, E::kPrePrepareComplete}, again()},
+      {{S::kForgotten, E::kRollback}, no(C::kRequestNotValid)},
+  };
+  const auto found = special.find({state, verb});
+  if (found != special.end()) return found->second;
+  return verb == E::kRecover ? no(C::kRequestNotValid) : Expected{};
+}
+
+constexpr std::array kVerbs = {E::kPrePrepareComplete, E::kPrepareComplete, E::kCommitComplete,
+                               E::kRollbackComplete,   E::kReadOnly,        E::kReject,
+                               E::kRollback,           E::kRecover};
+
+std::string pair_name(S state, E event) {
+  return std::string(enlistment_state_name(state)) + " + " +
+         std::string(enlistment_event_name(event));
+}
+
+TEST(EnlistmentWalk, EveryStateIsReachedByTheEngine) {
+  for (const S state : kEnlistmentStates) {
+    Engine engine;
+    ways_into().at(state)(engine);
+    EXPECT_EQ(engine.subject_->state(), state);
+  }
+}
+
+TEST(EnlistmentWalk, EveryAnswerAndVerbInEveryStateDoesWhatItMust) {
+  for (const S state : kEnlistmentStates) {
+    for (const E verb : kVerbs) {
+      SCOPED_TRACE(pair_name(state, verb));
+      Engine engine;
+      ways_into().at(state)(engine);
+      const std::size_t queued = engine.notifications();
+      const T transaction = engine.transaction_->state();
+      const Status status = engine.protocol_.answer(engine.subject_, verb);
+      const Expected must = expected(state, verb);
+      EXPECT_EQ(status.code(), must.code) << status.to_string();
+      EXPECT_EQ(engine.subject_->state(), must.next.value_or(state));
+      if (!must.next) {
+        EXPECT_EQ(engine.notifications(), queued) << "nothing is sent";
+        EXPECT_EQ(engine.transaction_->state(), transaction);
+        EXPECT_TRUE(engine.protocol_.take_work().empty());
+      }
+    }
+  }
+}
+
+TEST(EnlistmentWalk, EndOfTheLastReferenceDoesWhatItMust) {
+  const std::map<S, S> moves = {
+      {S::kActive, S::kForgotten},      {S::kPrePreparing, S::kForgotten},
+      {S::kPrePrepared, S::kForgotten}, {S::kPreparing, S::kForgotten},
+      {S::kAborting, S::kForgotten},    {S::kDelegated, S::kDelegatedDisconnected}};
+  for (const S state : kEnlistmentStates) {
+    SCOPED_TRACE(enlistment_state_name(state));
+    Engine engine;
+    ways_into().at(state)(engine);
+    engine.subject_->references = 1;
+    engine.protocol_.release(engine.subject_);
+    const auto move = moves.find(state);
+    EXPECT_EQ(engine.subject_->state(), move == moves.end() ? state : move->second);
+  }
+}
+
+TEST(EnlistmentWalk, EndOfTheSessionDoesWhatItMust) {
+  const std::map<S, S> moves = {
+      {S::kActive, S::kForgotten},      {S::kPrePreparing, S::kForgotten},
+      {S::kPrePrepared, S::kForgotten}, {S::kPreparing, S::kForgotten},
+      {S::kAborting, S::kForgotten},    {S::kPrepared, S::kOffline},
+      {S::kInDoubt, S::kOffline},       {S::kCommittedNotify, S::kOffline},
+      {S::kRecovering, S::kOffline},    {S::kDelegated, S::kDelegatedDisconnected}};
+  for (const S state : kEnlistmentStates) {
+    SCOPED_TRACE(enlistment_state_name(state));
+    Engine engine;
+    ways_into().at(state)(engine);
+    const ResourceManagerPtr rm = engine.subject_->resource_manager;
+    if (rm->queue == nullptr) continue;  // it has ended
+    engine.protocol_.end_session(rm, Status(StatusCode::kFenced, "ended"));
+    const auto move = moves.find(state);
+    EXPECT_EQ(engine.subject_->state(), move == moves.end() ? state : move->second);
+  }
+}
+
+TEST(EnlistmentWalk, EventWithoutARowChangesNothingInAnyState) {
+  std::set<std::pair<S, E>> rows;
+  for (const auto& row : kEnlistmentTable) rows.insert({row.from, row.event});
+  for (const S state : kEnlistmentStates) {
+    for (const E event : kEnlistmentEvents) {
+      if (rows.contains({state, event})) continue;
+      SCOPED_TRACE(pair_name(state, event));
+      Engine engine;
+      ways_into().at(state)(engine);
+      const std::size_t queued = engine.notifications();
+      EXPECT_FALSE(MachineWalk::fire(engine.protocol_, engine.subject_, event));
+      EXPECT_EQ(engine.subject_->state(), state);
+      EXPECT_EQ(engine.notifications(), queued);
+      EXPECT_TRUE(engine.protocol_.take_work().empty());
+    }
+  }
+}
+
+// --- transactions ---
+
+const std::map<T, std::function<void(Engine&)>>& ways_into_transaction() {
+  static const std::map<T, std::function<void(Engine&)>> ways = {
+      {T::kActive, [](Engine& e) { e.subject(kTwoPhase); }},
+      {T::kPrePreparing, [](Engine& e) { e.subject(kAllPhases), e.commit(); }},
+      {T::kPrePrepared,
+       [](Engine& e) {
+         e.subject(kTwoPhase);
+         EXPECT_OK(e.protocol_.commit(e.transaction_));
+       }},
+      {T::kPreparing, [](Engine& e) { e.subject(kTwoPhase), e.commit(); }},
+      {T::kCommitting,
+       [](Engine& e) {
+         e.subject(kTwoPhase), e.commit();
+         e.answer(e.subject_, E::kPrepareComplete);
+         e.append();
+       }},
+      {T::kDelegated, [](Engine& e) { e.subject(kTwoOrSinglePhase), e.commit(); }},
+      {T::kCommitted,
+       [](Engine& e) {
+         e.subject(kTwoPhase), e.commit();
+         e.answer(e.subject_, E::kPrepareComplete);
+         e.decide();
+       }},
+      {T::kAborted,
+       [](Engine& e) {
+         e.subject(kTwoPhase);
+         EXPECT_OK(e.protocol_.roll_back(e.transaction_));
+       }},
+      {T::kInDoubt,
+       [](Engine& e) {
+         ways_into_transaction().at(T::kCommitting)(e);
+         e.protocol_.decided(e.transaction_, TransactionEvent::kLost,
+                             Status(StatusCode::kPoisoned, "lost"));
+       }},
+      {T::kForgotten,
+       [](Engine& e) {
+         ways_into_transaction().at(T::kCommitted)(e);
+         e.answer(e.subject_, E::kCommitComplete);
+       }},
+  };
+  return ways;
+}
+
+// Prepared and Recovering are passed through within one call.
+bool rests(T state) { return state != T::kPrepared && state != T::kRecovering; }
+
+TEST(TransactionWalk, EveryStateThatRestsIsReachedByTheEngine) {
+  for (const T state : kTransactionStates) {
+    if (!rests(state)) continue;
+    Engine engine;
+    ways_into_transaction().at(state)(engine);
+    EXPECT_EQ(engine.transaction_->state(), state);
+  }
+}
+
+TEST(TransactionWalk, EveryClientVerbInEveryStateDoesWhatItMust) {
+  using C = StatusCode;
+  struct Row {
+    T state;
+    C commit, rollback, enlist, enlist_for_preprepare;
+    T after_rollback;
+  };
+  // clang-format off
+  const std::array rows = {
+      Row{T::kActive,       C::kOk,               C::kOk,               C::kOk,        C::kOk,              T::kAborted},
+      Row{T::kPrePreparing, C::kRequestNotValid,  C::kOk,               C::kOk,        C::kMustWriteThrough, T::kAborted},
+      Row{T::kPrePrepared,  C::kRequestNotValid,  C::kOk,               C::kNotActive, C::kNotActive,       T::kAborted},
+      Row{T::kPreparing,    C::kRequestNotValid,  C::kOk,               C::kNotActive, C::kNotActive,       T::kAborted},
+      Row{T::kCommitting,   C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kCommitting},
+      Row{T::kDelegated,    C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kDelegated},
+      Row{T::kCommitted,    C::kAlreadyCommitted, C::kAlreadyCommitted, C::kNotActive, C::kNotActive,       T::kCommitted},
+      Row{T::kAborted,      C::kAlreadyAborted,   C::kOk,               C::kNotActive, C::kNotActive,       T::kAborted},
+      Row{T::kInDoubt,      C::kOutcomeUnknown,   C::kOutcomeUnknown,   C::kNotActive, C::kNotActive,       T::kInDoubt},
+      Row{T::kForgotten,    C::kAlreadyCommitted, C::kAlreadyCommitted, C::kNotActive, C::kNotActive,       T::kForgotten},
+  };
+  // clang-format on
+  for (const Row& row : rows) {
+    SCOPED_TRACE(transaction_state_name(row.state));
+    const auto in_state = [&](auto act) {
+      Engine engine;
+      ways_into_transaction().at(row.state)(engine);
+      act(engine);
+    };
+    in_state([&](Engine& e) {
+      EXPECT_EQ(e.protocol_.commit(e.transaction_).code(), row.commit);
+      if (row.commit != C::kOk) {
+        EXPECT_EQ(e.transaction_->state(), row.state);
+      }
+    });
+    in_state([&](Engine& e) {
+      EXPECT_EQ(e.protocol_.roll_back(e.transaction_).code(), row.rollback);
+      EXPECT_EQ(e.transaction_->state(), row.after_rollback);
+    });
+    in_state([&](Engine& e) {
+      EXPECT_EQ(e.protocol_.enlist(e.other_rm_, e.transaction_, kTwoPhase, 1).code(), row.enlist);
+      EXPECT_EQ(e.transaction_->state(), row.state);
+    });
+    in_state([&](Engine& e) {
+      EXPECT_EQ(e.protocol_.enlist(e.other_rm_, e.transaction_, kAllPhases, 1).code(),
+                row.enlist_for_preprepare);
+      EXPECT_EQ(e.transaction_->state(), row.state);
+    });
+  }
+}
+
+TEST(TransactionWalk, EventWithoutARowChangesNothingInAnyState) {
+  constexpr std::array guards = {
+      TransactionGuard::kSinglePhase,    TransactionGuard::kPhases,
+      TransactionGuard::kLogged,         TransactionGuard::kUnlogged,
+      TransactionGuard::kAsksPrePrepare, TransactionGuard::kNoPrePrepare};
+  for (const T state : kTransactionStates) {
+    if (!rests(state)) continue;
+    for (const TransactionEvent event : kTransactionEvents) {
+      for (const TransactionGuard guard : guards) {
+        if (find_transition(kTransactionTable, state, event, guard) != nullptr) continue;
+        SCOPED_TRACE(std::string(transaction_state_name(state)) + " + " +
+                     std::string(transaction_event_name(event)));
+        Engine engine;
+        ways_into_transaction().at(state)(engine);
+        (void)engine.protocol_.take_work();
+        const std::size_t queued = engine.notifications();
+        EXPECT_FALSE(MachineWalk::fire(engine.protocol_, engine.transaction_, event, guard));
+        EXPECT_EQ(engine.transaction_->state(), state);
+        EXPECT_EQ(engine.notifications(), queued);
+        EXPECT_TRUE(engine.protocol_.take_work().empty());
+      }
+    }
+  }
+}
+
+TEST(TransactionWalk, LastReferenceEndsOnlyWhatNobodyAskedToCommitOrNobodyCanKnow) {
+  for (const T state : kTransactionStates) {
+    if (!rests(state)) continue;
+    SCOPED_TRACE(transaction_state_name(state));
+    Engine engine;
+    ways_into_transaction().at(state)(engine);
+    engine.protocol_.release(engine.transaction_);
+    const T after = state == T::kActive    ? T::kAborted
+                    : state == T::kInDoubt ? T::kForgotten
+                                           : state;
+    EXPECT_EQ(engine.transaction_->state(), after);
+  }
+}
+
+// --- resource managers and the manager ---
+
+TEST(RmWalk, EventWithoutARowChangesNothingInAnyState) {
+  for (const RmState state : kRmStates) {
+    for (const RmEvent event : kRmEvents) {
+      if (find_transition(kRmTable, state, event, RmGuard::kDurable) != nullptr) continue;
+      Engine engine;
+      auto rm = *engine.protocol_.create_resource_manager(numbered_id(9), RmKind::kDurable, "");
+      engine.protocol_.begin_session(rm, Status(StatusCode::kFenced, "newer"));
+      if (state != RmState::kOffline) {
+        ASSERT_TRUE(engine.protocol_.begin_recover(*rm).is_ok());
+      }
+      if (state == RmState::kOnline) engine.protocol_.end_recover(*rm);
+      ASSERT_EQ(rm->state(), state);
+      const std::size_t queued = rm->queue->size();
+      EXPECT_FALSE(MachineWalk::fire(engine.protocol_, *rm, event));
+      EXPECT_EQ(rm->state(), state);
+      EXPECT_EQ(rm->queue->size(), queued);
+    }
+  }
+}
+
+TEST(RmWalk, IllegalVerbsHaveTheirErrors) {
+  EXPECT_EQ(illegal_rm_event(RmEvent::kEnlist, RmGuard::kDurable), StatusCode::kNotOnline);
+  EXPECT_EQ(illegal_rm_event(RmEvent::kRecover, RmGuard::kDurable), StatusCode::kRequestNotValid);
+  EXPECT_EQ(illegal_rm_event(RmEvent::kRecover, RmGuard::kVolatile), StatusCode::kTmVolatile);
+}
+
+TEST(TmWalk, WorkIsLegalOnlineOnlyAndRecoveryOnlyOnce) {
+  for (const TmState state : kTmStates) {
+    const bool work =
+        find_transition(kTmTable, state, TmEvent::kWork, TmGuard::kDurable) != nullptr;
+    EXPECT_EQ(work, state == TmState::kOnline);
+    const bool recover =
+        find_transition(kTmTable, state, TmEvent::kRecover, TmGuard::kDurable) != nullptr;
+    EXPECT_EQ(recover, state == TmState::kInitialized);
+    EXPECT_EQ(find_transition(kTmTable, state, TmEvent::kRecover, TmGuard::kVolatile), nullptr);
+  }
+  EXPECT_EQ(illegal_tm_event(TmEvent::kWork, TmGuard::kDurable), StatusCode::kNotOnline);
+  EXPECT_EQ(illegal_tm_event(TmEvent::kRecover, TmGuard::kDurable), StatusCode::kRequestNotValid);
+  EXPECT_EQ(illegal_tm_event(TmEvent::kRecover, TmGuard::kVolatile), StatusCode::kTmVolatile);
+}
+
+}  // namespace
+}  // namespace cairn::tm
