@@ -17,10 +17,10 @@ struct ExplorerOptions {
   sim::CrashStateOptions states;
   // Of so many images one is recovered with a crash at each of recovery's own I/Os, with `recovery_states`
   // ways for each to end. 0: none.
-  std::uint64_t recovery_crash_every = 16;
+  std::uint64_t recovery_crash_every = 40;
   std::size_t recovery_states = 2;
   // Of so many images one is appended to after recovery, crashes again and is recovered again. 0: none.
-  std::uint64_t append_crash_every = 2;
+  std::uint64_t append_crash_every = 3;
 };
 
 struct ExplorerCounts {

@@ -1,5 +1,6 @@
 // What the public calls of Log and Stream promise, one test a promise, on the simulated storage.
 #include <atomic>
+#include <filesystem>
 #include <set>
 #include <string>
 #include <thread>
@@ -382,6 +383,20 @@ TEST_F(LogApi, ASecondOpenerIsLockedOut) {
   create();
   open_.lock_wait = std::chrono::milliseconds(0);
   EXPECT_EQ(Log::open("log", open_).code(), StatusCode::kLocked);
+}
+
+// On real files, with either I/O path: what holds a lock there is more than the Log object.
+TEST_F(LogApi, AClosedLogCanBeOpenedAtOnceThoughItsObjectLives) {
+  const std::string path = testing::TempDir() + "cairn_log_" + Uuid::generate().to_string();
+  for (const StorageKind kind : {StorageKind::kAuto, StorageKind::kPosix}) {
+    open_.storage = *make_storage(kind);
+    open_.lock_wait = std::chrono::milliseconds(0);
+    auto first = Log::open_or_create(path, create_, open_);
+    ASSERT_TRUE(first.is_ok()) << first.status().to_string();
+    ASSERT_TRUE((*first)->close().is_ok());
+    EXPECT_TRUE(Log::open(path, open_).is_ok());
+  }
+  std::filesystem::remove_all(path);
 }
 
 TEST_F(LogApi, CreatingOverALogIsRefusedAndLeavesIt) {

@@ -12,7 +12,7 @@ using Call = InFlight::Call;
 // The links of a restart record are the engine's own.
 bool same(const ModelRecord& expected, const SeenRecord& found) {
   if (expected.kind != found.kind || expected.type != found.type) return false;
-  if (*expected.payload != found.payload) return false;
+  if (!same_bytes(*expected.payload, found.payload)) return false;
   return expected.kind == log::RecordKind::kRestart
              ? expected.base == found.base
              : expected.previous == found.previous && expected.undo_next == found.undo_next;
@@ -129,7 +129,7 @@ class Check {
                      const SeenStream& seen, const SeenRecord* restart) {
     if (restart != nullptr) {
       const bool newest = seen.restart && seen.restart->lsn == restart->lsn &&
-                          seen.restart->data == restart->payload;
+                          same_bytes(seen.restart->data, restart->payload);
       if (!newest) violated("I4", where + " does not name its newest restart area");
       check_area(where + ", previous restart area", model, model.restart, seen.previous_restart,
                  may_be_gone_before(name, model));
@@ -159,7 +159,8 @@ class Check {
     if (found->lsn != expected || area == model.restarts.end()) {
       violated("I4",
                what + " is LSN " + found->lsn.to_string() + " instead of " + expected.to_string());
-    } else if (*area->second.payload != found->data || area->second.base != found->base) {
+    } else if (!same_bytes(*area->second.payload, found->data) ||
+               area->second.base != found->base) {
       violated("I4", what + " LSN " + found->lsn.to_string() + " has another content");
     }
   }

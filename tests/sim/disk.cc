@@ -208,6 +208,19 @@ void Disk::fail_sync(FileId file, std::uint64_t moment, bool keeps_view, Random&
   forget_decided();
 }
 
+void Disk::drop_cache(FileId file) {
+  Inode& inode = inodes_.at(file);
+  inode.current = inode.durable;
+  for (const auto& [id, operation] : operations_) {
+    if (operation.file != file) continue;
+    if (operation.kind == PendingKind::kFill) inode.current.fill_zero(operation.fill_size);
+    for (std::size_t i = 0; i < operation.open.size(); ++i) {
+      if (!operation.open[i]) continue;
+      inode.current.write(operation.offset + i * kSectorSize, operation.sector(i));
+    }
+  }
+}
+
 void Disk::rebuild_view(FileId file, std::uint64_t offset) {
   Inode& inode = inodes_.at(file);
   Sector bytes = inode.durable.sector(offset / kSectorSize);

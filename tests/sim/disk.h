@@ -96,8 +96,11 @@ class Disk {
   // The operation ended early: its first `kept` sectors stay pending, the others are lost.
   void cut_short(OperationId operation, std::uint64_t kept);
   // A sync failed: of what it covered each sector at random becomes durable, or is dropped and never will. With
-  // `keeps_view` the running system goes on seeing what was dropped, as Linux's page cache does.
+  // `keeps_view` the running system goes on seeing what was dropped, as Linux's page cache does, until drop_cache().
   void fail_sync(FileId file, std::uint64_t moment, bool keeps_view, Random& random);
+
+  // The current view of the file is read from the disk again.
+  void drop_cache(FileId file);
 
   // Everything undecided, in a fixed order.
   [[nodiscard]] std::vector<Pending> pending() const;

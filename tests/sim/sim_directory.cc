@@ -74,6 +74,7 @@ Result<std::unique_ptr<log::File>> SimDirectory::open(std::string_view name, log
   if (writable && world_->read_only.contains(path_)) {
     return Status(StatusCode::kPermissionDenied, full(name) + ": read-only directory");
   }
+  world_->disk.drop_cache(*file);
   return std::unique_ptr<log::File>(
       std::make_unique<SimFile>(world_, *file, path_, std::string(name), writable));
 }

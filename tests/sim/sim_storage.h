@@ -81,7 +81,7 @@ enum class FaultKind : std::uint8_t {
 struct Fault {
   FaultKind kind = FaultKind::kIoError;
   // The I/O concerned is the `nth` from now on of kind `on`; unset: of all counted ones.
-  std::optional<IoKind> on;
+  std::optional<IoKind> on = std::nullopt;
   std::uint64_t nth = 1;
 };
 
@@ -149,7 +149,8 @@ class SimStorage final : public log::Storage {
   void inject(const Fault& fault);
   // How many injected faults have struck.
   [[nodiscard]] std::uint64_t faults_struck() const;
-  // After a failed sync the running system goes on seeing the data it dropped.
+  // After a failed sync the running system goes on seeing the data it dropped, until the file is opened again: a storage
+  // shows what is on the disk when it opens a file.
   void failed_syncs_keep_view(bool keep);
   void set_lies(const Lies& lies);
   void set_capacity(std::uint64_t bytes);

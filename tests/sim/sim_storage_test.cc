@@ -243,7 +243,7 @@ TEST_F(SimStorageTest, FailedSyncDropsDirtyDataForGood) {
   EXPECT_EQ(left(survive_all()), seen);
 }
 
-TEST_F(SimStorageTest, FailedSyncMayHideWhatItDropped) {
+TEST_F(SimStorageTest, FailedSyncMayHideWhatItDroppedUntilTheFileIsOpenedAgain) {
   storage->failed_syncs_keep_view(true);
   storage->inject({.on = IoKind::kSync});
   ASSERT_TRUE(file->write(0, a.bytes));
@@ -252,6 +252,8 @@ TEST_F(SimStorageTest, FailedSyncMayHideWhatItDropped) {
   EXPECT_EQ(sectors(*storage, "f"), "aaaabbbb");
   ASSERT_TRUE(file->sync());
   EXPECT_NE(left(survive_all()), "aaaabbbb");
+  ASSERT_TRUE(directory->open("f", OpenMode::kRead));
+  EXPECT_EQ(sectors(*storage, "f"), left(survive_all()));
 }
 
 // S4
