@@ -106,6 +106,8 @@ Result<std::uint64_t> KernelFile::size() const {
   return static_cast<std::uint64_t>(info.st_size);
 }
 
+KernelLock::~KernelLock() { ::flock(fd_.get(), LOCK_UN); }
+
 Result<std::unique_ptr<File>> KernelDirectory::open(std::string_view name, OpenMode mode) {
   const std::string file(name);
   const std::string shown = path_ + "/" + file;

@@ -47,12 +47,16 @@ class KernelFile final : public File {
   std::string name_;
 };
 
-// An flock on its own open file description. Whoever keeps a reference to that description keeps
-// the lock, so a queue that registers fd() with its ring holds it until the ring's last request
-// ended (S4).
+// An flock on its own open file description. Whoever keeps a reference to that description keeps the
+// lock, so a queue that registers fd() with its ring holds it until the ring's last request ended,
+// also when the process was killed (S4). Destruction unlocks at once, whoever keeps a reference: the
+// owner has seen the end of all I/O by then.
 class KernelLock final : public DirectoryLock {
  public:
   explicit KernelLock(Fd fd) : fd_(std::move(fd)) {}
+  ~KernelLock() override;
+  KernelLock(const KernelLock&) = delete;
+  KernelLock& operator=(const KernelLock&) = delete;
   [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
