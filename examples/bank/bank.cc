@@ -12,6 +12,8 @@ namespace cairn::examples::bank {
 namespace {
 
 constexpr std::uint64_t kContainerSize = std::uint64_t{16} << 20;
+constexpr std::uint64_t kCheckpointBytes = std::uint64_t{512} << 10;
+constexpr std::chrono::seconds kMaxCommit{30};
 constexpr AccountId kAccountsPerTransaction = 500;
 
 // Each transaction counts once. One that had reached a store's disk but not the other's is in doubt
@@ -34,6 +36,11 @@ Recovery add_up(const std::array<std::unique_ptr<Store>, 2>& stores) {
   return recovery;
 }
 
+// A store whose session has ended never completes a commit: that must not hang the bank.
+Status commit(tm::Transaction& transaction) {
+  return transaction.commit(tm::WaitFor::kCompleted, kMaxCommit);
+}
+
 }  // namespace
 
 std::string Bank::log_directory(const std::string& directory) { return directory + "/log"; }
@@ -47,6 +54,7 @@ Result<std::unique_ptr<Bank>> Bank::open(const std::string& directory) {
 
   tm::TmOptions options;
   options.log = bank->log_;
+  options.checkpoint_bytes = kCheckpointBytes;
   CAIRN_ASSIGN_OR_RETURN(bank->tm_, tm::TransactionManager::open_or_create(options));
   CAIRN_RETURN_IF_ERROR(bank->tm_.recover().status());
 
@@ -78,7 +86,7 @@ Status Bank::open_accounts(AccountId accounts) {
     for (AccountId account = first; account < end; ++account) {
       CAIRN_RETURN_IF_ERROR(open_account(transaction, account));
     }
-    CAIRN_RETURN_IF_ERROR(transaction.commit());
+    CAIRN_RETURN_IF_ERROR(commit(transaction));
   }
   return Status::ok();
 }
@@ -111,7 +119,7 @@ Result<Verdict> Bank::transfer(const Transfer& transfer) {
   CAIRN_ASSIGN_OR_RETURN(tm::Transaction transaction, tm_.create_transaction(options));
   const Result<Verdict> verdict = work(transaction, transfer);
   if (verdict.is_ok() && *verdict == Verdict::kCommitted) {
-    CAIRN_RETURN_IF_ERROR(transaction.commit());
+    CAIRN_RETURN_IF_ERROR(commit(transaction));
     return verdict;
   }
   CAIRN_RETURN_IF_ERROR(transaction.rollback());

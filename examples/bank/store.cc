@@ -106,9 +106,10 @@ Result<std::unique_ptr<Store>> open_rocksdb_store(const std::string& directory,
 
 Result<std::unique_ptr<Store>> open_kv_store(std::shared_ptr<log::Log> log,
                                              const tm::TransactionManager& tm) {
-  CAIRN_ASSIGN_OR_RETURN(
-      auto store, KvStore::open(std::move(log), tm,
-                                {.id = Uuid::parse(kKvStoreId).value(), .stream = "accounts"}));
+  const KvOptions options{.id = Uuid::parse(kKvStoreId).value(),
+                          .stream = "accounts",
+                          .snapshot_bytes = std::uint64_t{512} << 10};
+  CAIRN_ASSIGN_OR_RETURN(auto store, KvStore::open(std::move(log), tm, options));
   return std::unique_ptr<Store>(std::make_unique<KvHalf>(std::move(store)));
 }
 

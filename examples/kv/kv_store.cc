@@ -1,7 +1,6 @@
 #include "kv/kv_store.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <utility>
 
@@ -12,25 +11,6 @@ using tm::NotificationKind;
 
 constexpr std::size_t kBatch = 256;  // notifications that share one force
 constexpr std::chrono::milliseconds kStopCheck{20};
-
-using LsnBytes = std::array<std::byte, sizeof(std::uint64_t)>;
-
-LsnBytes to_bytes(Lsn lsn) {
-  LsnBytes bytes;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<std::byte>(lsn.value() >> (8 * i));
-  }
-  return bytes;
-}
-
-Lsn to_lsn(const std::vector<std::byte>& bytes) {
-  if (bytes.size() != sizeof(LsnBytes)) return Lsn::invalid();
-  std::uint64_t value = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) {
-    value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-  }
-  return Lsn(value);
-}
 
 // The log has no room for the record, or the record is too long for it: nothing was written, all
 // else goes on.
@@ -268,7 +248,8 @@ Status KvStore::on_prepare(KvWork& work) {
   }
   const Status prepared = stream_.append_prepare(work);
   if (!prepared && !is_refusal(prepared)) return prepared;
-  answers_.push_back({prepared ? Verb::kPrepared : Verb::kRefused, work.enlistment, work.prepared});
+  answers_.push_back(
+      {prepared ? Verb::kPrepared : Verb::kRefused, work.enlistment, stream_.place_of(work)});
   return Status::ok();
 }
 
@@ -293,7 +274,7 @@ Status KvStore::on_single_phase(KvWork& work) {
 Status KvStore::on_commit(KvWork& work) {
   if (work.prepared.is_null()) {
     CAIRN_ASSIGN_OR_RETURN(const auto information, work.enlistment.recovery_information());
-    CAIRN_RETURN_IF_ERROR(stream_.check_settled(work.transaction, to_lsn(information)));
+    CAIRN_RETURN_IF_ERROR(stream_.check_settled(work.transaction, information));
     note(recovery_.redelivered, work);
   } else {
     CAIRN_RETURN_IF_ERROR(stream_.append_commit(work));
@@ -333,7 +314,7 @@ void KvStore::give(const Answer& answer) {
   tm::Enlistment enlistment = answer.enlistment;
   switch (answer.verb) {
     case Verb::kPrepared:
-      if (enlistment.prepare_complete(to_bytes(answer.prepared))) return;
+      if (enlistment.prepare_complete(answer.place)) return;
       [[fallthrough]];
     case Verb::kRefused:
       return static_cast<void>(enlistment.rollback());

@@ -93,7 +93,7 @@ class KvStore {
   struct Answer {
     Verb verb;
     tm::Enlistment enlistment;
-    Lsn prepared;  // the recovery information of a kPrepared
+    std::vector<std::byte> place;  // the recovery information of a kPrepared
   };
 
   KvStore(std::shared_ptr<log::Log> log, tm::TransactionManager manager, KvOptions options);

@@ -11,6 +11,21 @@ namespace {
 constexpr std::size_t kSnapshotRecord = 32'768;  // bytes of entries, unless a single one is larger
 constexpr std::byte kLayout{1};                  // of records and restart areas
 
+constexpr std::size_t kUuidSize = 16;
+constexpr std::size_t kRestartSize = 1 + 2 * kUuidSize;  // layout, store, incarnation
+constexpr std::size_t kPlaceSize = kUuidSize + sizeof(std::uint64_t);
+
+void append_uuid(std::vector<std::byte>& out, const Uuid& id) {
+  for (const std::uint8_t byte : id.bytes) out.push_back(std::byte{byte});
+}
+
+// REQUIRES: at least kUuidSize bytes.
+Uuid to_uuid(std::span<const std::byte> bytes) {
+  Uuid id;
+  std::memcpy(id.bytes.data(), bytes.data(), kUuidSize);
+  return id;
+}
+
 KvRecord record_of(const KvWork& work, KvWrites writes) {
   return {.transaction_manager = work.transaction_manager,
           .transaction = work.transaction,
@@ -29,10 +44,11 @@ Status KvStream::replay(KvTable& table) {
   CAIRN_ASSIGN_OR_RETURN(stream_, log_->open_or_create_stream(name_));
   const Result<log::RestartArea> restart = stream_.read_restart_area();
   if (restart.code() == StatusCode::kNoRestartArea && stream_.last_lsn().is_null()) {
-    return write_snapshot(table);  // a new stream: the first thing in it says whose it is
+    incarnation_ = Uuid::generate();
+    return write_snapshot(table);  // the first thing in a new stream says whose it is
   }
   CAIRN_RETURN_IF_ERROR(restart.status());
-  CAIRN_RETURN_IF_ERROR(check_identity(*restart));
+  CAIRN_RETURN_IF_ERROR(read_identity(*restart));
   CAIRN_ASSIGN_OR_RETURN(log::Cursor cursor, stream_.read());
   while (true) {
     CAIRN_ASSIGN_OR_RETURN(const std::optional<log::Record> record, cursor.next());
@@ -49,15 +65,16 @@ Status KvStream::replay(KvTable& table) {
   }
 }
 
-Status KvStream::check_identity(const log::RestartArea& restart) const {
-  Uuid found;
-  if (restart.data.size() != 1 + found.bytes.size() || restart.data[0] != kLayout) {
+Status KvStream::read_identity(const log::RestartArea& restart) {
+  const std::span<const std::byte> data(restart.data);
+  if (data.size() != kRestartSize || data[0] != kLayout) {
     return Status(StatusCode::kCorrupt,
                   "stream " + name_ + ", LSN " + restart.lsn.to_string() +
                       ": expected the restart area of a key-value store, found " +
-                      std::to_string(restart.data.size()) + " other bytes");
+                      std::to_string(data.size()) + " other bytes");
   }
-  std::memcpy(found.bytes.data(), restart.data.data() + 1, found.bytes.size());
+  const Uuid found = to_uuid(data.subspan(1));
+  incarnation_ = to_uuid(data.subspan(1 + kUuidSize));
   if (found == id_) return Status::ok();
   return Status(
       StatusCode::kIdentityMismatch,
@@ -106,11 +123,28 @@ Status KvStream::replay_prepare(Lsn lsn, KvRecord record, KvTable& table) {
   return Status::ok();
 }
 
-Status KvStream::check_settled(const Uuid& transaction, Lsn prepared) const {
-  if (committed_.contains(transaction) || prepared < stream_.base()) return Status::ok();
+// The incarnation of the stream, then the LSN.
+std::vector<std::byte> KvStream::place_of(const KvWork& work) const {
+  std::vector<std::byte> place;
+  append_uuid(place, incarnation_);
+  for (int shift = 0; shift < 64; shift += 8) {
+    place.push_back(static_cast<std::byte>(work.prepared.value() >> shift));
+  }
+  return place;
+}
+
+Status KvStream::check_settled(const Uuid& transaction, std::span<const std::byte> place) const {
+  if (committed_.contains(transaction)) return Status::ok();
+  std::uint64_t lsn = 0;
+  for (std::size_t i = place.size(); i-- > kUuidSize;) {
+    lsn = lsn << 8 | std::to_integer<std::uint64_t>(place[i]);
+  }
+  const bool is_here = place.size() == kPlaceSize && to_uuid(place) == incarnation_;
+  if (is_here && Lsn(lsn) < stream_.base()) return Status::ok();
   return Status(StatusCode::kCorrupt,
                 "stream " + name_ + ": unit of work " + transaction.to_string() +
-                    " is decided; expected its prepare record at LSN " + prepared.to_string() +
+                    " is decided; expected its prepare record at LSN " + Lsn(lsn).to_string() +
+                    (is_here ? "" : " of another stream of this name") +
                     ", found no trace of it from the base " + stream_.base().to_string() + " on");
 }
 
@@ -176,7 +210,8 @@ Status KvStream::write_snapshot(KvTable& table) {
   if (first.code() == StatusCode::kLogFull) return Status::ok();
   CAIRN_RETURN_IF_ERROR(first.status());
   std::vector<std::byte> restart{kLayout};
-  for (const std::uint8_t byte : id_.bytes) restart.push_back(std::byte{byte});
+  append_uuid(restart, id_);
+  append_uuid(restart, incarnation_);
   CAIRN_RETURN_IF_ERROR(stream_.write_restart_area(restart, *first).status());
   snapshot_bytes_ = bytes_ - bytes_before;
   bytes_ = 0;

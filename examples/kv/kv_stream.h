@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,10 +40,13 @@ class KvStream {
   // Makes what was appended durable, but for rollbacks at the end: they may be lost.
   [[nodiscard]] Status force();
 
-  // Whether the stream accounts for a decided unit of work that is not prepared any more, whose
-  // prepare record was at `prepared`: its commit record is here, or the prepare record lies before
-  // a snapshot that holds the result.
-  [[nodiscard]] Status check_settled(const Uuid& transaction, Lsn prepared) const;
+  // Where a prepared work's record lies: the recovery information that goes with the promise.
+  [[nodiscard]] std::vector<std::byte> place_of(const KvWork& work) const;
+  // Whether the stream accounts for a decided unit of work that is not prepared any more and whose
+  // prepare record was at `place`: its commit record is here, or the prepare record lies before a
+  // snapshot that holds the result. Error: kCorrupt.
+  [[nodiscard]] Status check_settled(const Uuid& transaction,
+                                     std::span<const std::byte> place) const;
 
   // Bytes appended since the last snapshot, and in that.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
@@ -52,7 +56,7 @@ class KvStream {
   [[nodiscard]] Status write_snapshot(KvTable& table);
 
  private:
-  [[nodiscard]] Status check_identity(const log::RestartArea& restart) const;
+  [[nodiscard]] Status read_identity(const log::RestartArea& restart);
   [[nodiscard]] Status replay(KvRecordType type, Lsn lsn, KvRecord record, KvTable& table);
   [[nodiscard]] Status replay_prepare(Lsn lsn, KvRecord record, KvTable& table);
   [[nodiscard]] Result<Lsn> append_snapshot(KvTable& table);
@@ -62,6 +66,7 @@ class KvStream {
   std::shared_ptr<log::Log> log_;
   std::string name_;
   Uuid id_;
+  Uuid incarnation_;  // of the stream: one that was deleted and made again is another
   log::Stream stream_;
   Lsn force_to_;              // the newest record that force() is to make durable
   std::set<Uuid> committed_;  // whose commit records no snapshot has replaced yet

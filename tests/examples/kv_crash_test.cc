@@ -11,7 +11,7 @@
 namespace cairn::examples {
 namespace {
 
-constexpr int kTransfers = 6;
+constexpr int kTransfers = 4;
 constexpr int kOpening = 100;
 
 class TwoStores {
@@ -29,7 +29,8 @@ class TwoStores {
     for (auto& store : stores) store.reset();
     machine.stop();
   }
-  // Moves 1 from the first store to the second; both keep the number of the transfer.
+  // Moves 1 from the first store to the second; both keep the number of the transfer. Acknowledged
+  // as soon as it is decided; a store that lost its disk can no longer complete it.
   Status transfer(int number) {
     CAIRN_ASSIGN_OR_RETURN(tm::Transaction transaction, machine.tm().create_transaction());
     for (std::size_t i = 0; i < stores.size(); ++i) {
@@ -37,12 +38,13 @@ class TwoStores {
       CAIRN_RETURN_IF_ERROR(stores[i]->put(transaction, "sum", std::to_string(sum)));
       CAIRN_RETURN_IF_ERROR(stores[i]->put(transaction, "number", std::to_string(number)));
     }
-    return transaction.commit();
+    CAIRN_RETURN_IF_ERROR(transaction.commit(tm::WaitFor::kDecided));
+    acknowledged = number;
+    return transaction.wait(tm::WaitFor::kCompleted, std::chrono::milliseconds(200));
   }
   void work() {
     for (int number = 1; number <= kTransfers; ++number) {
       if (!transfer(number)) return;
-      acknowledged = number;
     }
   }
   int number(std::size_t store) const {

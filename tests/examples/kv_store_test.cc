@@ -80,8 +80,11 @@ class KvStoreTest : public testing::Test {
   }
   template <typename Condition>
   static bool eventually(const Condition& condition) {
-    for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(milliseconds(5));
-    return condition();
+    for (int i = 0; i < 2000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    return false;
   }
   log::StreamInfo stream_info() const {
     for (const log::StreamInfo& info : machine.log()->list_streams()) {

@@ -115,8 +115,11 @@ class Puppet {
 
 template <typename Condition>
 bool eventually(const Condition& condition) {
-  for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(milliseconds(5));
-  return condition();
+  for (int i = 0; i < 2000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return false;
 }
 
 std::vector<std::string> prepared_in(rocksdb::TransactionDB& db) {
