@@ -1,13 +1,11 @@
 // LogBlock: a block in memory on its way from the first record to stable storage.
 //
-//            open_block          close              submit            completion        sync or own
-//            flush
-//   kFree ------------> kOpen ---------> kClosed ----------> kWriting ----------> kWritten
-//   ----------> kFree
-//     ^                   |                                     |
-//     |   (container end) |                                     | completion of a write that
-//     carried its flush +-------------------+
-//     +--------------------> kDurable --> kFree
+//         open_block         close             submit            completion         sync
+//   kFree ----------> kOpen -------> kClosed --------> kWriting -----------> kWritten --+
+//     ^                 |                                 |                             v
+//     | container end   |                                 +-- with its own flush --> kDurable
+//     +-----------------+                                                               |
+//     +---------------------------- all older blocks are durable -----------------------+
 #ifndef CAIRN_LOG_APPEND_LOG_BLOCK_H_
 #define CAIRN_LOG_APPEND_LOG_BLOCK_H_
 

@@ -5,16 +5,16 @@
 // flight, after a crash inside an earlier recovery, and for a container that was cut short (bytes
 // that are not there are invalid bytes).
 //
-//  row  evidence                                                          label
-//   1   the base log was written when every byte before D > P was durable
-//   damage-proven-by-base-log 2   a valid block of this or a newer epoch in (P, P + window], in P's
-//       container, carries a watermark beyond P
-//       damage-proven-by-watermark
-//   3   the log went on in a later container than P's                     damage-proven-by-seal
-//   4   a block of this log begins at P, or one lies in the window        torn-tail
-//   5   nothing of this log at P; the last block is the closing mark      clean-close
-//   6   nothing of this log at P; the last block is an idle mark          end-at-mark
-//   7   nothing of this log at P                                          end-unwritten
+//  row  evidence                                                        label
+//   1   the base log was written when every byte before D > P was        damage-proven-by-base-log
+//       durable
+//   2   a valid block of this or a newer epoch in (P, P + window], in    damage-proven-by-watermark
+//       P's container, carries a watermark beyond P
+//   3   the log went on in a later container than P's                    damage-proven-by-seal
+//   4   a block of this log begins at P, or one lies in the window       torn-tail
+//   5   nothing of this log at P; the last block is the closing mark     clean-close
+//   6   nothing of this log at P; the last block is an idle mark         end-at-mark
+//   7   nothing of this log at P                                         end-unwritten
 //
 // Why each row may say what it says:
 //  1: the base log is written only after the writes it speaks of were acknowledged by the storage.

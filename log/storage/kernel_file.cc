@@ -48,6 +48,16 @@ struct FreeDeleter {
   void operator()(void* memory) const { std::free(memory); }
 };
 
+// S5: after a failed sync the page cache goes on showing bytes that never reached the device, and marks
+// them clean. What is clean is dropped here, so that reads see the device.
+Status drop_cache(int fd, const std::string& shown) {
+  if (::fdatasync(fd) != 0) return os_status(shown, "fdatasync", errno);
+  if (const int error = ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); error != 0) {
+    return os_status(shown, "posix_fadvise", error);
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 Fd& Fd::operator=(Fd&& other) noexcept {
@@ -130,6 +140,7 @@ Result<std::unique_ptr<File>> KernelDirectory::open(std::string_view name, OpenM
   if (!S_ISREG(info.st_mode)) {
     return Status(StatusCode::kInvalidArgument, shown + ": expected a regular file");
   }
+  if (!direct_ && mode != OpenMode::kCreate) CAIRN_RETURN_IF_ERROR(drop_cache(fd.get(), shown));
   return std::unique_ptr<File>(std::make_unique<KernelFile>(std::move(fd), shown));
 }
 

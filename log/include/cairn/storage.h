@@ -5,14 +5,15 @@
 // device all stand behind these classes.
 //
 // What an implementation must keep, because the log's promises rest on it:
-//  S1. Bytes of a write completed with `durable` set, and bytes of writes completed before a sync
-//  of
+//  S1. Bytes of a write completed with `durable` set, and bytes of writes completed before a sync of
 //      the same file was *submitted*, survive a power cut once that write or sync completed OK.
 //  S2. A name made, renamed or removed survives a power cut once sync_directory() returned OK.
 //  S3. An error is reported once, truthfully, and never retried inside: after an error the state of
 //      the bytes concerned is unknown. Short transfers are completed inside, or reported as errors.
 //  S4. lock() excludes every other holder on the machine until all I/O of the former holder has
 //      ended, a killed one included: its late writes must not land under a new holder.
+//  S5. A file that was just opened shows what is on the device, not what a failed sync left behind in
+//      a cache.
 // What it need not keep: writes that are not yet durable may survive in part, in any order, at any
 // granularity down to single sectors.
 #ifndef CAIRN_STORAGE_H_
