@@ -1,8 +1,9 @@
 // ContainerSet: the container files of an open log. Makes them ahead of need, makes them ready,
 // recycles them.
 //
-//   new-*.tmp --zero fill, sync--> spare-*.cairn --rename, header, sync--> container-N.cairn --tail
-//   passed--> spare or removed
+//   new-*.tmp --(zero fill, sync)--> spare-*.cairn --(name, header, sync)--> container-N.cairn
+//                                          ^                                       |
+//                                          +-------- the tail passed it -----------+--> removed
 #ifndef CAIRN_LOG_APPEND_CONTAINER_SET_H_
 #define CAIRN_LOG_APPEND_CONTAINER_SET_H_
 
