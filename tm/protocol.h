@@ -67,7 +67,7 @@ class Protocol {
   // Rolls back what is past its deadline and may still be rolled back.
   void expire(std::chrono::nanoseconds now);
   [[nodiscard]] std::optional<std::chrono::nanoseconds> next_deadline() const;
-  // Rolls back everything that is not decided, ends all sessions with `reason`.
+  // Rolls back everything that can be, gives up what is delegated, ends all sessions with `reason`.
   void abandon(const Status& reason);
 
   // --- log ---
@@ -92,6 +92,7 @@ class Protocol {
   void carried(TransactionObject& transaction, Lsn copy);
   // No record of a transaction that is not forgotten lies before; null: there is none.
   [[nodiscard]] Lsn oldest_pin() const;
+  // Decisions that are to be appended, or in flight.
   [[nodiscard]] std::vector<TransactionPtr> committing() const;
   // Committed ones whose decision lies before `limit`.
   [[nodiscard]] std::vector<TransactionPtr> decided_before(Lsn limit) const;

@@ -333,6 +333,7 @@ Status TmCore::prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t s
 // --- housekeeping ---
 
 std::optional<std::chrono::nanoseconds> TmCore::next_due_locked() const {
+  if (!check_online_locked(StatusCode::kNotOnline)) return std::nullopt;
   std::optional<std::chrono::nanoseconds> due = protocol_.next_deadline();
   if (log_ == nullptr || log_->bytes_since_checkpoint() == 0) return due;
   if (log_->bytes_since_checkpoint() >= options_.checkpoint_bytes) return now();

@@ -141,6 +141,19 @@ TEST_F(Durable, DecisionNamesExactlyTheDurableOnesThatMustBeTold) {
   EXPECT_EQ(decision.enlistments[1].enlistment, c.id());
 }
 
+TEST_F(Durable, SpaceReservedForNothingIsGivenBackThoughTheHandlesStay) {
+  Rm rm = make_rm(1);
+  Transaction transaction = begin();
+  Enlistment a = rm.enlist(transaction);
+  Enlistment b = rm.enlist(transaction, kTwoOrSinglePhase);
+  ASSERT_OK(transaction.commit_async());  // room is taken for both
+  EXPECT_OK(a.read_only());
+  EXPECT_OK(b.read_only());
+  EXPECT_EQ(transaction.outcome(), Outcome::kCommitted);
+  stop();  // the handles outlive the log
+  EXPECT_EQ(transaction.outcome(), Outcome::kCommitted);
+}
+
 TEST_F(Durable, CommitFromOneThreadDrivesItsOwnWrite) {
   Rm rm = make_rm(1);
   Work work = submit({&rm});

@@ -149,6 +149,15 @@ TEST_F(Manager, CloseEndsAWaitForAnswersToACommit) {
   closer.join();
 }
 
+TEST_F(Manager, CloseMakesTheOutcomeOfADelegatedTransactionUnknown) {
+  Rm rm = make_rm(1);
+  Transaction transaction = begin();
+  const Enlistment enlistment = rm.enlist(transaction, kTwoOrSinglePhase);
+  ASSERT_OK(transaction.commit_async());
+  EXPECT_OK(tm_.close());
+  EXPECT_CODE(transaction.wait(WaitFor::kCompleted, kSoon), kOutcomeUnknown);
+}
+
 TEST_F(Manager, HandlesOutliveIt) {
   Rm rm = make_rm(1);
   Transaction transaction = begin();
@@ -157,6 +166,35 @@ TEST_F(Manager, HandlesOutliveIt) {
   EXPECT_CODE(transaction.commit(), kObjectExpired);
   EXPECT_CODE(enlistment.prepare_complete(), kObjectExpired);
   EXPECT_EQ(transaction.information()->id, transaction.id());
+}
+
+TEST_F(Manager, AHundredThousandResourceManagersAreTakenAndNotOneMore) {
+  std::vector<ResourceManager> all;
+  for (std::size_t i = 0; i < kMaxResourceManagers; ++i) {
+    auto session = tm_.create_resource_manager(Uuid::generate(), RmKind::kVolatile);
+    ASSERT_OK(session);
+    all.push_back(std::move(*session));
+  }
+  EXPECT_CODE(tm_.create_resource_manager(Uuid::generate(), RmKind::kVolatile), kResourceExhausted);
+  all.pop_back();
+  EXPECT_OK(tm_.create_resource_manager(Uuid::generate(), RmKind::kVolatile));
+}
+
+TEST_F(Manager, AMillionTransactionsAreTakenAndNotOneMore) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "takes gigabytes with a sanitizer";
+#endif
+  std::vector<Transaction> all;
+  all.reserve(kMaxTransactions);
+  for (std::size_t i = 0; i < kMaxTransactions; ++i) {
+    auto transaction = tm_.create_transaction({.timeout = std::chrono::nanoseconds(1 + i % 1000)});
+    ASSERT_OK(transaction);
+    all.push_back(std::move(*transaction));
+  }
+  EXPECT_CODE(tm_.create_transaction(), kResourceExhausted);
+  now_ += std::chrono::nanoseconds(500);
+  EXPECT_OK(tm_.run_background());
+  EXPECT_EQ(tm_.information()->transactions, kMaxTransactions / 2);
 }
 
 TEST(ManagerThread, ExpiresTimeoutsByItself) {

@@ -57,7 +57,7 @@ struct RmInformation {
 // enlistments that have not promised roll their transactions back; those that have are Offline
 // until the next session recovers. (Those of a volatile resource manager can never be recovered:
 // undecided transactions roll back, committed ones no longer wait for it.) Thread-safe, except that
-// one object must not be assigned while it is used. Errors of all calls: kFenced, kObjectExpired
+// one object must not be assigned while it is used. Errors of all calls but queries: kFenced, kObjectExpired
 // (the transaction manager was closed or went offline), kInvalidState (default-constructed).
 class ResourceManager {
  public:

@@ -1,0 +1,392 @@
+// Protocol, the machines: events, states, actions, and the steps that follow by themselves.
+#include <string>
+
+#include "protocol.h"
+#include "protocol_parts.h"
+
+namespace cairn::tm {
+
+bool Protocol::fire(const TransactionPtr& transaction, TransactionEvent event,
+                    TransactionGuard guard) {
+  const auto* row = find_transition(kTransactionTable, transaction->state(), event, guard);
+  if (row == nullptr) return false;
+  enter(*transaction, row->to);
+  act(transaction, row->action);
+  return true;
+}
+
+bool Protocol::fire(const EnlistmentPtr& enlistment, EnlistmentEvent event) {
+  const auto* row =
+      find_transition(kEnlistmentTable, enlistment->state(), event, guard_of(*enlistment, event));
+  if (row == nullptr) return false;
+  enter(*enlistment, row->to);
+  act(enlistment, row->action);
+  return true;
+}
+
+bool Protocol::fire(ResourceManagerObject& rm, RmEvent event) {
+  const auto guard = rm.kind == RmKind::kDurable ? RmGuard::kDurable : RmGuard::kVolatile;
+  const auto* row = find_transition(kRmTable, rm.state(), event, guard);
+  if (row == nullptr) return false;
+  enter(rm, row->to);
+  return true;
+}
+
+EnlistmentGuard Protocol::guard_of(const EnlistmentObject& enlistment,
+                                   EnlistmentEvent event) const {
+  using Guard = EnlistmentGuard;
+  const TransactionObject& transaction = *enlistment.transaction;
+  const bool revocable = can_roll_back(transaction.state());
+  switch (event) {
+    case EnlistmentEvent::kPrePrepareComplete:
+    case EnlistmentEvent::kTellCommit:
+      return enlistment.wants(NotificationKind::kCommit) ? Guard::kWantsCommit : Guard::kNoCommit;
+    case EnlistmentEvent::kReject:
+      return (enlistment.accepted & accepted_bit(EnlistmentEvent::kPrePrepareComplete)) != 0
+                 ? Guard::kPrePreparedOnce
+                 : Guard::kNeverAsked;
+    case EnlistmentEvent::kRecover:
+      switch (transaction.outcome()) {
+        case Outcome::kCommitted:
+          return Guard::kCommitted;
+        case Outcome::kAborted:
+          return Guard::kAborted;
+        case Outcome::kUndetermined:
+        case Outcome::kUnknown:
+          return Guard::kUndecided;
+      }
+      break;
+    case EnlistmentEvent::kReadOnly:
+    case EnlistmentEvent::kRollback:
+    case EnlistmentEvent::kRelease:
+      return revocable ? Guard::kRevocable : Guard::kIrrevocable;
+    case EnlistmentEvent::kDisconnect:
+      if (enlistment.is_logged() && transaction.outcome() != Outcome::kAborted &&
+          (is_promised(enlistment.state()) || !revocable)) {
+        return Guard::kKeep;
+      }
+      return revocable ? Guard::kRevoke : Guard::kDrop;
+    case EnlistmentEvent::kAskPrePrepare:
+    case EnlistmentEvent::kAskPrepare:
+    case EnlistmentEvent::kAskSinglePhase:
+    case EnlistmentEvent::kTellRollback:
+    case EnlistmentEvent::kTellDisconnected:
+    case EnlistmentEvent::kPrepareComplete:
+    case EnlistmentEvent::kCommitComplete:
+    case EnlistmentEvent::kRollbackComplete:
+    case EnlistmentEvent::kReoffer:
+      break;
+  }
+  return Guard::kAlways;
+}
+
+void Protocol::enter(TransactionObject& transaction, TransactionState state) {
+  const bool decided = transaction.outcome_ != Outcome::kUndetermined;
+  require(decided == (state == TransactionState::kForgotten),
+          "an outcome is entered once, and only what is decided is forgotten");
+  transaction.state_ = state;
+  switch (state) {  // what holds in each state, and what begins or ends with it
+    case TransactionState::kActive:
+    case TransactionState::kPrePreparing:
+    case TransactionState::kPrePrepared:
+    case TransactionState::kPreparing:
+    case TransactionState::kRecovering:
+    case TransactionState::kForgotten:
+      break;
+    case TransactionState::kPrepared:
+      require(transaction.awaited == 0, "a vote is missing");
+      break;
+    case TransactionState::kCommitting:
+      require(transaction.logged_members > 0, "a decision is written for someone");
+      set_deadline(transaction, std::nullopt);
+      break;
+    case TransactionState::kDelegated:
+      set_deadline(transaction, std::nullopt);
+      transaction.room.release();  // none of its records will be written
+      break;
+    case TransactionState::kCommitted:
+      transaction.outcome_ = Outcome::kCommitted;
+      set_deadline(transaction, std::nullopt);
+      if (transaction.clock == 0) transaction.clock = ++clock_;
+      if (transaction.decision == nullptr)
+        transaction.room.release();  // nobody was left to log for
+      break;
+    case TransactionState::kAborted:
+      require(!transaction.reason.is_ok(), "a rollback has a reason");
+      transaction.outcome_ = Outcome::kAborted;
+      set_deadline(transaction, std::nullopt);
+      transaction.awaited = 0;
+      transaction.awaits_room = false;
+      transaction.room.release();
+      break;
+    case TransactionState::kInDoubt:
+      transaction.outcome_ = Outcome::kUnknown;
+      transaction.room.release();
+      break;
+  }
+  transaction.changed.notify_all();
+}
+
+void Protocol::enter(EnlistmentObject& enlistment, EnlistmentState state) {
+  require(!is_finished(enlistment.state_), "a finished enlistment stays finished");
+  enlistment.state_ = state;
+}
+
+void Protocol::enter(ResourceManagerObject& rm, RmState state) {
+  require(state == RmState::kOffline || rm.queue != nullptr, "online needs a session");
+  rm.state_ = state;
+}
+
+void Protocol::act(const TransactionPtr& transaction, TransactionAction action) {
+  switch (action) {
+    case TransactionAction::kNone:
+    case TransactionAction::kJoin:  // by the caller, who has what is to be added
+      return;
+    case TransactionAction::kAskPrePrepare:
+      for (const EnlistmentPtr& enlistment : transaction->enlistments) {
+        if (!enlistment->wants(NotificationKind::kPrePrepare)) continue;
+        if (fire(enlistment, EnlistmentEvent::kAskPrePrepare)) ++transaction->awaited;
+      }
+      return;
+    case TransactionAction::kReserve:
+      if (transaction->logged_members == 0) return;
+      if (phase_guard(*transaction) == TransactionGuard::kSinglePhase) return;
+      transaction->awaits_room = true;
+      work_.push_back({LogWork::Kind::kReserve, transaction});
+      return;
+    case TransactionAction::kAskPrepare:
+      for (const EnlistmentPtr& enlistment : transaction->enlistments) {
+        if (!enlistment->wants(NotificationKind::kPrepare)) continue;
+        if (fire(enlistment, EnlistmentEvent::kAskPrepare)) ++transaction->awaited;
+      }
+      return;
+    case TransactionAction::kDelegate:
+      fire(single_phase_owner(*transaction), EnlistmentEvent::kAskSinglePhase);
+      return;
+    case TransactionAction::kWriteDecision:
+      work_.push_back({LogWork::Kind::kDecide, transaction});
+      return;
+    case TransactionAction::kTellCommit:
+      tell_all(transaction, EnlistmentEvent::kTellCommit);
+      return;
+    case TransactionAction::kTellRollback:
+      tell_all(transaction, EnlistmentEvent::kTellRollback);
+      return;
+    case TransactionAction::kTellDisconnected:
+      tell_all(transaction, EnlistmentEvent::kTellDisconnected);
+      return;
+    case TransactionAction::kStop:
+      work_.push_back({LogWork::Kind::kStop, transaction});
+      return;
+    case TransactionAction::kForget:
+      for (const EnlistmentPtr& enlistment : transaction->finalize) {
+        send(*enlistment, NotificationKind::kCommitFinalize);
+      }
+      transaction->finalize.clear();
+      if (transaction->pin.is_null()) return;
+      if (transaction->copying) {
+        transaction->forget_waits = true;
+      } else {
+        forget(transaction);
+      }
+      return;
+  }
+}
+
+void Protocol::act(const EnlistmentPtr& enlistment, EnlistmentAction action) {
+  const TransactionPtr& transaction = enlistment->transaction;
+  switch (action) {
+    case EnlistmentAction::kNone:
+      return;
+    case EnlistmentAction::kSendPrePrepare:
+      return send(*enlistment, NotificationKind::kPrePrepare);
+    case EnlistmentAction::kSendPrepare:
+      return send(*enlistment, NotificationKind::kPrepare);
+    case EnlistmentAction::kSendSinglePhase:
+      return send(*enlistment, NotificationKind::kSinglePhaseCommit);
+    case EnlistmentAction::kSendCommit:
+      return send(*enlistment, NotificationKind::kCommit);
+    case EnlistmentAction::kSendRollback:
+      send(*enlistment, NotificationKind::kRollback);
+      // Nobody is left to answer.
+      if (enlistment->references == 0) fire(enlistment, EnlistmentEvent::kRelease);
+      return;
+    case EnlistmentAction::kSendRecover:
+      return send(*enlistment, NotificationKind::kRecover);
+    case EnlistmentAction::kSendInDoubt:
+      return send(*enlistment, NotificationKind::kInDoubt);
+    case EnlistmentAction::kSendDisconnected:
+      send(*enlistment, NotificationKind::kRmDisconnected);
+      return finish(enlistment);
+    case EnlistmentAction::kVote:
+      --transaction->awaited;
+      return;
+    case EnlistmentAction::kVoteAndFinish:
+      --transaction->awaited;
+      return finish(enlistment);
+    case EnlistmentAction::kFinish:
+      return finish(enlistment);
+    case EnlistmentAction::kOwnerCommitted:
+      finish(enlistment);
+      fire(transaction, TransactionEvent::kOwnerCommitted);
+      return;
+    case EnlistmentAction::kOwnerAborted:
+    case EnlistmentAction::kOwnerRollsBack:
+      if (is_finished(enlistment->state())) finish(enlistment);
+      transaction->reason = Status(StatusCode::kAlreadyAborted,
+                                   name_of(*enlistment) + " decided alone, and rolled back");
+      fire(transaction, TransactionEvent::kOwnerAborted);
+      return;
+    case EnlistmentAction::kOwnerRejected:
+      enlistment->mask &= ~bit(NotificationKind::kSinglePhaseCommit);
+      fire(transaction, TransactionEvent::kReject);
+      return;
+    case EnlistmentAction::kOwnerGone:
+      finish(enlistment);
+      transaction->reason =
+          Status(StatusCode::kRmDisconnected,
+                 name_of(*enlistment) + " was to decide alone, and vanished before it answered");
+      fire(transaction, TransactionEvent::kOwnerGone);
+      return;
+    case EnlistmentAction::kLeaveAndAbort:
+      finish(enlistment);
+      return roll_back(transaction, Status(StatusCode::kRmDisconnected,
+                                           name_of(*enlistment) + " went away before it promised"));
+    case EnlistmentAction::kAbortTransaction:
+      return roll_back(transaction,
+                       Status(StatusCode::kAlreadyAborted, name_of(*enlistment) + " rolled back"));
+  }
+}
+
+void Protocol::advance(const TransactionPtr& transaction) {
+  for (;;) {
+    switch (transaction->state()) {
+      case TransactionState::kPrePreparing:
+      case TransactionState::kPreparing:
+        if (transaction->awaited > 0) return;
+        fire(transaction, TransactionEvent::kAnswered);
+        break;
+      case TransactionState::kPrePrepared:
+        if (transaction->awaits_room) return;
+        fire(transaction, TransactionEvent::kGoOn, phase_guard(*transaction));
+        break;
+      case TransactionState::kPrepared:
+        fire(transaction, TransactionEvent::kGoOn,
+             transaction->logged_members > 0 ? TransactionGuard::kLogged
+                                             : TransactionGuard::kUnlogged);
+        break;
+      case TransactionState::kCommitted:
+      case TransactionState::kAborted:
+        if (!transaction->enlistments.empty()) return;
+        fire(transaction, TransactionEvent::kFinished);
+        break;
+      case TransactionState::kInDoubt:
+        if (transaction->references > 0) return;
+        fire(transaction, TransactionEvent::kRelease);
+        break;
+      case TransactionState::kForgotten:
+        return drop(transaction);
+      case TransactionState::kActive:
+      case TransactionState::kCommitting:
+      case TransactionState::kDelegated:
+      case TransactionState::kRecovering:
+        return;
+    }
+  }
+}
+
+void Protocol::tell_all(const TransactionPtr& transaction, EnlistmentEvent event) {
+  // A copy: what is told may finish, and leaves the list.
+  const std::vector<EnlistmentPtr> all(transaction->enlistments.begin(),
+                                       transaction->enlistments.end());
+  for (const EnlistmentPtr& enlistment : all) {
+    if (!is_finished(enlistment->state())) fire(enlistment, event);
+  }
+}
+
+EnlistmentPtr Protocol::single_phase_owner(const TransactionObject& transaction) const {
+  EnlistmentPtr owner;
+  for (const EnlistmentPtr& enlistment : transaction.enlistments) {
+    if (enlistment->wants(NotificationKind::kPrepare)) {
+      if (owner != nullptr) return nullptr;  // two votes
+      owner = enlistment;
+    } else if (enlistment->is_logged()) {
+      return nullptr;  // only a decision record could tell it the outcome after a crash
+    }
+  }
+  if (owner == nullptr || !owner->wants(NotificationKind::kSinglePhaseCommit)) return nullptr;
+  if (transaction.state() == TransactionState::kActive) {
+    // Others that flush in their PREPREPARE phase must have done so before the owner commits.
+    for (const EnlistmentPtr& enlistment : transaction.enlistments) {
+      if (enlistment != owner && enlistment->wants(NotificationKind::kPrePrepare)) return nullptr;
+    }
+  }
+  return owner;
+}
+
+TransactionGuard Protocol::phase_guard(const TransactionObject& transaction) const {
+  return single_phase_owner(transaction) != nullptr ? TransactionGuard::kSinglePhase
+                                                    : TransactionGuard::kPhases;
+}
+
+void Protocol::send(EnlistmentObject& enlistment, NotificationKind kind) {
+  NotificationQueue* queue = enlistment.resource_manager->queue.get();
+  if (queue == nullptr) return;  // a COMMIT_FINALIZE for one that went away
+  NotificationQueue::Entry entry;
+  const bool is_outcome = kind == NotificationKind::kCommit ||
+                          kind == NotificationKind::kRollback ||
+                          kind == NotificationKind::kRmDisconnected;
+  if (is_outcome && !enlistment.outcome_entry.empty()) {
+    entry = std::move(enlistment.outcome_entry);
+    enlistment.outcome_entry.clear();
+  } else {
+    entry.emplace_back();
+  }
+  const bool has_key = kind != NotificationKind::kRecover;
+  entry.front() = {kind, has_key ? enlistment.key : 0, enlistment.id, enlistment.transaction->id,
+                   clock_};
+  queue->push(std::move(entry));
+}
+
+void Protocol::finish(const EnlistmentPtr& enlistment) {
+  TransactionObject& transaction = *enlistment->transaction;
+  ResourceManagerObject& rm = *enlistment->resource_manager;
+  if (enlistment->is_logged()) {
+    --transaction.logged_members;
+    transaction.logged_bytes -= record_bytes(*enlistment);
+  }
+  if (enlistment->state() == EnlistmentState::kCommitted &&
+      enlistment->wants(NotificationKind::kCommitFinalize)) {
+    transaction.finalize.push_back(enlistment);
+  }
+  transaction.enlistments.erase(enlistment->place);
+  rm.enlistments.erase(enlistment->id);
+  drop_if_unused(rm);
+}
+
+void Protocol::drop(const TransactionPtr& transaction) {
+  set_deadline(*transaction, std::nullopt);
+  set_pin(*transaction, Lsn::null());
+  transactions_.erase(transaction->id);
+}
+
+void Protocol::set_deadline(TransactionObject& transaction,
+                            std::optional<std::chrono::nanoseconds> deadline) {
+  if (transaction.deadline) deadlines_.erase({*transaction.deadline, transaction.id});
+  transaction.deadline = deadline;
+  if (deadline) deadlines_.emplace(*deadline, transaction.id);
+}
+
+void Protocol::set_pin(TransactionObject& transaction, Lsn pin) {
+  if (!transaction.pin.is_null()) pins_.erase({transaction.pin, transaction.id});
+  transaction.pin = pin;
+  if (!pin.is_null()) pins_.emplace(pin, transaction.id);
+}
+
+void Protocol::roll_back(const TransactionPtr& transaction, Status reason) {
+  if (!can_roll_back(transaction->state())) return;
+  transaction->reason = std::move(reason);
+  fire(transaction, TransactionEvent::kRollback);
+}
+
+}  // namespace cairn::tm
