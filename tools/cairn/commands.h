@@ -1,0 +1,49 @@
+// The commands of `cairn`. Each reads a log directory, changes nothing in it, prints its findings,
+// and returns the program's exit code. Errors are printed on standard error.
+#ifndef CAIRN_TOOLS_COMMANDS_H_
+#define CAIRN_TOOLS_COMMANDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exit_code.h"
+#include "output.h"
+
+namespace cairn::tools {
+
+struct InfoArguments {
+  std::string directory;
+  bool json = false;
+};
+ExitCode run_info(const InfoArguments& arguments, Output& out);
+
+struct DumpArguments {
+  std::string directory;
+  std::vector<std::string> streams;   // by name; empty: all, the engine's own records too
+  std::vector<std::uint16_t> types;   // of clients' records; empty: all records
+  std::optional<std::uint64_t> from;  // LSN
+  std::optional<std::uint64_t> to;    // LSN, not included
+  bool json = false;
+  bool payload = false;
+  bool follow = false;
+};
+ExitCode run_dump(const DumpArguments& arguments, Output& out);
+
+struct VerifyArguments {
+  std::string directory;
+  bool json = false;
+};
+ExitCode run_verify(const VerifyArguments& arguments, Output& out);
+
+struct TmListArguments {
+  std::string directory;
+  std::optional<std::string> stream;  // absent: every transaction manager in the log
+  bool json = false;
+};
+ExitCode run_tm_list(const TmListArguments& arguments, Output& out);
+
+}  // namespace cairn::tools
+
+#endif  // CAIRN_TOOLS_COMMANDS_H_

@@ -1,0 +1,134 @@
+// `cairn`: looks at a log. The command line; what the commands do is in a file each.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <sstream>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "output.h"
+#include "stream_names.h"
+#include "text.h"
+
+namespace cairn::tools {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit status: 0 done, for verify: sound (a torn tail is); 1 could not run;\n"
+    "2 acknowledged bytes are damaged or missing.\n"
+    "Nothing is ever changed in a log's directory, and no lock is taken: all commands\n"
+    "also work while a process has the log open.";
+
+// What the command line asked for; empty until a command was named.
+using Command = std::function<ExitCode(Output&)>;
+
+CLI::App* add_command(CLI::App& app, const char* name, const char* what, std::string& directory,
+                      bool& json, const char* json_what) {
+  CLI::App* command = app.add_subcommand(name, what);
+  command->add_option("DIR", directory, "Directory of the log")->required();
+  command->add_flag("--json", json, json_what);
+  return command;
+}
+
+void add_info(CLI::App& app, InfoArguments& arguments, Command& command) {
+  CLI::App* info =
+      add_command(app, "info", "Show what a log is, where it begins and ends, and what it holds",
+                  arguments.directory, arguments.json, "As one JSON object");
+  info->callback([&] { command = [&](Output& out) { return run_info(arguments, out); }; });
+}
+
+void add_dump(CLI::App& app, DumpArguments& arguments, Command& command) {
+  CLI::App* dump =
+      add_command(app, "dump", "Print the records of a log in log order", arguments.directory,
+                  arguments.json, "One JSON object per record and line");
+  dump->add_option(
+          "--stream", arguments.streams,
+          fmt::format("Only this stream, repeatable; \"{}\" is the log's own", kEngineStreamName))
+      ->allow_extra_args(false);
+  dump->add_option("--type", arguments.types,
+                   "Only records of this type, repeatable; without --stream the log's own records "
+                   "are left out")
+      ->allow_extra_args(false);
+  dump->add_option("--from", arguments.from, "Begin at this LSN");
+  dump->add_option("--to", arguments.to, "End before this LSN")
+      ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max() - 1));
+  dump->add_flag("--payload", arguments.payload, "The payload too, in hexadecimal digits");
+  dump->add_flag("--follow", arguments.follow, "Go on as the log grows, until interrupted");
+  dump->callback([&] { command = [&](Output& out) { return run_dump(arguments, out); }; });
+}
+
+void add_verify(CLI::App& app, VerifyArguments& arguments, Command& command) {
+  CLI::App* verify = add_command(app, "verify", "Read every byte from tail to end and check it",
+                                 arguments.directory, arguments.json, "As one JSON object");
+  verify->callback([&] { command = [&](Output& out) { return run_verify(arguments, out); }; });
+}
+
+void add_tm(CLI::App& app, TmListArguments& arguments, Command& command) {
+  CLI::App* tm = app.add_subcommand("tm", "Look at the transaction managers in a log");
+  tm->require_subcommand(1);
+  CLI::App* list =
+      add_command(*tm, "list", "List the transactions that were decided and are not forgotten",
+                  arguments.directory, arguments.json, "As one JSON object");
+  list->add_option("--stream", arguments.stream, "Only the transaction manager in this stream");
+  list->callback([&] { command = [&](Output& out) { return run_tm_list(arguments, out); }; });
+}
+
+// Writes what a parse ended with: help and version on standard output, mistakes on standard error.
+ExitCode report_parse(const CLI::App& app, const CLI::ParseError& end, Output& out) {
+  std::ostringstream help;
+  std::ostringstream mistake;
+  const int code = app.exit(end, help, mistake);
+  std::string text = help.str();
+  while (text.ends_with('\n')) text.pop_back();
+  if (!text.empty()) out.line("{}", text);
+  std::fputs(mistake.str().c_str(), stderr);
+  return code == 0 ? ExitCode::kOk : ExitCode::kFailed;
+}
+
+ExitCode run(int argc, const char* const* argv, Output& out) {
+  CLI::App app("Looks at a Cairn log: what it is, what it holds, whether it is sound.", "cairn");
+  app.set_version_flag("--version", "cairn " CAIRN_VERSION);
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  InfoArguments info;
+  DumpArguments dump;
+  VerifyArguments verify;
+  TmListArguments tm_list;
+  Command command;
+  add_info(app, info, command);
+  add_dump(app, dump, command);
+  add_verify(app, verify, command);
+  add_tm(app, tm_list, command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& end) {
+    return report_parse(app, end, out);
+  }
+  return command(out);
+}
+
+}  // namespace
+}  // namespace cairn::tools
+
+int main(int argc, char** argv) {
+  // A reader that went away is an error of write(), see Output.
+  signal(SIGPIPE, SIG_IGN);
+  cairn::tools::Output out(STDOUT_FILENO);
+  cairn::tools::ExitCode code = cairn::tools::run(argc, argv, out);
+  out.flush();
+  if (out.error() != 0) {
+    cairn::tools::print_error(
+        "output", cairn::Status(cairn::StatusCode::kIoError,
+                                std::string("standard output: ") + std::strerror(out.error())));
+    code = cairn::tools::ExitCode::kFailed;
+  }
+  return static_cast<int>(code);
+}
