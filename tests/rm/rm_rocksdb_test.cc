@@ -14,6 +14,7 @@
 
 #include "branch_name.h"
 #include "examples/temporary_directory.h"
+#include "rm/wal_spy.h"
 
 namespace cairn::rm {
 namespace {
@@ -47,6 +48,7 @@ class Node {
   Status start_database() {
     rocksdb::Options options;
     options.create_if_missing = true;
+    options.env = env_.get();
     rocksdb::TransactionDB* opened = nullptr;
     CAIRN_RETURN_IF_ERROR(
         from_rocksdb(rocksdb::TransactionDB::Open(options, {}, directory_ + "/db", &opened)));
@@ -83,8 +85,14 @@ class Node {
     return got.ok() ? value : got.ToString();
   }
 
+  const std::shared_ptr<WalSpy> wal = std::make_shared<WalSpy>();
   const Uuid id = Uuid::parse("0f9d7c52-90a4-4a5d-8a25-16d0b1f6a111").value();
   tm::TransactionManager tm;
+
+ private:
+  const std::unique_ptr<rocksdb::Env> env_ = rocksdb::NewCompositeEnv(wal);
+
+ public:
   std::unique_ptr<rocksdb::TransactionDB> db;
   std::unique_ptr<RocksDbResourceManager> rm;
 
@@ -229,10 +237,8 @@ TEST_F(RocksDbRmTest, ARefusalElsewhereUndoesThePromise) {
 }
 
 TEST_F(RocksDbRmTest, APromiseWithoutDecisionIsRolledBackAfterARestart) {
-  const Uuid id = [&] {
-    Puppet puppet(node.tm);
-    return prepare(node, puppet, "a").id();
-  }();
+  Puppet puppet(node.tm);
+  const Uuid id = prepare(node, puppet, "a").id();
   node.rm.reset();
   restart();
   EXPECT_THAT(node.rm->recovery().aborted, ElementsAre(id));
@@ -300,6 +306,72 @@ TEST_F(RocksDbRmTest, ADecidedBranchIsNotSoughtInAnotherDatabase) {
 TEST_F(RocksDbRmTest, AnAdapterWithoutIdentityIsRefused) {
   EXPECT_EQ(RocksDbResourceManager::open(*node.db, node.tm, {}).code(),
             StatusCode::kInvalidArgument);
+}
+
+// Durability and errors, seen at RocksDB's write-ahead log.
+
+TEST_F(RocksDbRmTest, ACommitIsSyncedBeforeItIsAnswered) {
+  Puppet puppet(node.tm);
+  tm::Transaction transaction = prepare(node, puppet, "a");
+  ASSERT_TRUE(puppet.enlistment.prepare_complete());
+  ASSERT_EQ(puppet.next(), NotificationKind::kCommit);
+  ASSERT_TRUE(puppet.enlistment.commit_complete());
+  ASSERT_TRUE(transaction.wait(tm::WaitFor::kCompleted, std::chrono::seconds(20)));
+  node.wal->cut_power();  // the manager may have forgotten the transaction by now
+  node.rm.reset();
+  node.db.reset();
+  node.wal->lose_unsynced();
+  ASSERT_TRUE(node.start_database());
+  ASSERT_TRUE(node.start_adapter());
+  EXPECT_THAT(node.rm->recovery().aborted, IsEmpty());
+  EXPECT_EQ(node.read("a"), "1");
+}
+
+TEST_F(RocksDbRmTest, APromiseThatCannotBeSyncedIsNotGiven) {
+  Puppet puppet(node.tm);
+  tm::Transaction transaction = node.begin();
+  ASSERT_TRUE(node.put(transaction, "a", "1"));
+  puppet.join(transaction);
+  node.wal->fail_syncs(true);
+  ASSERT_TRUE(transaction.commit_async());
+  EXPECT_EQ(puppet.next(), NotificationKind::kPrepare);
+  EXPECT_EQ(transaction.wait(tm::WaitFor::kDecided, std::chrono::seconds(20)).code(),
+            StatusCode::kAlreadyAborted);
+  EXPECT_EQ(node.put(transaction, "b", "1").code(), node.rm->health().code());
+  node.wal->fail_syncs(false);
+  restart();
+  EXPECT_THAT(node.rm->recovery().aborted, SizeIs(1)) << "the promise that nobody was given";
+  EXPECT_THAT(node.read("a"), HasSubstr("NotFound"));
+}
+
+TEST_F(RocksDbRmTest, AnErrorWhileCommittingIsNoOutcome) {
+  Puppet puppet(node.tm);
+  tm::Transaction transaction = prepare(node, puppet, "a");
+  node.wal->fail_appends(true);
+  ASSERT_TRUE(puppet.enlistment.prepare_complete());
+  ASSERT_EQ(puppet.next(), NotificationKind::kCommit);
+  ASSERT_TRUE(puppet.enlistment.commit_complete());
+  ASSERT_TRUE(eventually([&] { return !node.rm->health(); }));
+  EXPECT_EQ(node.rm->health().code(), StatusCode::kIoError);
+  EXPECT_EQ(transaction.wait(tm::WaitFor::kCompleted, milliseconds(100)).code(),
+            StatusCode::kTimeout);
+  node.wal->fail_appends(false);
+  restart();
+  EXPECT_THAT(node.rm->recovery().committed, ElementsAre(transaction.id()));
+  EXPECT_EQ(node.read("a"), "1");
+}
+
+TEST_F(RocksDbRmTest, AnErrorWhileRollingBackIsNoOutcome) {
+  Puppet puppet(node.tm);
+  tm::Transaction transaction = prepare(node, puppet, "a");
+  node.wal->fail_appends(true);
+  ASSERT_TRUE(puppet.enlistment.rollback());
+  ASSERT_TRUE(eventually([&] { return !node.rm->health(); }));
+  EXPECT_EQ(node.rm->health().code(), StatusCode::kIoError);
+  node.wal->fail_appends(false);
+  restart();
+  EXPECT_THAT(node.rm->recovery().aborted, ElementsAre(transaction.id()));
+  EXPECT_THAT(node.read("a"), HasSubstr("NotFound"));
 }
 
 // Two managers on one database, each with a promise of its own there.
