@@ -7,7 +7,7 @@ namespace cairn::log {
 namespace {
 
 // Bytes of stream facts in one snapshot record, well below the smallest log's largest record.
-constexpr std::size_t kSnapshotPiece = 16 * 1024;
+constexpr std::size_t kSnapshotPiece = std::size_t{16} * 1024;
 constexpr std::size_t kGapsPerRecord = 512;
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace {
 
 // Up to this size a record is copied whole and then hashed while it is in the first-level cache; a
 // longer one in steps of this size, each hashed right after its copy.
-constexpr std::size_t kHashStep = 16 * 1024;
+constexpr std::size_t kHashStep = std::size_t{16} * 1024;
 
 std::uint64_t header_checksum(const BlockHeader& header) {
   return XXH3_64bits(&header, offsetof(BlockHeader, checksum));

@@ -72,7 +72,7 @@ struct Overload : Fs... {
   using Fs::operator()...;
 };
 template <class... Fs>
-Overload(Fs...) -> Overload<Fs...>;
+Overload(Fs...) -> Overload<Fs...>;  // NOLINT(readability-identifier-naming): a guide
 
 SnapshotStream get_stream(Reader& in) {
   SnapshotStream stream;

@@ -125,7 +125,8 @@ class Cursor::Impl {
   [[nodiscard]] Result<bool> fault_at_position(const Result<BlockReader::Outcome>& outcome) const {
     StatusDetail detail;
     detail.lsn_begin = position_;
-    if (position_ < horizon_->tail()) {
+    const std::uint64_t size = source_->geometry().container_size;
+    if (position_.container(size) < horizon_->tail().container(size)) {
       return Status(StatusCode::kStartOfLog,
                     "LSN " + position_.to_string() + ": behind the log's tail " +
                         horizon_->tail().to_string() + " by now",

@@ -160,7 +160,7 @@ Status LogScanner::judge(const BlockFault& fault) {
   end_.epoch = epoch_;
   end_.reason = fault.reason;
   end_.damage_begin = fault.header_valid ? std::max(fault.lsn, position_) : position_;
-  fault_padded_ = 0;
+  fault_header_.reset();
   if (Lsn(slot_.durable) > position_) {
     evidence.base_log_beyond = true;
     end_.damage_end = Lsn(slot_.durable);
@@ -188,7 +188,7 @@ Status LogScanner::look_on(EndEvidence* evidence) {
       return header.status();
     }
     if (!*header) continue;
-    if (at == position_) fault_padded_ = (*header)->padded_length;
+    if (at == position_) fault_header_ = **header;
     if (at != position_ || (*header)->previous_block == last_block_.value()) {
       evidence->block_begun = true;
     }
@@ -234,10 +234,19 @@ Result<bool> LogScanner::skip_damage(Lsn limit) {
   order_known_ = false;
   container_lost_ = false;
   pending_fault_.reset();
-  if (fault_padded_ != 0) {
-    // The faulty block's own header is whole: the next block begins behind it. It may be a seal or
-    // an epoch block whose records are damaged; those have none, so it is not.
-    position_ = position_ + fault_padded_;
+  if (fault_header_) {
+    // The faulty block's own header is whole, and says what comes behind it.
+    const auto kind = static_cast<BlockKind>(fault_header_->kind);
+    if (kind == BlockKind::kEpoch) {
+      position_ = Lsn(fault_header_->continue_lsn);
+    } else if (kind == BlockKind::kSeal) {
+      Lsn first_block;
+      CAIRN_ASSIGN_OR_RETURN(pending_fault_,
+                             enter_container(position_.container(size) + 1, &first_block));
+      position_ = first_block;
+    } else {
+      position_ = position_ + fault_header_->padded_length;
+    }
     return position_ < limit;
   }
   for (Lsn at = position_ + step; at < limit;) {

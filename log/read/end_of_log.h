@@ -119,8 +119,7 @@ class LogScanner {
   bool container_lost_ =
       false;  // a seal or epoch block led into a container that has no valid header
   EndOfLog end_;
-  std::uint32_t fault_padded_ =
-      0;  // padded length that the faulty block's valid header gives, or 0
+  std::optional<format::BlockHeader> fault_header_;  // of the faulty block, if it is whole
 };
 
 // What recovery learns from a whole scan.
