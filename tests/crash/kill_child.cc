@@ -17,8 +17,8 @@ namespace cairn::crash_test {
 namespace {
 
 constexpr std::uint64_t kContainers = 16;
-// A stream gives up its older half every so many records.
-constexpr std::uint64_t kKeptRecords = 256;
+// Every so many records a stream gives up those before the last such point.
+constexpr std::uint64_t kKeptRecords = 64;
 
 void tell(const Message& message) {
   // A parent that is gone, or a pipe that broke, ends the child.
@@ -31,9 +31,13 @@ void tell(const Message& message) {
   std::_Exit(2);
 }
 
-// The number of the stream's newest record, 0 if it has none.
-std::uint64_t newest_sequence(log::Stream& stream, std::uint32_t number) {
-  std::uint64_t newest = 0;
+struct Newest {
+  std::uint64_t sequence = 0;  // 0: the stream has no record
+  Lsn lsn;
+};
+
+Newest newest_record(log::Stream& stream, std::uint32_t number) {
+  Newest newest;
   Result<log::Cursor> cursor = stream.read();
   if (!cursor) fail(number, "read", cursor.status());
   while (true) {
@@ -41,14 +45,14 @@ std::uint64_t newest_sequence(log::Stream& stream, std::uint32_t number) {
     if (!record) fail(number, "next", record.status());
     if (!record->has_value()) return newest;
     if ((*record)->kind != log::RecordKind::kData) continue;
-    newest = sequence_in(number, (*record)->payload).value_or(newest);
+    newest.sequence = sequence_in(number, (*record)->payload).value_or(newest.sequence);
+    newest.lsn = (*record)->lsn;
   }
 }
 
 // Every eighth record is not waited for: it may be lost, and only as the last ones.
 void append_for_ever(log::Stream stream, std::uint32_t number) {
-  std::uint64_t sequence = newest_sequence(stream, number);
-  Lsn half;
+  auto [sequence, mark] = newest_record(stream, number);
   while (true) {
     ++sequence;
     log::AppendOptions options;
@@ -58,12 +62,12 @@ void append_for_ever(log::Stream stream, std::uint32_t number) {
     if (!lsn) fail(number, "append", lsn.status());
     if (durable) tell({Message::kAcknowledged, number, sequence, lsn->value()});
     if (sequence % kKeptRecords != 0) continue;
-    if (!half.is_null()) {
-      tell({Message::kMovingBase, number, sequence, half.value()});
-      const Result<Lsn> area = stream.write_restart_area({}, half);
+    if (!mark.is_null()) {
+      tell({Message::kMovingBase, number, sequence, mark.value()});
+      const Result<Lsn> area = stream.write_restart_area({}, mark);
       if (!area) fail(number, "write_restart_area", area.status());
     }
-    half = *lsn;
+    mark = *lsn;
   }
 }
 

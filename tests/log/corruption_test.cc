@@ -23,6 +23,7 @@
 #include "log/sim_log_fixture.h"
 #include "sim/random.h"
 #include "sim/test_budget.h"
+#include "sim/test_heap.h"
 
 namespace cairn::log_test {
 namespace {

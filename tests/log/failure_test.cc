@@ -9,6 +9,7 @@
 #include "log/log_scenario.h"
 #include "log/sim_log_fixture.h"
 #include "sim/test_budget.h"
+#include "sim/test_heap.h"
 
 namespace cairn::log_test {
 namespace {

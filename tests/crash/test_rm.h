@@ -1,0 +1,78 @@
+// TestRm: the smallest resource manager that keeps its promises. Its data is the set of transactions it committed.
+//
+// It has a log of its own with three kinds of records: prepared (forced before it votes), committed (forced before it
+// answers COMMIT), aborted. What is prepared and not offered by LAST_RECOVER is rolled back: presumed abort.
+#ifndef CAIRN_TESTS_CRASH_TEST_RM_H_
+#define CAIRN_TESTS_CRASH_TEST_RM_H_
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include <cairn/transaction_manager.h>
+
+#include "log/modelled_log.h"
+#include "sim/sim_storage.h"
+
+namespace cairn::crash_test {
+
+// For one thread.
+class TestRm {
+ public:
+  // Opens its log in `directory`, or makes it, and replays it. `known` is what its log must hold; a violation is
+  // kept for violation(), not an error.
+  [[nodiscard]] static Result<std::unique_ptr<TestRm>> open(
+      std::shared_ptr<sim::SimStorage> storage, const std::string& directory,
+      const log_test::LogModel& known);
+
+  // Begins a session and recovers; what is queued is left to answer_all().
+  [[nodiscard]] Status connect(tm::TransactionManager& tm);
+  void disconnect();
+
+  [[nodiscard]] Status enlist(const tm::Transaction& transaction);
+  // Will answer PREPARE of this one with a rollback.
+  void refuse(const Uuid& transaction) { refused_.insert(transaction); }
+  // Answers everything that is queued; true if anything was.
+  [[nodiscard]] Result<bool> answer_all();
+
+  [[nodiscard]] bool committed(const Uuid& transaction) const {
+    return committed_.contains(transaction);
+  }
+  [[nodiscard]] const std::set<Uuid>& all_committed() const { return committed_; }
+  [[nodiscard]] std::size_t prepared_count() const { return prepared_.size(); }
+  [[nodiscard]] const log_test::LogModel& model() const { return log_->model(); }
+  [[nodiscard]] Status run_background() { return log_->log().run_background(); }
+  // Of I1 to I4 by its log, as found by open(); or empty.
+  [[nodiscard]] const std::string& violation() const { return violation_; }
+
+ private:
+  enum RecordType : std::uint16_t { kPrepared = 1, kCommitted = 2, kAborted = 3 };
+
+  TestRm(std::unique_ptr<log_test::ModelledLog> log, Uuid id) : id_(id), log_(std::move(log)) {}
+
+  void replay(const log_test::LogContents& contents);
+  [[nodiscard]] Status write(RecordType type, const Uuid& transaction, log::Durability durability);
+  [[nodiscard]] Status answer(const tm::Notification& notification);
+  [[nodiscard]] Status prepare(const Uuid& transaction, tm::Enlistment& enlistment);
+  [[nodiscard]] Status commit(const Uuid& transaction);
+  [[nodiscard]] Status roll_back(const Uuid& transaction);
+  [[nodiscard]] Status roll_back_what_was_not_offered();
+
+  Uuid id_;
+  Uuid tm_id_;
+  std::unique_ptr<log_test::ModelledLog> log_;
+  std::string violation_;
+  std::map<Uuid, Uuid> prepared_;  // transaction -> the manager that asked
+  std::set<Uuid> committed_;
+
+  // Of this session.
+  tm::ResourceManager session_;
+  std::map<Uuid, tm::Enlistment> enlistments_;  // by transaction
+  std::set<Uuid> offered_;
+  std::set<Uuid> refused_;
+};
+
+}  // namespace cairn::crash_test
+
+#endif  // CAIRN_TESTS_CRASH_TEST_RM_H_

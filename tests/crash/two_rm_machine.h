@@ -1,0 +1,74 @@
+// TwoRmMachine: one simulated machine with a transaction manager and two resource managers, each with a log of its own.
+#ifndef CAIRN_TESTS_CRASH_TWO_RM_MACHINE_H_
+#define CAIRN_TESTS_CRASH_TWO_RM_MACHINE_H_
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <cairn/transaction_manager.h>
+
+#include "crash/test_rm.h"
+#include "sim/random.h"
+
+namespace cairn::crash_test {
+
+inline constexpr char kTmDirectory[] = "tm";
+inline constexpr std::array<const char*, 2> kRmDirectories{"rm0", "rm1"};
+
+// What a client was told of a transaction.
+enum class Told { kNothing, kCommitted, kAborted };
+struct TransactionFacts {
+  std::array<bool, 2> members{};
+  Told told = Told::kNothing;
+};
+
+// What is known at one moment about a machine, from outside.
+struct Knowledge {
+  std::map<Uuid, TransactionFacts> transactions;
+  std::array<log_test::LogModel, 2> rm_logs;
+  log_test::LogContents tm_log;  // what was durable in it; there may be more
+};
+
+// For one thread: all logs and the manager are manual.
+class TwoRmMachine {
+ public:
+  TwoRmMachine(std::shared_ptr<sim::SimStorage> storage, Knowledge known)
+      : storage_(std::move(storage)), known_(std::move(known)) {}
+
+  // Opens all logs (or makes them), recovers the manager, lets both resource managers recover and answer until nothing
+  // is left to say. Once.
+  [[nodiscard]] Status boot();
+
+  // One random step: a transaction over one or both resource managers that is committed, rolled back, or refused
+  // by one; sometimes two at a time; a checkpoint; a resource manager that begins a new session.
+  [[nodiscard]] Status step(sim::Random& random);
+  // A commit over both.
+  [[nodiscard]] Status commit_one();
+
+  // Also from within a call, boot() included.
+  [[nodiscard]] Knowledge knowledge() const;
+  // Of T1 to T4, then of I1 to I4, by what is here now; or empty.
+  [[nodiscard]] std::string violation() const;
+
+ private:
+  [[nodiscard]] Status answer_until_quiet();
+  [[nodiscard]] Result<tm::Transaction> begin(std::array<bool, 2> members);
+  [[nodiscard]] Status commit(tm::Transaction& transaction);
+  [[nodiscard]] Status roll_back(tm::Transaction& transaction);
+  [[nodiscard]] Status new_session(std::size_t number);
+  [[nodiscard]] Status note_tm_log();
+
+  std::shared_ptr<sim::SimStorage> storage_;
+  Knowledge known_;
+  std::string violation_;  // of the manager's log, at boot
+  std::shared_ptr<log::Log> log_;
+  tm::TransactionManager tm_;
+  std::array<std::unique_ptr<TestRm>, 2> rms_;
+};
+
+}  // namespace cairn::crash_test
+
+#endif  // CAIRN_TESTS_CRASH_TWO_RM_MACHINE_H_
