@@ -35,38 +35,29 @@ Status TmCore::write_checkpoint(TmLog& log) {
   return Status::ok();
 }
 
-// A copy takes its original's place once it is durable, never before: until then the original pins the base. A transaction
-// that is finished meanwhile writes its forget record behind the copy.
+// A copy takes its original's place as soon as it is appended: the base moves with a restart area behind it in the log, and that
+// is not durable before the copy is. A transaction that is finished meanwhile writes its forget record behind the copy.
 void TmCore::carry_forward(TmLog& log) {
   std::unique_lock lock(mutex_);
   const Lsn end = log.end_lsn();
   if (end.value() <= options_.carry_forward_bytes) return;
-  std::vector<TransactionPtr> old =
-      protocol_.decided_before(Lsn(end.value() - options_.carry_forward_bytes));
-  for (const TransactionPtr& transaction : old) transaction->copying = true;
-  lock.unlock();
-
-  std::vector<Lsn> copies(old.size());
-  Lsn last;
-  for (std::size_t i = 0; i < old.size(); ++i) {
-    lock.lock();
-    recovery::DecisionRecord copy = *old[i]->decision;
-    if (copy.original.is_null()) copy.original = old[i]->decision_lsn;
+  for (const TransactionPtr& transaction :
+       protocol_.decided_before(Lsn(end.value() - options_.carry_forward_bytes))) {
+    if (transaction->state() != TransactionState::kCommitted) continue;  // finished meanwhile
+    transaction->copying = true;
+    recovery::DecisionRecord copy = *transaction->decision;
+    if (copy.original.is_null()) copy.original = transaction->decision_lsn;
     lock.unlock();
     log::Reservation none;
-    // When the log is full the original stays where it is.
-    if (const Result<Lsn> lsn = log.append(copy, none)) copies[i] = last = *lsn;
-  }
-  const bool durable = !last.is_null() && log.wait_forced(last, std::nullopt);
-
-  lock.lock();
-  for (std::size_t i = 0; i < old.size(); ++i) {
-    old[i]->copying = false;
-    if (!copies[i].is_null() && durable) {
-      protocol_.carried(*old[i], copies[i]);
+    const Result<Lsn> lsn = log.append(copy, none);
+    lock.lock();
+    transaction->copying = false;
+    // When the log is full the original stays where it is, and pins it.
+    if (lsn) {
+      protocol_.carried(*transaction, *lsn);
       ++carried_forward_;
     }
-    if (std::exchange(old[i]->forget_waits, false)) protocol_.forget(old[i]);
+    if (std::exchange(transaction->forget_waits, false)) protocol_.forget(transaction);
   }
   finish(lock);
 }

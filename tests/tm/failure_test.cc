@@ -159,6 +159,17 @@ TEST_F(Failure, VoteWhoseInformationFindsNoRoomRollsBackForSure) {
   EXPECT_EQ(rm.hear(), "PREPARE ROLLBACK");
 }
 
+TEST_F(Failure, WhatALogSaysThatWasClosedIsNotTakenForARollback) {
+  Rm rm = make_rm(1);
+  Transaction transaction = begin();
+  Enlistment enlistment = rm.enlist(transaction);
+  ASSERT_OK(transaction.commit_async());
+  EXPECT_OK(log_->close());
+  EXPECT_OK(enlistment.prepare_complete());
+  EXPECT_EQ(transaction.outcome(), Outcome::kUnknown);
+  EXPECT_EQ(tm_.information()->state, TmState::kOffline);
+}
+
 TEST_F(Failure, LogClosedUnderTheManagerIsNotTakenForARollback) {
   Rm rm = make_rm(1);
   Work work = submit({&rm});

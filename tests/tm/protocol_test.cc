@@ -1,0 +1,117 @@
+// What only the engine itself can show: moments between two steps of one call.
+#include "protocol.h"
+
+#include "tm/harness.h"
+
+namespace cairn::tm {
+namespace {
+
+class ProtocolMoments : public testing::Test {
+ protected:
+  ProtocolMoments() {
+    rm_ = *protocol_.create_resource_manager(numbered_id(1), RmKind::kDurable, "");
+    protocol_.begin_session(rm_, Status(StatusCode::kFenced, "newer"));
+    EXPECT_TRUE(protocol_.begin_recover(*rm_).is_ok());
+    protocol_.end_recover(*rm_);
+  }
+  // A transaction whose vote is in and whose decision is about to be written.
+  TransactionPtr voted() {
+    TransactionPtr transaction = *protocol_.create_transaction({}, std::chrono::nanoseconds(0));
+    transaction->references = 1;
+    enlistment_ = *protocol_.enlist(rm_, transaction, kTwoPhase, 1);
+    enlistment_->references = 1;
+    EXPECT_OK(protocol_.commit(transaction));
+    EXPECT_EQ(protocol_.take_work().size(), 1u);
+    protocol_.reserved(transaction, log::Reservation());
+    EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kPrepareComplete));
+    const auto work = protocol_.take_work();
+    EXPECT_EQ(work.size(), 1u);
+    EXPECT_EQ(work.front().kind, LogWork::Kind::kDecide);
+    return transaction;
+  }
+  TransactionPtr decided(Lsn lsn) {
+    TransactionPtr transaction = voted();
+    EXPECT_NE(protocol_.begin_decision(*transaction, lsn, 0), nullptr);
+    protocol_.appended(*transaction, lsn);
+    protocol_.decided(transaction, TransactionEvent::kDurable, Status::ok());
+    return transaction;
+  }
+
+  Protocol protocol_;
+  ResourceManagerPtr rm_;
+  EnlistmentPtr enlistment_;
+};
+
+TEST_F(ProtocolMoments, DecisionPinsTheBaseBeforeItHasItsPlace) {
+  const TransactionPtr transaction = voted();
+  EXPECT_TRUE(protocol_.oldest_pin().is_null());
+  EXPECT_NE(protocol_.begin_decision(*transaction, Lsn(40), 0), nullptr);
+  EXPECT_EQ(protocol_.oldest_pin(), Lsn(40));
+  protocol_.appended(*transaction, Lsn(48));
+  EXPECT_EQ(protocol_.oldest_pin(), Lsn(48));
+}
+
+TEST_F(ProtocolMoments, DecisionIsFinishedByWhoeverComesFirst) {
+  const TransactionPtr transaction = decided(Lsn(40));
+  protocol_.decided(transaction, TransactionEvent::kLost, Status(StatusCode::kPoisoned, "late"));
+  protocol_.decided(transaction, TransactionEvent::kRefused, Status(StatusCode::kPoisoned, "late"));
+  EXPECT_EQ(transaction->state(), TransactionState::kCommitted);
+  EXPECT_TRUE(protocol_.take_work().empty());
+}
+
+TEST_F(ProtocolMoments, RefusedDecisionPinsNothing) {
+  const TransactionPtr transaction = voted();
+  EXPECT_NE(protocol_.begin_decision(*transaction, Lsn(40), 0), nullptr);
+  protocol_.decided(transaction, TransactionEvent::kRefused, Status(StatusCode::kLogFull, "full"));
+  EXPECT_TRUE(protocol_.oldest_pin().is_null());
+  EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kRollbackComplete));
+  EXPECT_TRUE(protocol_.take_work().empty()) << "no forget record without a decision";
+}
+
+TEST_F(ProtocolMoments, ForgetWaitsForACopyThatIsBeingWritten) {
+  const TransactionPtr transaction = decided(Lsn(40));
+  transaction->copying = true;
+  EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kCommitComplete));
+  EXPECT_EQ(transaction->state(), TransactionState::kForgotten);
+  EXPECT_TRUE(protocol_.take_work().empty());
+  EXPECT_TRUE(transaction->forget_waits);
+  protocol_.carried(*transaction, Lsn(90));
+  EXPECT_EQ(transaction->decision_lsn, Lsn(90)) << "what the forget record will name";
+  EXPECT_TRUE(protocol_.oldest_pin().is_null()) << "forgotten all the same";
+}
+
+TEST_F(ProtocolMoments, CopySaysWhatTheOriginalSaidAndNamesIt) {
+  const TransactionPtr transaction = decided(Lsn(40));
+  const recovery::DecisionRecord original = *transaction->decision;
+  protocol_.carried(*transaction, Lsn(90));
+  protocol_.carried(*transaction, Lsn(140));
+  recovery::DecisionRecord copy = *transaction->decision;
+  EXPECT_EQ(copy.original, Lsn(40));
+  copy.original = Lsn();
+  EXPECT_EQ(copy, original);
+  EXPECT_EQ(protocol_.oldest_pin(), Lsn(140));
+}
+
+TEST_F(ProtocolMoments, RoomThatComesAfterTheRollbackIsNotWanted) {
+  TransactionPtr transaction = *protocol_.create_transaction({}, std::chrono::nanoseconds(0));
+  enlistment_ = *protocol_.enlist(rm_, transaction, kTwoPhase, 1);
+  enlistment_->references = 1;
+  EXPECT_OK(protocol_.commit(transaction));
+  EXPECT_EQ(transaction->state(), TransactionState::kPrePrepared);
+  EXPECT_OK(protocol_.roll_back(transaction));
+  protocol_.reserved(transaction, log::Reservation());
+  EXPECT_EQ(transaction->state(), TransactionState::kAborted);
+}
+
+TEST_F(ProtocolMoments, OutcomesAreDeliveredFromMemoryTakenBefore) {
+  const TransactionPtr transaction = voted();
+  EXPECT_EQ(enlistment_->outcome_entry.size(), 1u);
+  const Notification* const entry = &enlistment_->outcome_entry.front();
+  EXPECT_NE(protocol_.begin_decision(*transaction, Lsn(40), 0), nullptr);
+  protocol_.decided(transaction, TransactionEvent::kDurable, Status::ok());
+  EXPECT_TRUE(enlistment_->outcome_entry.empty()) << "it went into the queue";
+  EXPECT_EQ(entry->kind, NotificationKind::kCommit);
+}
+
+}  // namespace
+}  // namespace cairn::tm
