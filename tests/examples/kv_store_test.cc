@@ -374,5 +374,80 @@ TEST_F(KvStoreTest, AFailingLogEndsTheSessionAndLosesNothingThatWasTold) {
   EXPECT_THAT(store->read("a"), testing::AnyOf("1", "2"));
 }
 
+// The store has a log of its own beside the manager's. Nothing flushes it but the store.
+class KvOwnLogTest : public KvStoreTest {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(machine.start());
+    open_own();
+  }
+  void TearDown() override {
+    store.reset();
+    own.reset();
+  }
+  void open_own() {
+    log::CreateOptions create;
+    create.container_size = log::kMinContainerSize;
+    create.max_size = 4 * log::kMinContainerSize;
+    log::OpenOptions quiet;
+    quiet.storage = machine.shared_storage();
+    quiet.idle_mark = milliseconds(0);
+    own = log::Log::open_or_create("own", create, quiet).value();
+    store = KvStore::open(own, machine.tm(), options).value();
+  }
+  // The store has promised once this returns.
+  tm::Transaction promise(Puppet& puppet) {
+    tm::Transaction transaction = machine.begin();
+    EXPECT_TRUE(store->put(transaction, "a", "1"));
+    puppet.join(transaction);
+    EXPECT_TRUE(transaction.commit_async());
+    EXPECT_EQ(puppet.next().kind, NotificationKind::kPrepare);
+    EXPECT_TRUE(
+        eventually([&] { return own->durable_lsn() > own->open_stream("kv")->last_lsn(); }));
+    return transaction;
+  }
+  void complete(Puppet& puppet, const tm::Transaction& transaction) {
+    ASSERT_TRUE(puppet.enlistment().prepare_complete());
+    ASSERT_EQ(puppet.next().kind, NotificationKind::kCommit);
+    ASSERT_TRUE(puppet.enlistment().commit_complete());
+    ASSERT_TRUE(transaction.wait(tm::WaitFor::kCompleted, std::chrono::seconds(20)));
+  }
+  void fill_log() {
+    log::Stream filler = own->open_or_create_stream("filler").value();
+    for (const std::size_t size : {50'000, 64}) {
+      const std::vector<std::byte> bytes(size);
+      while (filler.append(bytes, {}).is_ok()) continue;
+    }
+  }
+
+  std::shared_ptr<log::Log> own;
+};
+
+TEST_F(KvOwnLogTest, ACommitIsDurableBeforeItIsAnswered) {
+  Puppet puppet(machine.tm());
+  complete(puppet, promise(puppet));
+  ASSERT_TRUE(eventually([&] { return machine.tm().transactions()->empty(); }));
+  ASSERT_TRUE(machine.log()->flush());  // with the record that forgets the transaction
+  machine.cut_power();
+  stop();
+  own.reset();
+  machine.boot();
+  ASSERT_TRUE(machine.start());
+  open_own();
+  EXPECT_EQ(store->read("a"), "1");
+}
+
+TEST_F(KvOwnLogTest, AFullLogKeepsWhatWasPromisedAndRefusesTheRest) {
+  Puppet puppet(machine.tm());
+  tm::Transaction promised = promise(puppet);
+  fill_log();
+  tm::Transaction late = machine.begin();
+  ASSERT_TRUE(store->put(late, "b", "1"));
+  EXPECT_EQ(late.commit().code(), StatusCode::kAlreadyAborted);
+  complete(puppet, promised);
+  EXPECT_EQ(store->read("a"), "1");
+  EXPECT_TRUE(store->health());
+}
+
 }  // namespace
 }  // namespace cairn::examples

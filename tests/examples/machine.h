@@ -20,8 +20,7 @@ namespace cairn {
 // The log's directory is "log". Managers are told apart by their streams.
 class Machine {
  public:
-  explicit Machine(const log::CreateOptions& create = {.container_size = log::kMinContainerSize})
-      : create_(create) {}
+  Machine() { create_.container_size = log::kMinContainerSize; }
   ~Machine() { stop(); }
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
@@ -54,6 +53,8 @@ class Machine {
   void boot() { storage_ = std::move(next_); }
 
   [[nodiscard]] sim::SimStorage& storage() { return *storage_; }
+  // For logs of the test's own.
+  [[nodiscard]] const std::shared_ptr<sim::SimStorage>& shared_storage() { return storage_; }
   [[nodiscard]] const std::shared_ptr<log::Log>& log() const { return log_; }
   [[nodiscard]] tm::TransactionManager& tm() { return tm_; }
   [[nodiscard]] tm::Transaction begin() { return tm_.create_transaction().value(); }
