@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <cairn/log.h>
 
@@ -24,8 +26,8 @@ class Dump {
     options_.start = Lsn(arguments.from.value_or(0));
     options_.end = Lsn(arguments.to.value_or(0));
     options_.types = arguments.types;
-    // Types of the engine's records are numbered on their own.
-    options_.catalog = arguments.types.empty() || wants(std::string(kEngineStreamName));
+    // Types of the engine's records are numbered on their own: who means them, names their stream.
+    options_.catalog = arguments.types.empty() || asks_for(std::string(kEngineStreamName));
   }
 
   // Prints what is there, and with --follow what comes, until interrupted or nobody reads on.
@@ -45,10 +47,13 @@ class Dump {
   }
 
  private:
-  [[nodiscard]] bool wants(const std::string& stream) const {
-    return arguments_.streams.empty() ||
-           std::find(arguments_.streams.begin(), arguments_.streams.end(), stream) !=
-               arguments_.streams.end();
+  [[nodiscard]] bool asks_for(const std::string& stream) const {
+    const std::vector<std::string>& asked = arguments_.streams;
+    return std::find(asked.begin(), asked.end(), stream) != asked.end();
+  }
+
+  [[nodiscard]] bool is_wanted(const log::Record& record) const {
+    return arguments_.streams.empty() || asks_for(names_.stream_name(record.stream));
   }
 
   [[nodiscard]] bool is_past_limit() const {
@@ -71,7 +76,7 @@ class Dump {
     while (!out_.is_closed() && !interrupted()) {
       CAIRN_ASSIGN_OR_RETURN(const auto record, next());
       if (!record) return Status::ok();
-      if (!wants(names_.stream_name(record->stream))) continue;
+      if (!is_wanted(*record)) continue;
       print(*record);
       if (arguments_.follow) out_.flush();
     }
@@ -82,13 +87,12 @@ class Dump {
   // recycled; then the log is read on from its new tail.
   [[nodiscard]] Result<std::optional<log::Record>> next() {
     for (;;) {
-      const Lsn tail = view_.info().tail;
       auto record = next_of_cursor();
       if (record.is_ok()) {
         if (*record) options_.start = (*record)->lsn + 1;
         return record;
       }
-      if (!view_.refresh().is_ok() || view_.info().tail == tail) return record;
+      if (!view_.refresh().is_ok() || view_.info().tail == cursor_tail_) return record;
       names_ = StreamNames(view_);
       cursor_.reset();
     }
@@ -96,6 +100,7 @@ class Dump {
 
   [[nodiscard]] Result<std::optional<log::Record>> next_of_cursor() {
     if (!cursor_) {
+      cursor_tail_ = view_.info().tail;
       CAIRN_ASSIGN_OR_RETURN(cursor_, view_.read(options_));
     }
     return cursor_->next();
@@ -116,6 +121,7 @@ class Dump {
   StreamNames names_;
   log::ReadOptions options_;
   std::optional<log::Cursor> cursor_;
+  Lsn cursor_tail_;  // of the log when the cursor was made
 };
 
 }  // namespace

@@ -25,9 +25,10 @@ Status end_of_log_status(const log::LogInfo& info) {
   StatusDetail detail;
   detail.lsn_begin = end.damage_begin;
   detail.lsn_end = end.damage_end;
+  detail.file = info.path + "/" + container_file_name(end.end.container(info.container_size));
   return Status(StatusCode::kCorrupt,
                 fmt::format("{}: acknowledged bytes from LSN {} to {} are damaged ({}): {}",
-                            info.path, end.damage_begin.to_string(), end.damage_end.to_string(),
+                            detail.file, end.damage_begin.to_string(), end.damage_end.to_string(),
                             log::end_label_name(end.label), end.reason),
                 detail);
 }

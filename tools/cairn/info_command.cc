@@ -1,4 +1,5 @@
 // `cairn info`: what a log is, where it begins and ends, what it holds, and what it lies on.
+#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -16,12 +17,13 @@ namespace {
 
 Status missing(const log::LogInfo& info, std::uint64_t number) {
   StatusDetail detail;
-  detail.lsn_begin = Lsn(number * info.container_size);
+  detail.lsn_begin = std::max(Lsn(number * info.container_size), info.tail);
   detail.lsn_end = Lsn((number + 1) * info.container_size);
+  detail.file = info.path + "/" + container_file_name(number);
   return Status(
       StatusCode::kContainerMissing,
-      fmt::format("{}: expected container {} (LSN {} to {}), found no such file", info.path, number,
-                  detail.lsn_begin.to_string(), detail.lsn_end.to_string()),
+      fmt::format("{}: expected container {} (LSN {} to {}), found no such file", detail.file,
+                  number, detail.lsn_begin.to_string(), detail.lsn_end.to_string()),
       detail);
 }
 

@@ -33,7 +33,7 @@ using Command = std::function<ExitCode(Output&)>;
 CLI::App* add_command(CLI::App& app, const char* name, const char* what, std::string& directory,
                       bool& json, const char* json_what) {
   CLI::App* command = app.add_subcommand(name, what);
-  command->add_option("DIR", directory, "Directory of the log")->required();
+  command->add_option("DIR", directory, "Directory of the log")->required()->type_name("");
   command->add_flag("--json", json, json_what);
   return command;
 }
@@ -52,14 +52,18 @@ void add_dump(CLI::App& app, DumpArguments& arguments, Command& command) {
   dump->add_option(
           "--stream", arguments.streams,
           fmt::format("Only this stream, repeatable; \"{}\" is the log's own", kEngineStreamName))
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->type_name("NAME");
   dump->add_option("--type", arguments.types,
                    "Only records of this type, repeatable; without --stream the log's own records "
                    "are left out")
-      ->allow_extra_args(false);
-  dump->add_option("--from", arguments.from, "Begin at this LSN");
+      ->allow_extra_args(false)
+      ->type_name("N");
+  dump->add_option("--from", arguments.from, "Begin at this LSN")->type_name("LSN");
   dump->add_option("--to", arguments.to, "End before this LSN")
-      ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max() - 1));
+      ->type_name("LSN")
+      ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max() - 1)
+                  .description(""));
   dump->add_flag("--payload", arguments.payload, "The payload too, in hexadecimal digits");
   dump->add_flag("--follow", arguments.follow, "Go on as the log grows, until interrupted");
   dump->callback([&] { command = [&](Output& out) { return run_dump(arguments, out); }; });
@@ -73,11 +77,11 @@ void add_verify(CLI::App& app, VerifyArguments& arguments, Command& command) {
 
 void add_tm(CLI::App& app, TmListArguments& arguments, Command& command) {
   CLI::App* tm = app.add_subcommand("tm", "Look at the transaction managers in a log");
-  tm->require_subcommand(1);
   CLI::App* list =
       add_command(*tm, "list", "List the transactions that were decided and are not forgotten",
                   arguments.directory, arguments.json, "As one JSON object");
-  list->add_option("--stream", arguments.stream, "Only the transaction manager in this stream");
+  list->add_option("--stream", arguments.stream, "Only the transaction manager in this stream")
+      ->type_name("NAME");
   list->callback([&] { command = [&](Output& out) { return run_tm_list(arguments, out); }; });
 }
 
@@ -96,7 +100,6 @@ ExitCode report_parse(const CLI::App& app, const CLI::ParseError& end, Output& o
 ExitCode run(int argc, const char* const* argv, Output& out) {
   CLI::App app("Looks at a Cairn log: what it is, what it holds, whether it is sound.", "cairn");
   app.set_version_flag("--version", "cairn " CAIRN_VERSION);
-  app.require_subcommand(1);
   app.footer(kFooter);
   InfoArguments info;
   DumpArguments dump;
@@ -111,6 +114,10 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {
     return report_parse(app, end, out);
+  }
+  if (!command) {
+    std::fputs("cairn: expected a command, found none; cairn --help lists them\n", stderr);
+    return ExitCode::kFailed;
   }
   return command(out);
 }

@@ -79,6 +79,10 @@ std::string hex(std::span<const std::byte> bytes) {
   return out;
 }
 
+std::string container_file_name(std::uint64_t number) {
+  return fmt::format("container-{:016x}.cairn", number);
+}
+
 nlohmann::ordered_json lsn_json(Lsn lsn) {
   return lsn.is_null() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(lsn.value());
 }

@@ -32,6 +32,9 @@ namespace cairn::tools {
 // All bytes, two digits each.
 [[nodiscard]] std::string hex(std::span<const std::byte> bytes);
 
+// The name of a container's file, by the container's logical number.
+[[nodiscard]] std::string container_file_name(std::uint64_t number);
+
 // null for a null LSN.
 [[nodiscard]] nlohmann::ordered_json lsn_json(Lsn lsn);
 // One line; bytes that are not UTF-8 are replaced.
