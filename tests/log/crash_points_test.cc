@@ -81,7 +81,7 @@ class CrashPoints : public testing::TestWithParam<std::uint64_t> {};
 TEST_P(CrashPoints, EveryIoOfAMixedScenario) {
   Plan options{.seed = GetParam(), .steps = 80};
   options.explorer.seed = options.seed;
-  options.explorer.states.at_most = 6;
+  options.explorer.states.at_most = 4;
   const Outcome outcome = run(options);
   report(outcome);
   EXPECT_EQ(outcome.violation, "");
@@ -92,7 +92,7 @@ TEST_P(CrashPoints, EverySubsetOfThePendingSectors) {
   Plan options{.seed = GetParam() + 100, .steps = 25, .bursts = 0};
   options.explorer.seed = options.seed;
   options.explorer.states.exhaustive_up_to = sim::test_budget() >= 10 ? 12 : 6;
-  options.explorer.states.at_most = sim::test_budget() >= 10 ? 0 : 80;
+  options.explorer.states.at_most = sim::test_budget() >= 10 ? 0 : 40;
   const Outcome outcome = run(options);
   report(outcome);
   EXPECT_EQ(outcome.violation, "");
@@ -100,7 +100,7 @@ TEST_P(CrashPoints, EverySubsetOfThePendingSectors) {
 
 // Containers fill up, are switched and recycled all the time.
 TEST_P(CrashPoints, ContainersSwitchedAndRecycled) {
-  Plan options{.seed = GetParam() + 200, .steps = 60, .bursts = 60};
+  Plan options{.seed = GetParam() + 200, .steps = 45, .bursts = 60};
   options.explorer.seed = options.seed;
   options.explorer.states.at_most = 3;
   const Outcome outcome = run(options);
