@@ -136,7 +136,8 @@ class Cursor::Impl {
     const auto& fault = std::get<format::BlockFault>(*outcome);
     detail.lsn_begin = fault.lsn;
     detail.lsn_end = horizon_->durable_end();
-    detail.file = container_file_name(position_.container(source_->geometry().container_size));
+    detail.file =
+        source_->directory().path() + "/" + container_file_name(position_.container(size));
     return Status(StatusCode::kCorrupt,
                   detail.file + ": LSN " + fault.lsn.to_string() + ": " + fault.reason, detail);
   }
