@@ -49,7 +49,8 @@ std::size_t decision_bytes(const TransactionObject& transaction) {
 
 Protocol::~Protocol() {
   // What is unfinished refers to one another in rings.
-  for (const auto& [id, transaction] : transactions_) {
+  for (const auto& [id, transaction] : transactions_) unresolved_.push_back(transaction);
+  for (const TransactionPtr& transaction : unresolved_) {
     transaction->enlistments.clear();
     transaction->finalize.clear();
   }

@@ -169,6 +169,7 @@ class Protocol {
   void set_pin(TransactionObject& transaction, Lsn pin);
 
   std::unordered_map<Uuid, TransactionPtr> transactions_;  // not forgotten
+  std::vector<TransactionPtr> unresolved_;  // dropped with an unknown outcome, for ~Protocol()
   std::unordered_map<Uuid, ResourceManagerPtr> resource_managers_;
   std::set<std::pair<std::chrono::nanoseconds, Uuid>> deadlines_;
   std::set<std::pair<Lsn, Uuid>> pins_;

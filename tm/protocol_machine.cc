@@ -367,6 +367,10 @@ void Protocol::finish(const EnlistmentPtr& enlistment) {
 void Protocol::drop(const TransactionPtr& transaction) {
   set_deadline(*transaction, std::nullopt);
   set_pin(*transaction, Lsn::null());
+  // Of an unknown outcome, enlistments may be left, which refer to it as it does to them.
+  if (!transaction->enlistments.empty() || !transaction->finalize.empty()) {
+    unresolved_.push_back(transaction);
+  }
   transactions_.erase(transaction->id);
 }
 
