@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kSparePrefix = "spare-";
 constexpr std::string_view kNewPrefix = "new-";
-constexpr std::string_view kSuffix = ".cairn";
+constexpr std::string_view kSpareSuffix = ".cairn";
 constexpr std::string_view kNewSuffix = ".tmp";
 
 bool is_named(std::string_view name, std::string_view prefix, std::string_view suffix) {
@@ -33,7 +33,7 @@ void ContainerSet::count() {
 }
 
 std::string ContainerSet::spare_name() {
-  return std::string(kSparePrefix) + std::to_string(storage_->random()) + std::string(kSuffix);
+  return std::string(kSparePrefix) + std::to_string(storage_->random()) + std::string(kSpareSuffix);
 }
 
 Status ContainerSet::adopt(std::uint64_t first, std::uint64_t last) {
@@ -45,7 +45,7 @@ Status ContainerSet::adopt(std::uint64_t first, std::uint64_t last) {
     if (parse_container_file_name(name, &number)) {
       numbers_.insert(number);
       if (number < first || number > last) unused.push_back(number);
-    } else if (is_named(name, kSparePrefix, kSuffix)) {
+    } else if (is_named(name, kSparePrefix, kSpareSuffix)) {
       CAIRN_ASSIGN_OR_RETURN(const auto file, directory_->open(name, OpenMode::kRead));
       CAIRN_ASSIGN_OR_RETURN(const std::uint64_t size, file->size());
       if (size == geometry_.container_size) {
