@@ -37,9 +37,10 @@ Result<BaseLog> BaseLog::open(Directory& directory, OpenMode mode) {
     for (const std::string& name : names) {
       std::uint64_t number;
       if (parse_container_file_name(name, &number)) {
-        return Status(StatusCode::kBaseLogDamaged,
-                      shown + ": expected the base log beside " + name + ", found no such file",
-                      detail);
+        std::string message = shown;
+        message.append(": expected the base log beside ").append(name);
+        message.append(", found no such file");
+        return Status(StatusCode::kBaseLogDamaged, std::move(message), detail);
       }
     }
     return Status(StatusCode::kNotALog,

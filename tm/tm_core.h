@@ -105,7 +105,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   // What a wait is answered in this state; nothing: wait on.
   [[nodiscard]] std::optional<Status> verdict_locked(const TransactionObject& transaction,
                                                      WaitFor wait) const;
-  [[nodiscard]] Result<RecoveryReport> rebuild(recovery::RecoveredState state);
+  [[nodiscard]] Result<RecoveryReport> rebuild(const recovery::RecoveredState& state);
   [[nodiscard]] Status write_checkpoint(TmLog& log);
   void carry_forward(TmLog& log);
   [[nodiscard]] bool checkpoint_due_locked() const;

@@ -34,7 +34,7 @@ Result<RecoveryReport> TmCore::recover() {
     return fail(
         Status(StatusCode::kRecoveryFailed, state.status().to_string(), state.status().detail()));
   }
-  Result<RecoveryReport> report = rebuild(std::move(*state));
+  Result<RecoveryReport> report = rebuild(*state);
   // Nobody works yet, so no lock is needed for the order of things.
   if (const Status written = write_checkpoint(*log); !written) return fail(written);
   report->duration = std::chrono::steady_clock::now() - begin;
@@ -43,7 +43,7 @@ Result<RecoveryReport> TmCore::recover() {
   return report;
 }
 
-Result<RecoveryReport> TmCore::rebuild(recovery::RecoveredState state) {
+Result<RecoveryReport> TmCore::rebuild(const recovery::RecoveredState& state) {
   const std::lock_guard lock(mutex_);
   protocol_.rebuild(state);
   RecoveryReport report;

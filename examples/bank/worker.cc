@@ -20,7 +20,7 @@ namespace cairn::examples::bank {
 namespace {
 
 constexpr std::uint64_t kMaxTries = 10'000;
-constexpr std::uint64_t kMaxPause_us = 500;
+constexpr std::uint64_t kMaxPauseUs = 500;
 
 // One write for a whole line: it reaches the pipe complete or not at all.
 Status send(int output, const Message& message) {
@@ -76,7 +76,7 @@ class Worker {
           verdict.code() == StatusCode::kLocked || verdict.code() == StatusCode::kAlreadyAborted;
       if (!again) return verdict.status();
       conflict = verdict.status();
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % kMaxPause_us));
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % kMaxPauseUs));
     }
     return conflict.with_context(fmt::format("given up after {} conflicts, the last", kMaxTries));
   }

@@ -142,7 +142,7 @@ class BlockWriter {
   [[nodiscard]] LogBlock& block(std::uint64_t sequence) { return *ring_[sequence % ring_.size()]; }
   [[nodiscard]] bool ring_is_full() const { return end_ - first_ == ring_.size(); }
   void open_block(Lsn lsn, std::uint32_t capacity, format::BlockKind kind);
-  void close_block(LogBlock& block);
+  void close_block(LogBlock& closed);
   void enter_next_container();
   void wait_for_free_block(Lock& lock);
   void pump(Lock& lock);

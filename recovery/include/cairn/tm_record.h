@@ -3,15 +3,16 @@
 // All integers are little-endian. Each payload begins with its schema version, and must end where
 // its fields end.
 //
-//   decision (record type 1)             forget (record type 2)          restart area
-//    0  u16 version = 1                   0  u16 version = 1              0  u32 magic "CTM1"
-//    2  u16 bytes of the description      2  u16 zero                     4  u16 version = 1
-//    4  u32 count of enlistments          4  u32 zero                     6  u16 zero
-//    8  u8[16] transaction                8  u8[16] transaction           8  u8[16] transaction
-//    manager
-//   24  u64 virtual clock, >= 1          24  u64 virtual clock, >= 1     24  u64 virtual clock, >=
-//   1 32  u64 time of day                  32  u64 LSN of the decision     32  u64 time of day 40
-//   description                      40                              40
+//   decision (record type 1)           forget (record type 2)        restart area
+//    0  u16 version = 1                 0  u16 version = 1            0  u32 magic "CTM1"
+//    2  u16 bytes of description        2  u16 zero                   4  u16 version = 1
+//    4  u32 count of enlistments        4  u32 zero                   6  u16 zero
+//    8  u8[16] transaction              8  u8[16] transaction         8  u8[16] manager
+//   24  u64 virtual clock, >= 1        24  u64 virtual clock, >= 1   24  u64 virtual clock, >= 1
+//   32  u64 time of day                32  u64 LSN of the decision   32  u64 time of day
+//   40  u64 LSN of the original,       40                            40
+//       if this is a copy, else 0
+//   48  description
 //    +  enlistments, at least one, each:
 //       u8[16] enlistment, u8[16] resource manager, u32 bytes, recovery information
 //

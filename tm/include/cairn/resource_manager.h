@@ -2,10 +2,13 @@
 //
 // The order of a resource manager's start:
 //   auto rm = tm.create_resource_manager(guid, RmKind::kDurable, "orders");
-//   if (rm.code() == StatusCode::kNameCollision) rm = tm.open_resource_manager(guid);   // either
-//   order works rm->recover(); loop: n = rm->get_notification();
+//   if (rm.code() == StatusCode::kNameCollision) rm = tm.open_resource_manager(guid);
+//   (the other order works too)
+//   rm->recover();
+//   loop: n = rm->get_notification();
 //     kRecover:     e = rm->open_enlistment(n->enlistment); data = e.recovery_information();
-//     e.recover(key) kCommit:      commit (again, if it was done before); e.commit_complete()
+//                   e.recover(key)
+//     kCommit:      commit (again, if it was done before); e.commit_complete()
 //     kRollback:    undo; e.rollback_complete()
 //     kLastRecover: roll back whatever else is prepared under this manager's id; serve
 // A transaction's outcome is delivered at least once. Resource managers are idempotent on (unit of

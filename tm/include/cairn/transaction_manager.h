@@ -7,8 +7,9 @@
 //   auto log = std::shared_ptr(std::move(*cairn::log::Log::open_or_create("/var/lib/app/log")));
 //   auto tm = cairn::tm::TransactionManager::open_or_create({.log = log});
 //   tm->recover();
-//   auto rm = tm->create_resource_manager(kOrders, RmKind::kDurable, "orders");    // see
-//   resource_manager.h auto transaction = tm->create_transaction();
+//   auto rm = tm->create_resource_manager(kOrders, RmKind::kDurable, "orders");
+//   ... recover it: see resource_manager.h ...
+//   auto transaction = tm->create_transaction();
 //   ... work, enlist ...
 //   transaction->commit();
 //
