@@ -44,8 +44,6 @@ class LogCore final : public ReadHorizon {
   // Streams (log_core.cc).
   [[nodiscard]] Result<Lsn> append(StreamId stream, Gather pieces, const AppendOptions& options,
                                    Reservation* reservation);
-  [[nodiscard]] Result<Reservation> reserve(std::uint32_t records, std::uint64_t payload_bytes);
-  void release(std::uint64_t bytes);
   [[nodiscard]] Result<Lsn> write_restart_area(StreamId stream, std::span<const std::byte> data,
                                                Lsn base);
   [[nodiscard]] Result<RestartArea> read_restart_area(StreamId stream, bool previous);
@@ -55,6 +53,10 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Result<Stream> open_stream(std::string_view name);
   [[nodiscard]] Status delete_stream(std::string_view name);
   [[nodiscard]] std::vector<StreamInfo> list_streams() const;
+
+  // Reservations (space.cc).
+  [[nodiscard]] Result<Reservation> reserve(std::uint32_t records, std::uint64_t payload_bytes);
+  void release(std::uint64_t bytes);
 
   // Waiting (log_core.cc).
   [[nodiscard]] Status flush();
@@ -88,11 +90,13 @@ class LogCore final : public ReadHorizon {
 
   LogCore() = default;
 
-  // Appending (log_core.cc).
+  // Admission (space.cc).
   [[nodiscard]] Status admit(Lock& lock, SpaceClass who, std::size_t payload,
                              bool own_block = false);
   [[nodiscard]] SpaceLedger::Stock stock() const;
   [[nodiscard]] Status full(SpaceVerdict verdict) const;
+
+  // Appending (log_core.cc).
   [[nodiscard]] Result<Catalog::Entry*> entry(StreamId stream);
   [[nodiscard]] Status check_link(StreamId stream, Lsn link, const char* name);
   [[nodiscard]] Result<Lsn> append_catalog(const format::CatalogRecord& record);
