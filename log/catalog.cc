@@ -12,16 +12,49 @@ constexpr std::size_t kGapsPerRecord = 512;
 
 }  // namespace
 
-void Catalog::Entry::set_restart(Lsn lsn, Lsn new_base) {
-  previous_restart = restart < advanced ? Lsn::null() : restart;
-  restart = lsn;
-  base = std::max(base, new_base);
+Lsn Catalog::Entry::pin() const {
+  if (last.is_null()) return Lsn::invalid();
+  Lsn oldest = last >= base ? base : Lsn::invalid();
+  if (restart.is_valid()) oldest = std::min(oldest, restart);
+  if (previous_restart.is_valid()) oldest = std::min(oldest, previous_restart);
+  return oldest;
 }
 
-void Catalog::Entry::advance(Lsn new_base) {
-  base = std::max(base, new_base);
-  advanced = std::max(advanced, new_base);
-  if (previous_restart < advanced) previous_restart = Lsn::null();
+void Catalog::reindex(Entry& entry) {
+  const Lsn pin = entry.pin();
+  if (pin == entry.indexed_) return;
+  auto node = pins_.extract({entry.indexed_, entry.id});
+  entry.indexed_ = pin;
+  if (pin.is_invalid()) return;
+  if (node.empty()) {
+    pins_.emplace(pin, entry.id);
+  } else {
+    node.value() = {pin, entry.id};
+    pins_.insert(std::move(node));
+  }
+}
+
+void Catalog::appended(Entry& entry, Lsn lsn, std::size_t payload) {
+  entry.last = lsn;
+  ++entry.statistics.records;
+  entry.statistics.payload_bytes += payload;
+  reindex(entry);
+}
+
+void Catalog::restart_written(Entry& entry, Lsn lsn, Lsn new_base) {
+  entry.previous_restart = entry.restart < entry.advanced ? Lsn::null() : entry.restart;
+  entry.restart = lsn;
+  entry.last = std::max(entry.last, lsn);
+  entry.base = std::max(entry.base, new_base);
+  ++entry.statistics.restart_areas;
+  reindex(entry);
+}
+
+void Catalog::advance(Entry& entry, Lsn new_base) {
+  entry.base = std::max(entry.base, new_base);
+  entry.advanced = std::max(entry.advanced, new_base);
+  if (entry.previous_restart < entry.advanced) entry.previous_restart = Lsn::null();
+  reindex(entry);
 }
 
 Catalog::Entry* Catalog::find(StreamId id) {
@@ -51,11 +84,13 @@ void Catalog::create(StreamId id, std::string_view name, Lsn base) {
   entry.name = name;
   entry.base = std::max(entry.base, base);
   by_name_[entry.name] = id;
+  reindex(entry);
 }
 
 void Catalog::remove(StreamId id) {
   if (const auto it = entries_.find(id); it != entries_.end()) {
     by_name_.erase(it->second.name);
+    pins_.erase({it->second.indexed_, id});
     entries_.erase(it);
   }
 }
@@ -71,8 +106,10 @@ Status Catalog::apply(const Record& record) {
   Entry& entry = entry_of(record.stream);
   entry.last = std::max(entry.last, record.lsn);
   if (record.kind == RecordKind::kRestart && record.lsn > entry.restart) {
-    entry.set_restart(record.lsn, record.base);
+    restart_written(entry, record.lsn, record.base);
+    entry.statistics = {};  // counts what is appended while the log is open
   }
+  reindex(entry);
   return Status::ok();
 }
 
@@ -84,7 +121,7 @@ void Catalog::apply_catalog(const format::CatalogRecord& record, Lsn lsn) {
     deleted_.insert(gone->id);
   } else if (const auto* advanced = std::get_if<format::BaseAdvanced>(&record)) {
     if (deleted_.contains(advanced->id)) return;
-    entry_of(advanced->id).advance(advanced->base);
+    advance(entry_of(advanced->id), advanced->base);
   } else if (const auto* begin = std::get_if<format::SnapshotBegin>(&record)) {
     // A later snapshot repeats what is known already; the first one is what this scan began with.
     if (!snapshot_begin_.is_valid()) snapshot_begin_ = lsn;
@@ -112,6 +149,7 @@ void Catalog::merge(const format::SnapshotStream& seen) {
     entry.previous_restart = seen.restart;
   }
   if (entry.previous_restart < entry.advanced) entry.previous_restart = Lsn::null();
+  reindex(entry);
 }
 
 void Catalog::add_gap(Lsn begin, Lsn end) {
@@ -153,16 +191,15 @@ void Catalog::drop_gaps_before(Lsn tail) {
 }
 
 std::optional<Catalog::Pin> Catalog::oldest_pin() const {
-  std::optional<Pin> oldest;
-  for (const auto& [id, entry] : entries_) {
-    if (entry.last.is_null()) continue;
-    Lsn pin = Lsn::invalid();
-    if (entry.last >= entry.base) pin = entry.base;
-    if (entry.restart.is_valid()) pin = std::min(pin, entry.restart);
-    if (entry.previous_restart.is_valid()) pin = std::min(pin, entry.previous_restart);
-    if (!pin.is_invalid() && (!oldest || pin < oldest->lsn)) oldest = Pin{pin, id};
-  }
-  return oldest;
+  if (pins_.empty()) return std::nullopt;
+  return Pin{pins_.begin()->first, pins_.begin()->second};
+}
+
+std::vector<PinInfo> Catalog::pins(Lsn end) const {
+  const auto oldest = oldest_pin();
+  if (!oldest) return {};
+  const std::uint64_t held = oldest->lsn < end ? end - oldest->lsn : 0;
+  return {{PinKind::kStream, find(oldest->stream)->name, oldest->lsn, held, 0}};
 }
 
 std::vector<format::CatalogRecord> Catalog::snapshot() const {

@@ -5,6 +5,7 @@
 #ifndef CAIRN_LOG_CATALOG_H_
 #define CAIRN_LOG_CATALOG_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <cairn/log.h>
@@ -34,9 +36,14 @@ class Catalog {
     Lsn restart;           // newest restart area, null: none
     Lsn previous_restart;  // null: none, or given up by an advance of the base
     Lsn advanced;  // newest explicit advance of the base: an older previous restart is given up
+    StreamStatistics statistics;
 
-    void set_restart(Lsn lsn, Lsn new_base);  // REQUIRES: lsn > restart
-    void advance(Lsn new_base);
+    // The oldest LSN that the stream still needs; invalid: none.
+    [[nodiscard]] Lsn pin() const;
+
+   private:
+    friend class Catalog;
+    Lsn indexed_ = Lsn::invalid();  // its place in the index of pins
   };
 
   // Recovery: takes one record of the log, in log order from the beginning of a snapshot.
@@ -58,18 +65,26 @@ class Catalog {
 
   void create(StreamId id, std::string_view name, Lsn base);
   void remove(StreamId id);
+  // What happens to a stream of this catalog. No allocation where its pin stays or only moves.
+  void appended(Entry& entry, Lsn lsn, std::size_t payload);
+  // REQUIRES: lsn > entry.restart.
+  void restart_written(Entry& entry, Lsn lsn, Lsn new_base);
+  void advance(Entry& entry, Lsn new_base);
 
   // Whether `lsn` lies where nothing is, in a gap left by a torn tail.
   [[nodiscard]] bool in_gap(Lsn lsn) const;
   // Forgets gaps wholly before `tail`.
   void drop_gaps_before(Lsn tail);
 
-  // The oldest LSN that a stream still needs, and which stream; nothing if no stream needs any.
+  // The oldest LSN that a stream still needs, and which stream; nothing if no stream needs any. In
+  // constant time, however many streams there are.
   struct Pin {
     Lsn lsn;
     StreamId stream = 0;
   };
   [[nodiscard]] std::optional<Pin> oldest_pin() const;
+  // That one as shown in information about a log that ends at `end`.
+  [[nodiscard]] std::vector<PinInfo> pins(Lsn end) const;
 
   // All of it as records: begin, streams and gaps in pieces of bounded size. The end record is the
   // caller's, who learns the LSN of the begin record.
@@ -77,11 +92,13 @@ class Catalog {
 
  private:
   Entry& entry_of(StreamId id);
+  void reindex(Entry& entry);
   void apply_catalog(const format::CatalogRecord& record, Lsn lsn);
   void merge(const format::SnapshotStream& seen);
 
   std::map<StreamId, Entry> entries_;
   std::unordered_map<std::string, StreamId> by_name_;
+  std::set<std::pair<Lsn, StreamId>> pins_;  // of streams that need something
   std::set<StreamId> deleted_;  // during recovery: a snapshot piece must not bring one back
   std::vector<format::Gap> gaps_;
   StreamId next_stream_ = 1;

@@ -146,7 +146,7 @@ Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions&
     }
   }
   const BlockWriter::Place place = writer_->take(payload);
-  found->last = place.lsn;
+  catalog_.appended(*found, place.lsn, payload);
   note_append(stream, place.lsn);
   if (reserved) {
     reservation->bytes_ -= charge;
@@ -212,8 +212,7 @@ Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::by
   fields.stream = stream;
   fields.kind = RecordKind::kRestart;
   fields.previous = found->restart;
-  found->set_restart(place.lsn, base);
-  found->last = place.lsn;
+  catalog_.restart_written(*found, place.lsn, base);
   note_append(stream, place.lsn);
   lock.unlock();
 
@@ -261,7 +260,7 @@ Status LogCore::advance_base(StreamId stream, Lsn lsn) {
     return writer_->wait(lock, newest_catalog_change_, Durability::kDurable);
   }
   const BlockWriter::Place place = writer_->take(encoded.payload.size());
-  found->advance(lsn);
+  catalog_.advance(*found, lsn);
   newest_catalog_change_ = place.lsn + 1;
   note_append(kCatalogStream, place.lsn);
   lock.unlock();
@@ -357,7 +356,8 @@ std::vector<StreamInfo> LogCore::list_streams() const {
   const Lock lock(writer_->mutex());
   std::vector<StreamInfo> all;
   for (const auto& [id, found] : catalog_.entries()) {
-    all.push_back({id, found.name, found.base, found.last, found.restart, found.previous_restart});
+    all.push_back({id, found.name, found.base, found.last, found.restart, found.previous_restart,
+                   found.statistics});
   }
   return all;
 }
@@ -460,6 +460,7 @@ LogInfo LogCore::info() const {
   {
     const Lock lock(writer_->mutex());
     info.end = writer_->end();
+    info.pins = catalog_.pins(info.end);
     active = writer_->container_number();
   }
   info.containers = containers_->list(active);

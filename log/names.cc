@@ -29,6 +29,16 @@ std::string_view container_state_name(ContainerState state) {
   return "unnamed";
 }
 
+std::string_view pin_kind_name(PinKind kind) {
+  switch (kind) {
+    case PinKind::kStream:
+      return "stream";
+    case PinKind::kReader:
+      return "reader";
+  }
+  return "unnamed";
+}
+
 std::string_view end_label_name(EndLabel label) {
   switch (label) {
     case EndLabel::kCleanClose:

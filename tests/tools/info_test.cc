@@ -79,6 +79,17 @@ TEST_F(Info, TextSaysTheSame) {
   }
 }
 
+TEST_F(Info, StreamThatPinsTheTailIsNamed) {
+  create_log();
+  append("orders", "first order");
+  close_log();
+  const Json pins = cairn_json({"info", path(), "--json"})["pins"];
+  ASSERT_EQ(pins.size(), 1U);
+  EXPECT_EQ(pins[0]["kind"], "stream");
+  EXPECT_EQ(pins[0]["name"], "orders");
+  EXPECT_THAT(cairn({"info", path()}).out, HasSubstr("pinned by   stream \"orders\" at "));
+}
+
 TEST_F(Info, ControlCharactersOfANameDoNotReachTheTerminal) {
   create_log();
   append("bell\x07\x1b[2J", "x");

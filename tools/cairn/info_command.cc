@@ -101,6 +101,10 @@ void print_text(const log::LogInfo& info, Output& out) {
   out.line("block       {}, aligned to {}, longest record {} bytes", bytes_text(info.block_size),
            bytes_text(info.alignment), info.max_record);
   out.line("tail        {}", info.tail.to_string());
+  for (const log::PinInfo& pin : info.pins) {
+    out.line("pinned by   {} \"{}\" at {}, {} before the end", log::pin_kind_name(pin.kind),
+             escaped(pin.name), pin.lsn.to_string(), bytes_text(pin.bytes));
+  }
   out.line("durable     {}", info.durable.to_string());
   out.line("end         {}", info.end.to_string());
   out.line("end of log  {}{}{}", log::end_label_name(info.end_of_log.label),
@@ -138,6 +142,13 @@ void print_json(const log::LogInfo& info, Output& out) {
   json["alignment"] = info.alignment;
   json["max_record"] = info.max_record;
   json["tail"] = lsn_json(info.tail);
+  json["pins"] = nlohmann::ordered_json::array();
+  for (const log::PinInfo& pin : info.pins) {
+    json["pins"].push_back({{"kind", log::pin_kind_name(pin.kind)},
+                            {"name", pin.name},
+                            {"lsn", lsn_json(pin.lsn)},
+                            {"bytes", pin.bytes}});
+  }
   json["durable"] = lsn_json(info.durable);
   json["end"] = lsn_json(info.end);
   json["end_of_log"] = {{"label", log::end_label_name(info.end_of_log.label)},

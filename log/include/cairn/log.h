@@ -111,13 +111,36 @@ class Stream {
   StreamId id_ = 0;
 };
 
+// Of one stream, since the log was opened.
+struct StreamStatistics {
+  std::uint64_t records = 0;  // appended by clients; restart areas are counted apart
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t restart_areas = 0;
+};
+
 struct StreamInfo {
   StreamId id = 0;
   std::string name;
   Lsn base;
-  Lsn last;              // null: no record
-  Lsn restart;           // newest restart area; null: none
-  Lsn previous_restart;  // null: none
+  Lsn last;                     // null: no record
+  Lsn restart;                  // newest restart area; null: none
+  Lsn previous_restart;         // null: none
+  StreamStatistics statistics;  // zeros in a LogView
+};
+
+// Who keeps containers from being recycled.
+enum class PinKind : std::uint8_t {
+  kStream,  // the stream with the oldest base or restart area
+  kReader,  // a TailReader
+};
+[[nodiscard]] std::string_view pin_kind_name(PinKind kind);
+
+struct PinInfo {
+  PinKind kind = PinKind::kStream;
+  std::string name;         // of the stream, or as the reader was named
+  Lsn lsn;                  // the oldest one it needs
+  std::uint64_t bytes = 0;  // from there to the end of the log
+  std::uint64_t limit = 0;  // a reader's: the most bytes that it may hold back; else 0
 };
 
 enum class ContainerState : std::uint8_t { kFree, kActive, kInactive };
@@ -138,11 +161,12 @@ struct LogInfo {
   std::uint64_t max_size = 0;
   std::uint32_t block_size = 0;
   std::uint32_t alignment = 0;
-  std::uint32_t max_record = 0;  // payload bytes
-  Lsn tail;                      // oldest LSN still held
-  Lsn durable;                   // everything before is durable
-  Lsn end;                       // where the next record goes
-  std::vector<StreamInfo> streams;
+  std::uint32_t max_record = 0;     // payload bytes
+  Lsn tail;                         // oldest LSN still held
+  Lsn durable;                      // everything before is durable
+  Lsn end;                          // where the next record goes
+  std::vector<StreamInfo> streams;  // by id
+  std::vector<PinInfo> pins;        // the stream that pins the tail, if one does; all tail readers
   std::vector<ContainerInfo> containers;
   StorageInfo storage;
   EndOfLog end_of_log;  // how the end was found when the log was opened

@@ -1,0 +1,129 @@
+// Many streams in one log: who pins the tail, what is counted of each, and what thousands of them cost.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <cairn/log.h>
+
+#include "catalog.h"
+#include "log/modelled_log.h"
+#include "sim/random.h"
+#include "sim/sim_storage.h"
+
+namespace cairn::log {
+namespace {
+
+using log_test::manual_options;
+using log_test::small_log;
+
+std::span<const std::byte> bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+class Streams : public testing::Test {
+ protected:
+  void create(const CreateOptions& options = small_log()) {
+    auto created = Log::create("log", options, manual_options(storage_));
+    ASSERT_TRUE(created) << created.status().to_string();
+    log_ = std::move(*created);
+  }
+  void reopen() {
+    if (log_ != nullptr) {
+      ASSERT_TRUE(log_->close());
+    }
+    log_.reset();
+    auto opened = Log::open("log", manual_options(storage_));
+    ASSERT_TRUE(opened) << opened.status().to_string();
+    log_ = std::move(*opened);
+  }
+
+  std::shared_ptr<sim::SimStorage> storage_ = std::make_shared<sim::SimStorage>();
+  std::unique_ptr<Log> log_;
+};
+
+// What the index must agree with: a look at every stream.
+std::optional<Lsn> oldest_by_search(const Catalog& catalog) {
+  std::optional<Lsn> oldest;
+  for (const auto& [id, entry] : catalog.entries()) {
+    const Lsn pin = entry.pin();
+    if (!pin.is_invalid() && (!oldest || pin < *oldest)) oldest = pin;
+  }
+  return oldest;
+}
+
+TEST(CatalogPins, OldestIsThatOfASearchThroughAllStreamsWhateverHappensToThem) {
+  Catalog catalog;
+  sim::Random random(7);
+  Lsn lsn(8);
+  StreamId created = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    lsn = lsn + 8;
+    const auto id = static_cast<StreamId>(1 + random.below(40));
+    Catalog::Entry* entry = catalog.find(id);
+    switch (random.below(6)) {
+      case 0:
+        if (entry == nullptr) catalog.create(id, "s" + std::to_string(++created), lsn);
+        break;
+      case 1:
+        if (random.chance(5)) catalog.remove(id);
+        break;
+      case 2:
+        if (entry != nullptr) catalog.restart_written(*entry, lsn, entry->base);
+        break;
+      case 3:
+        if (entry != nullptr) catalog.advance(*entry, Lsn(lsn.value() - 8 * random.below(50)));
+        break;
+      default:
+        if (entry != nullptr) catalog.appended(*entry, lsn, 10);
+        break;
+    }
+    const auto pin = catalog.oldest_pin();
+    const auto expected = oldest_by_search(catalog);
+    ASSERT_EQ(pin.has_value(), expected.has_value()) << "step " << step;
+    if (!pin) continue;
+    ASSERT_EQ(pin->lsn, *expected) << "step " << step;
+    ASSERT_EQ(catalog.find(pin->stream)->pin(), pin->lsn) << "step " << step;
+  }
+}
+
+TEST_F(Streams, OneThatPinsTheTailIsNamedInTheInformation) {
+  create();
+  Stream idle = *log_->create_stream("idle");
+  Stream busy = *log_->create_stream("busy");
+  EXPECT_TRUE(log_->info().pins.empty()) << "a stream without records needs nothing";
+  ASSERT_TRUE(busy.append(bytes("b")));
+  ASSERT_TRUE(idle.append(bytes("i")));
+  ASSERT_TRUE(busy.advance_base(busy.last_lsn()));
+  const auto pins = log_->info().pins;
+  ASSERT_EQ(pins.size(), 1U);
+  EXPECT_EQ(pins[0].kind, PinKind::kStream);
+  EXPECT_EQ(pins[0].name, "idle");
+  EXPECT_EQ(pins[0].lsn, idle.base());
+  EXPECT_EQ(pins[0].bytes, log_->info().end - idle.base());
+  reopen();
+  EXPECT_EQ(log_->info().pins.at(0).name, "idle") << "found again in recovery";
+  EXPECT_EQ((*LogView::open("log", manual_options(storage_)))->info().pins.at(0).name, "idle");
+}
+
+TEST_F(Streams, StatisticsCountWhatWasAppendedToEachSinceItWasOpened) {
+  create();
+  Stream one = *log_->create_stream("one");
+  Stream two = *log_->create_stream("two");
+  ASSERT_TRUE(one.append(bytes("12345")));
+  ASSERT_TRUE(one.append(bytes("678")));
+  ASSERT_TRUE(two.write_restart_area(bytes("area")));
+  const auto streams = log_->list_streams();
+  EXPECT_EQ(streams[0].statistics.records, 2U);
+  EXPECT_EQ(streams[0].statistics.payload_bytes, 8U);
+  EXPECT_EQ(streams[0].statistics.restart_areas, 0U);
+  EXPECT_EQ(streams[1].statistics.records, 0U);
+  EXPECT_EQ(streams[1].statistics.restart_areas, 1U);
+  reopen();
+  EXPECT_EQ(log_->list_streams()[0].statistics.records, 0U);
+  EXPECT_EQ(log_->list_streams()[1].statistics.restart_areas, 0U);
+}
+
+}  // namespace
+}  // namespace cairn::log
