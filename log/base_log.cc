@@ -62,6 +62,7 @@ Result<BaseLog> BaseLog::open(Directory& directory, OpenMode mode) {
 
 Status BaseLog::write(format::BaseSlot next) {
   next.generation = slot_.generation + 1;
+  next.version = format::kFormatVersion;
   const std::uint32_t index = 1 - index_;
   format::encode_base_slot(next, slot_bytes(buffer_));
   CAIRN_RETURN_IF_ERROR(

@@ -130,9 +130,41 @@ void Catalog::apply_catalog(const format::CatalogRecord& record, Lsn lsn) {
     for (const format::SnapshotStream& stream : streams->streams) merge(stream);
   } else if (const auto* gaps = std::get_if<format::SnapshotGaps>(&record)) {
     for (const format::Gap& gap : gaps->gaps) add_gap(gap.begin, gap.end);
+  } else if (const auto* policies = std::get_if<format::PolicyRecord>(&record)) {
+    Policies found;
+    found.max_size = policies->max_size;
+    found.min_size = policies->min_size;
+    found.growth = policies->growth;
+    found.ahead = policies->ahead;
+    found.spare_max = policies->spare_max;
+    found.shrink_percent = policies->shrink_percent;
+    found.low_space_percent = policies->low_space_percent;
+    found.restart_area = policies->restart_area;
+    set_policies(found, policies->changed == 0 ? lsn : Lsn(policies->changed));
   } else if (const auto* end = std::get_if<format::SnapshotEnd>(&record)) {
     if (end->begin == snapshot_begin_) snapshot_whole_ = true;
   }
+}
+
+// A snapshot may repeat older ones behind a change that was made while it was being written.
+void Catalog::set_policies(const Policies& policies, Lsn changed) {
+  if (policies_ && changed < policies_changed_) return;
+  policies_ = policies;
+  policies_changed_ = changed;
+}
+
+format::PolicyRecord Catalog::policy_record() const {
+  format::PolicyRecord record{};
+  record.changed = policies_changed_.value();
+  record.max_size = policies_->max_size;
+  record.min_size = policies_->min_size;
+  record.growth = policies_->growth;
+  record.ahead = policies_->ahead;
+  record.spare_max = policies_->spare_max;
+  record.shrink_percent = policies_->shrink_percent;
+  record.low_space_percent = policies_->low_space_percent;
+  record.restart_area = policies_->restart_area;
+  return record;
 }
 
 void Catalog::merge(const format::SnapshotStream& seen) {
@@ -205,6 +237,7 @@ std::vector<PinInfo> Catalog::pins(Lsn end) const {
 std::vector<format::CatalogRecord> Catalog::snapshot() const {
   std::vector<format::CatalogRecord> records;
   records.emplace_back(format::SnapshotBegin{next_stream_});
+  if (policies_) records.emplace_back(policy_record());
   format::SnapshotStreams piece;
   std::size_t bytes = 0;
   for (const auto& [id, entry] : entries_) {

@@ -63,6 +63,11 @@ class Catalog {
   [[nodiscard]] const std::map<StreamId, Entry>& entries() const { return entries_; }
   [[nodiscard]] const std::vector<format::Gap>& gaps() const { return gaps_; }
 
+  // As last set; nothing: never.
+  [[nodiscard]] const std::optional<Policies>& policies() const { return policies_; }
+  void set_policies(const Policies& policies, Lsn changed);
+  [[nodiscard]] format::PolicyRecord policy_record() const;  // REQUIRES: policies()
+
   void create(StreamId id, std::string_view name, Lsn base);
   void remove(StreamId id);
   // What happens to a stream of this catalog. No allocation where its pin stays or only moves.
@@ -101,6 +106,8 @@ class Catalog {
   std::set<std::pair<Lsn, StreamId>> pins_;  // of streams that need something
   std::set<StreamId> deleted_;  // during recovery: a snapshot piece must not bring one back
   std::vector<format::Gap> gaps_;
+  std::optional<Policies> policies_;
+  Lsn policies_changed_;
   StreamId next_stream_ = 1;
   Lsn snapshot_begin_;
   bool snapshot_whole_ = false;

@@ -266,6 +266,7 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   core.scan_start_.store(slot.scan_start);
   window_ = block_count(options_, core.geometry_) * core.geometry_.block_size;
 
+  CAIRN_RETURN_IF_ERROR(upgrade_format());
   const Continuation to = choose_continuation(found);
   CAIRN_ASSIGN_OR_RETURN(ReadyContainer container, prepare_containers(found, to));
   CAIRN_RETURN_IF_ERROR(write_epoch_block(found, to));
@@ -274,6 +275,14 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   if (dead < to.position) core.catalog_.add_gap(dead, to.position);
   CAIRN_RETURN_IF_ERROR(start_writer(std::move(container), to));
   return std::move(core_);
+}
+
+// Both slots: code that reads only older versions looks at each of them.
+Status LogOpener::upgrade_format() {
+  BaseLog& base = *core_->base_;
+  if (base.slot().version == format::kFormatVersion) return Status::ok();
+  CAIRN_RETURN_IF_ERROR(base.write(base.slot()));
+  return base.write(base.slot());
 }
 
 // A container that is missing or cut short is a plainer answer than the damage that follows from

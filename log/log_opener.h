@@ -17,10 +17,11 @@ namespace cairn::log {
 //  2. make durable what an earlier process may have left in the page cache, so that nothing that is
 //     read now can vanish;
 //  3. scan to the end and judge it (read/end_of_log.h); damage ends here, nothing is changed;
-//  4. choose where the log goes on: behind the end after a clean close, otherwise beyond every LSN
+//  4. write the base log in the present format version if it is an older one's;
+//  5. choose where the log goes on: behind the end after a clean close, otherwise beyond every LSN
 //     that can have been given out;
-//  5. make the container of that place ready, if it is another one;
-//  6. write an epoch block at the end, durable, naming that place. From here on older blocks behind
+//  6. make the container of that place ready, if it is another one;
+//  7. write an epoch block at the end, durable, naming that place. From here on older blocks behind
 //     the end are dead.
 class LogOpener {
  public:
@@ -36,6 +37,7 @@ class LogOpener {
   [[nodiscard]] Result<format::BaseSlot> first_slot(const CreateOptions& create_options) const;
   [[nodiscard]] Status write_first_container(const format::BaseSlot& slot);
 
+  [[nodiscard]] Status upgrade_format();
   [[nodiscard]] Status check_files(const format::BaseSlot& slot) const;
   [[nodiscard]] Status make_read_bytes_durable(const format::BaseSlot& slot);
   struct Continuation {

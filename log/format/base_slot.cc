@@ -68,7 +68,7 @@ Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes, const std:
                     detail);
     }
     const std::uint64_t sum = slot_checksum(slot);
-    if (sum != slot.checksum || slot.version != kFormatVersion || !geometry_ok(slot)) {
+    if (sum != slot.checksum || slot.version < kOldestFormatVersion || !geometry_ok(slot)) {
       reasons += where + "expected checksum " + std::to_string(slot.checksum) + ", found " +
                  std::to_string(sum) + "; ";
       continue;

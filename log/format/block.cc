@@ -123,7 +123,7 @@ std::uint32_t seal_block(std::span<std::byte> block, std::uint32_t used, std::ui
   assert(padded <= block.size());
   BlockHeader header{};
   header.magic = kBlockMagic;
-  header.version = kFormatVersion;
+  header.version = kBlockVersion;
   header.kind = static_cast<std::uint16_t>(fields.kind);
   std::memcpy(header.log_id, identity.log_id.bytes.data(), sizeof header.log_id);
   header.incarnation = identity.incarnation;
@@ -158,9 +158,8 @@ std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes, L
                  nothing ? std::string("no block: zeros")
                          : expected_found("block magic", kBlockMagic, header.magic));
   }
-  if (header.version != kFormatVersion) {
-    return fault(lsn, false,
-                 expected_found("block format version", kFormatVersion, header.version));
+  if (header.version != kBlockVersion) {
+    return fault(lsn, false, expected_found("block format version", kBlockVersion, header.version));
   }
   if (const std::uint64_t sum = header_checksum(header); sum != header.checksum) {
     return fault(lsn, false, expected_found("block header checksum", header.checksum, sum));

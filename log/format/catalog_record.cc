@@ -124,6 +124,8 @@ CatalogRecord get_record(CatalogType type, Reader& in) {
       return SnapshotEnd{in.get_lsn()};
     case CatalogType::kMark:
       return in.get<Mark>();
+    case CatalogType::kPolicies:
+      return in.get<PolicyRecord>();
   }
   return Mark{};  // unreachable: decode_catalog() checked the type
 }
@@ -166,6 +168,7 @@ EncodedCatalogRecord encode_catalog(const CatalogRecord& record) {
           },
           [&](const SnapshotEnd& r) { return out.put(r.begin), CatalogType::kSnapshotEnd; },
           [&](const Mark& r) { return out.put(r), CatalogType::kMark; },
+          [&](const PolicyRecord& r) { return out.put(r), CatalogType::kPolicies; },
       },
       record);
   return {type, out.take()};
@@ -176,9 +179,9 @@ Result<CatalogRecord> decode_catalog(std::uint16_t type, std::span<const std::by
   StatusDetail detail;
   detail.lsn_begin = lsn;
   if (type < static_cast<std::uint16_t>(CatalogType::kContainerHeader) ||
-      type > static_cast<std::uint16_t>(CatalogType::kMark)) {
+      type > static_cast<std::uint16_t>(CatalogType::kPolicies)) {
     return Status(StatusCode::kCorrupt,
-                  "LSN " + lsn.to_string() + ": catalog record type: expected 1 to 9, found " +
+                  "LSN " + lsn.to_string() + ": catalog record type: expected 1 to 10, found " +
                       std::to_string(type),
                   detail);
   }
@@ -220,6 +223,14 @@ std::string describe(const CatalogRecord& record) {
           [](const Mark& r) {
             return std::string(r.closed != 0 ? "closing mark" : "idle mark") + ": durable before " +
                    std::to_string(r.durable);
+          },
+          [](const PolicyRecord& r) {
+            return std::string("policies: maximum ") + std::to_string(r.max_size) + ", minimum " +
+                   std::to_string(r.min_size) + ", growth " + std::to_string(r.growth) +
+                   ", ahead " + std::to_string(r.ahead) + ", spares " +
+                   std::to_string(r.spare_max) + ", shrink at " + std::to_string(r.shrink_percent) +
+                   "%, low space at " + std::to_string(r.low_space_percent) + "%, restart area " +
+                   std::to_string(r.restart_area);
           },
       },
       record);

@@ -62,8 +62,9 @@ struct SnapshotEnd {
   Lsn begin;  // LSN of its SnapshotBegin record
 };
 
-using CatalogRecord = std::variant<ContainerHeader, StreamCreated, StreamDeleted, BaseAdvanced,
-                                   SnapshotBegin, SnapshotStreams, SnapshotGaps, SnapshotEnd, Mark>;
+using CatalogRecord =
+    std::variant<ContainerHeader, StreamCreated, StreamDeleted, BaseAdvanced, SnapshotBegin,
+                 SnapshotStreams, SnapshotGaps, SnapshotEnd, Mark, PolicyRecord>;
 
 struct EncodedCatalogRecord {
   CatalogType type;

@@ -17,7 +17,13 @@ static_assert(std::endian::native == std::endian::little,
 
 inline constexpr std::uint32_t kBlockMagic = 0x4B42'5243;  // "CRBK"
 inline constexpr std::uint32_t kBaseMagic = 0x5342'5243;   // "CRBS"
-inline constexpr std::uint16_t kFormatVersion = 1;
+// Of the log, in the base log's slots. Version 2 added catalog records (types 10 and up); everything
+// of version 1 means the same. A log of version 1 becomes one of version 2 when it is opened for
+// writing, before anything is appended, so that older code says kNewerVersion, not damage.
+inline constexpr std::uint16_t kFormatVersion = 2;
+inline constexpr std::uint16_t kOldestFormatVersion = 1;
+// Of the layout of blocks and records.
+inline constexpr std::uint16_t kBlockVersion = 1;
 
 // Persisted; values never change.
 enum class BlockKind : std::uint16_t {
@@ -38,12 +44,13 @@ enum class CatalogType : std::uint16_t {
   kSnapshotGaps = 7,
   kSnapshotEnd = 8,
   kMark = 9,
+  kPolicies = 10,
 };
 
 // Starts every block.
 struct BlockHeader {
   std::uint32_t magic;           // kBlockMagic
-  std::uint16_t version;         // kFormatVersion
+  std::uint16_t version;         // kBlockVersion
   std::uint16_t kind;            // BlockKind
   std::uint8_t log_id[16];       // the log's UUID
   std::uint64_t incarnation;     // random, new each time a file becomes a container
@@ -124,6 +131,21 @@ struct Mark {
 };
 static_assert(sizeof(Mark) == 16);
 
+// Payload of CatalogType::kPolicies. The fields are those of cairn::log::Policies.
+struct PolicyRecord {
+  std::uint64_t changed;  // in a snapshot: LSN of the record that set them; otherwise 0
+  std::uint64_t max_size;
+  std::uint64_t min_size;
+  std::uint32_t growth;
+  std::uint32_t ahead;
+  std::uint32_t spare_max;
+  std::uint32_t shrink_percent;
+  std::uint32_t low_space_percent;
+  std::uint32_t restart_area;
+};
+static_assert(sizeof(PolicyRecord) == 48);
+static_assert(std::has_unique_object_representations_v<PolicyRecord>, "no padding");
+
 // Persisted; values never change.
 enum class BaseState : std::uint64_t {
   kOpen = 0,      // written while the log was open
@@ -134,7 +156,7 @@ enum class BaseState : std::uint64_t {
 // One of the two slots of the base log.
 struct BaseSlot {
   std::uint32_t magic;    // kBaseMagic
-  std::uint16_t version;  // kFormatVersion
+  std::uint16_t version;  // kOldestFormatVersion to kFormatVersion
   std::uint16_t zero;     // 0
   std::uint8_t log_id[16];
   std::uint64_t generation;      // the valid slot with the higher one wins

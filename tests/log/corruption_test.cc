@@ -411,12 +411,12 @@ TEST_F(Corruption, MissingBaseLogBesideContainersIsDamageNotANewLog) {
 
 TEST_F(Corruption, NewerFormatIsToldFromDamage) {
   for (const std::uint64_t slot : {0, 4096}) {
-    storage->overwrite(kDirectory, format::kBaseFileName, slot + 4, Bytes(1, std::byte{2}));
+    storage->overwrite(kDirectory, format::kBaseFileName, slot + 4, Bytes(1, std::byte{9}));
   }
   EXPECT_EQ(log::verify(kDirectory, {storage}).code(), StatusCode::kNewerVersion);
   const Status status = reopen();
   EXPECT_EQ(status.code(), StatusCode::kNewerVersion);
-  EXPECT_THAT(status.message(), HasSubstr("version 2"));
+  EXPECT_THAT(status.message(), HasSubstr("version 9"));
 }
 
 }  // namespace

@@ -1,9 +1,12 @@
 // The bytes of blocks, base slots and catalog records: what is written is read back, and no other bytes are taken for it.
 #include <array>
+#include <cstring>
 #include <string>
 #include <vector>
 
+#define XXH_INLINE_ALL
 #include <gtest/gtest.h>
+#include <xxhash.h>
 
 #include "format/base_slot.h"
 #include "format/block.h"
@@ -197,6 +200,25 @@ TEST(BaseSlots, ANewerVersionIsNamedWithBothNumbers) {
   EXPECT_NE(choice.status().message().find("version 9"), std::string::npos);
 }
 
+// `bytes` with the first slot as version 1 wrote it.
+std::vector<std::byte> with_slot_of_version(std::vector<std::byte> bytes, std::uint16_t version) {
+  BaseSlot slot;
+  std::memcpy(&slot, bytes.data(), sizeof slot);
+  slot.version = version;
+  slot.checksum = XXH3_64bits(&slot, offsetof(BaseSlot, checksum));
+  std::memcpy(bytes.data(), &slot, sizeof slot);
+  return bytes;
+}
+
+TEST(BaseSlots, OfVersion1AreReadAndOfVersion0AreNot) {
+  const auto choice = choose_base_slot(with_slot_of_version(base_file(6, 5), 1), "base");
+  ASSERT_TRUE(choice.is_ok());
+  EXPECT_EQ(choice->slot.generation, 6U);
+  EXPECT_EQ(choice->slot.version, 1U);
+  EXPECT_EQ(choose_base_slot(with_slot_of_version(base_file(6, 5), 0), "base")->slot.generation,
+            5U);
+}
+
 TEST(BaseSlots, CutShortIsDamageUntilNoSlotIsWhole) {
   const std::vector<std::byte> bytes = base_file(4, 5);
   for (std::size_t length = 0; length < bytes.size(); ++length) {
@@ -217,7 +239,8 @@ std::vector<CatalogRecord> one_of_each() {
                            {2, Lsn(8), Lsn(), Lsn(), Lsn(), std::string(255, 'n')}}},
           SnapshotGaps{{{Lsn(8), Lsn(16)}}},
           SnapshotEnd{Lsn(4192)},
-          Mark{4096, 1}};
+          Mark{4096, 1},
+          PolicyRecord{4136, 8 << 20, 4 << 20, 1, 2, 3, 4, 5, 6}};
 }
 
 TEST(CatalogRecords, AreReadBackAsWritten) {
@@ -246,7 +269,7 @@ TEST(CatalogRecords, CutAnywhereAreAnErrorOrAShorterList) {
 }
 
 TEST(CatalogRecords, OfUnknownTypeAreCorrupt) {
-  for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 10, 65535}) {
+  for (const std::uint16_t type : std::initializer_list<std::uint16_t>{0, 11, 65535}) {
     EXPECT_EQ(decode_catalog(type, {}, Lsn(96)).code(), StatusCode::kCorrupt);
   }
 }

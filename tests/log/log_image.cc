@@ -1,8 +1,13 @@
 #include "log/log_image.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <span>
 #include <string_view>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "log/log_contents.h"
 
@@ -80,6 +85,19 @@ format::BaseSlot read_base_slot(const sim::SimStorage& storage, const std::strin
   if (first.magic != format::kBaseMagic) return second;
   return second.magic == format::kBaseMagic && second.generation > first.generation ? second
                                                                                     : first;
+}
+
+void write_slots_as_version(sim::SimStorage& storage, const std::string& directory,
+                            std::uint16_t version) {
+  const Bytes bytes = storage.read_image(directory, format::kBaseFileName);
+  for (std::uint32_t i = 0; i < format::kBaseSlots; ++i) {
+    const std::size_t offset = std::size_t{i} * format::kBaseSlotStride;
+    auto slot = at<format::BaseSlot>(bytes, offset);
+    slot.version = version;
+    slot.checksum = XXH3_64bits(&slot, offsetof(format::BaseSlot, checksum));
+    storage.overwrite(directory, format::kBaseFileName, offset,
+                      std::as_bytes(std::span<const format::BaseSlot, 1>(&slot, 1)));
+  }
 }
 
 }  // namespace cairn::log_test

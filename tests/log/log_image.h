@@ -50,6 +50,10 @@ struct ImageContainer {
 [[nodiscard]] log::format::BaseSlot read_base_slot(const sim::SimStorage& storage,
                                                    const std::string& directory);
 
+// Both slots as code of this format version wrote them. REQUIRES: both are valid.
+void write_slots_as_version(sim::SimStorage& storage, const std::string& directory,
+                            std::uint16_t version);
+
 }  // namespace cairn::log_test
 
 #endif  // CAIRN_TESTS_LOG_LOG_IMAGE_H_

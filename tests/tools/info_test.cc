@@ -16,7 +16,7 @@ TEST_F(Info, JsonSaysWhatTheLogSaysOfItself) {
   const Json json = cairn_json({"info", path(), "--json"});
   EXPECT_EQ(json["log"], path());
   EXPECT_EQ(json["id"], of_log.id.to_string());
-  EXPECT_EQ(json["format_version"], 1);
+  EXPECT_EQ(json["format_version"], 2);
   EXPECT_EQ(json["epoch"], of_log.epoch);
   EXPECT_EQ(json["container_size"], kContainerSize);
   EXPECT_EQ(json["block_size"], of_log.block_size);

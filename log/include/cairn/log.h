@@ -30,6 +30,7 @@
 #include <cairn/cursor.h>
 #include <cairn/lsn.h>
 #include <cairn/options.h>
+#include <cairn/policies.h>
 #include <cairn/record.h>
 #include <cairn/reservation.h>
 #include <cairn/result.h>
