@@ -193,9 +193,10 @@ void TmCore::forget(const TransactionPtr& transaction) {
   log::Reservation room = std::move(transaction->room);
   lock.unlock();
   if (log == nullptr) return;
-  [[maybe_unused]] const Result<Lsn> lsn = log->append(record, room);
+  const Result<Lsn> lsn = log->append(record, room);
   room.release();
   lock.lock();
+  if (!lsn) ++forgets_unwritten_;
   wake_if_due_locked();
 }
 
@@ -396,6 +397,7 @@ TmInformation TmCore::information() const {
   information.enlistments = protocol_.enlistment_count();
   information.checkpoints = checkpoints_;
   information.carried_forward = carried_forward_;
+  information.forgets_unwritten = forgets_unwritten_;
   information.checkpoint_error = checkpoint_error_;
   if (log_ != nullptr) {
     information.log_path = log_->path();

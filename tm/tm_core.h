@@ -127,6 +127,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   std::chrono::nanoseconds last_checkpoint_{0};
   std::uint64_t checkpoints_ = 0;
   std::uint64_t carried_forward_ = 0;
+  std::uint64_t forgets_unwritten_ = 0;
   Status checkpoint_error_;  // of the thread's last one
 
   std::mutex append_;

@@ -84,8 +84,10 @@ TEST_F(Failure, OfTheForgetRecordCostsAnotherTelling) {
   Work work = decide({&rm});
   fail_next_write();
   ASSERT_FALSE(log_->create_stream("other").is_ok());
+  EXPECT_EQ(tm_.information()->forgets_unwritten, 0u);
   EXPECT_OK(work.enlistments.front().commit_complete());
   EXPECT_EQ(state_of(work.transaction), TransactionState::kForgotten);
+  EXPECT_EQ(tm_.information()->forgets_unwritten, 1u) << "nobody else hears of it";
   crash();
   EXPECT_EQ(start_and_recover().committed.size(), 1u);
 }

@@ -72,6 +72,9 @@ struct TmInformation {
   std::uint64_t enlistments = 0;
   std::uint64_t checkpoints = 0;      // written since it was opened
   std::uint64_t carried_forward = 0;  // records written again since it was opened
+  // Forget records that the log did not take since it was opened. Each costs one more telling of an
+  // outcome after the next recovery, nothing else.
+  std::uint64_t forgets_unwritten = 0;
   Status checkpoint_error{};  // of the last one by the housekeeping thread; OK if it succeeded
 };
 
