@@ -218,6 +218,12 @@ bool Catalog::in_gap(Lsn lsn) const {
                      [&](const format::Gap& gap) { return gap.begin <= lsn && lsn < gap.end; });
 }
 
+std::optional<format::Gap> Catalog::gap_behind(Lsn lsn) const {
+  const auto found = std::find_if(gaps_.begin(), gaps_.end(),
+                                  [&](const format::Gap& gap) { return lsn < gap.end; });
+  return found == gaps_.end() ? std::nullopt : std::optional(*found);
+}
+
 void Catalog::drop_gaps_before(Lsn tail) {
   std::erase_if(gaps_, [&](const format::Gap& gap) { return gap.end <= tail; });
 }

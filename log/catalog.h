@@ -78,6 +78,8 @@ class Catalog {
 
   // Whether `lsn` lies where nothing is, in a gap left by a torn tail.
   [[nodiscard]] bool in_gap(Lsn lsn) const;
+  // The first gap that ends behind `lsn`.
+  [[nodiscard]] std::optional<format::Gap> gap_behind(Lsn lsn) const;
   // Forgets gaps wholly before `tail`.
   void drop_gaps_before(Lsn tail);
 

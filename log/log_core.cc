@@ -419,6 +419,16 @@ bool LogCore::in_gap(Lsn lsn) const {
   return catalog_.in_gap(lsn);
 }
 
+std::optional<format::Gap> LogCore::gap_behind(Lsn lsn) const {
+  const Lock lock(writer_->mutex());
+  return catalog_.gap_behind(lsn);
+}
+
+Lsn LogCore::last_block() const {
+  const Lock lock(writer_->mutex());
+  return writer_->last_durable_block();
+}
+
 Result<Cursor> LogCore::read(ReadOptions options) {
   if (options.stream) {
     const Lock lock(writer_->mutex());

@@ -75,9 +75,15 @@ class LogCore final : public ReadHorizon {
 
   // ReadHorizon.
   [[nodiscard]] Lsn tail() const override { return Lsn(tail_.load(std::memory_order_acquire)); }
+  [[nodiscard]] Lsn tail_now() const override { return tail(); }
+  [[nodiscard]] Lsn last_block() const override;
   [[nodiscard]] Lsn durable_end() const override { return writer_->durable(); }
   [[nodiscard]] Status make_durable(Lsn lsn) override;
   [[nodiscard]] bool in_gap(Lsn lsn) const override;
+  [[nodiscard]] std::optional<format::Gap> gap_behind(Lsn lsn) const override;
+  [[nodiscard]] std::uint64_t gap_changes() const override {
+    return gap_changes_.load(std::memory_order_acquire);
+  }
   [[nodiscard]] Lsn stream_base(StreamId stream) const override;
   [[nodiscard]] Status end_status() const override { return Status::ok(); }
 
@@ -133,6 +139,7 @@ class LogCore final : public ReadHorizon {
   std::unique_ptr<BaseLog> base_;
   std::atomic<std::uint64_t> tail_{0};
   std::atomic<std::uint64_t> scan_start_{0};
+  std::atomic<std::uint64_t> gap_changes_{0};
 
   // Guarded by the writer's mutex.
   Catalog catalog_;

@@ -1,5 +1,6 @@
 // LogView: a log read only, without its lock.
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <utility>
 
@@ -50,6 +51,7 @@ class LogView::Impl final : public ReadHorizon {
     const std::lock_guard lock(mutex_);
     slot_ = base.slot();
     found_ = std::move(found).value();
+    looks_.fetch_add(1);
     return Status::ok();
   }
 
@@ -60,6 +62,14 @@ class LogView::Impl final : public ReadHorizon {
   [[nodiscard]] Lsn tail() const override {
     const std::lock_guard lock(mutex_);
     return Lsn(slot_.tail);
+  }
+  [[nodiscard]] Lsn tail_now() const override {
+    const auto base = BaseLog::open(*directory_, OpenMode::kRead);
+    return base.is_ok() ? std::max(tail(), Lsn(base->slot().tail)) : tail();
+  }
+  [[nodiscard]] Lsn last_block() const override {
+    const std::lock_guard lock(mutex_);
+    return found_.last_block;
   }
   [[nodiscard]] Lsn durable_end() const override {
     const std::lock_guard lock(mutex_);
@@ -78,6 +88,11 @@ class LogView::Impl final : public ReadHorizon {
     const std::lock_guard lock(mutex_);
     return found_.catalog.in_gap(lsn);
   }
+  [[nodiscard]] std::optional<format::Gap> gap_behind(Lsn lsn) const override {
+    const std::lock_guard lock(mutex_);
+    return found_.catalog.gap_behind(lsn);
+  }
+  [[nodiscard]] std::uint64_t gap_changes() const override { return looks_.load(); }
   [[nodiscard]] Lsn stream_base(StreamId stream) const override {
     const std::lock_guard lock(mutex_);
     const Catalog::Entry* entry = found_.catalog.find(stream);
@@ -96,6 +111,7 @@ class LogView::Impl final : public ReadHorizon {
   mutable std::mutex mutex_;
   format::BaseSlot slot_{};
   FoundEnd found_;
+  std::atomic<std::uint64_t> looks_{0};
 };
 
 LogInfo LogView::Impl::info() const {

@@ -24,6 +24,7 @@ BlockWriter::BlockWriter(Config config, std::unique_ptr<IoQueue> queue, WriterSt
       container_(std::move(start.container)),
       position_(start.position),
       last_closed_(start.previous_block),
+      last_durable_block_(start.previous_block),
       durable_(start.position.value()),
       written_(start.position.value()),
       queue_(std::move(queue)) {
@@ -342,6 +343,7 @@ void BlockWriter::advance() {
   while (first_ < first_unwritten_ && block(first_).state() == BlockState::kDurable) {
     LogBlock& done = block(first_);
     done.set_state(BlockState::kFree);
+    last_durable_block_ = done.lsn;
     ++first_;
     durable_.store(begin_of(first_).value(), std::memory_order_release);
     if (done.sleepers > 0) done.changed.notify_all();

@@ -132,6 +132,8 @@ class BlockWriter {
   void stop(Lock& lock, Status why);
 
   [[nodiscard]] Lsn durable() const { return Lsn(durable_.load(std::memory_order_acquire)); }
+  // The last block before durable(). REQUIRES: lock held.
+  [[nodiscard]] Lsn last_durable_block() const { return last_durable_block_; }
   [[nodiscard]] Lsn written() const { return Lsn(written_.load(std::memory_order_acquire)); }
   // OK, or why nothing more can be appended. REQUIRES: lock held.
   [[nodiscard]] const Status& health() const { return health_; }
@@ -177,6 +179,7 @@ class BlockWriter {
   std::optional<ReadyContainer> next_container_;
   Lsn position_;     // where the next block begins, unless one is open
   Lsn last_closed_;  // LSN of the newest closed block
+  Lsn last_durable_block_;
   bool next_is_barrier_ = false;
   Lsn barrier_end_;  // end of the seal before the present container
 

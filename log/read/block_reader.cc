@@ -29,11 +29,16 @@ Result<std::span<const std::byte>> BlockReader::bytes_at(Lsn lsn, std::size_t wa
       CAIRN_ASSIGN_OR_RETURN(container_, source_->container(number));
       container_number_ = number;
     }
-    const auto length =
-        static_cast<std::size_t>(std::min<std::uint64_t>(buffer_.size(), size - offset));
-    CAIRN_ASSIGN_OR_RETURN(buffer_length_,
-                           container_->file->read(offset, buffer_.bytes().first(length)));
-    buffer_offset_ = offset;
+    std::uint64_t from = offset;
+    std::uint64_t to = std::min<std::uint64_t>(size, offset + buffer_.size());
+    if (backward_to_ > offset) {
+      to = std::min(size, backward_to_);
+      from = std::min(offset, to - std::min<std::uint64_t>(to, buffer_.size()));
+    }
+    CAIRN_ASSIGN_OR_RETURN(
+        buffer_length_,
+        container_->file->read(from, buffer_.bytes().first(static_cast<std::size_t>(to - from))));
+    buffer_offset_ = from;
   }
   return std::as_const(buffer_).bytes().subspan(
       offset - buffer_offset_,
@@ -53,6 +58,17 @@ Result<BlockReader::Outcome> BlockReader::read(Lsn lsn) {
     }
     if (fresh_ || fresh) return Outcome(std::move(*fault));
   }
+}
+
+Result<BlockReader::Outcome> BlockReader::read_ending_at(Lsn lsn, Lsn end) {
+  const std::uint64_t size = source_->geometry().container_size;
+  const std::uint64_t offset = lsn.offset(size);
+  // More than a block is never needed behind `lsn`, and a container's end is an end too.
+  const std::uint64_t longest = source_->geometry().block_size;
+  backward_to_ = offset + std::min<std::uint64_t>({end - lsn, longest, size - offset});
+  auto outcome = read(lsn);
+  backward_to_ = 0;
+  return outcome;
 }
 
 Result<std::optional<format::BlockHeader>> BlockReader::probe_header(Lsn lsn,

@@ -31,6 +31,9 @@ class BlockReader {
   // Reads and checks the block at `lsn`. A fault is taken from the storage, never from bytes read
   // ahead. Errors: of ReadSource::container() and of reading.
   [[nodiscard]] Result<Outcome> read(Lsn lsn);
+  // The same for one who goes backward: reads ahead what lies before `end`, where the block ends at
+  // the latest. REQUIRES: end > lsn.
+  [[nodiscard]] Result<Outcome> read_ending_at(Lsn lsn, Lsn end);
 
   // The header of a block of this log at `lsn`, if there is a valid one, whatever its records are;
   // nothing otherwise. `epoch_min`: older ones do not count.
@@ -47,7 +50,8 @@ class BlockReader {
   std::uint64_t container_number_ = 0;
   std::uint64_t buffer_offset_ = 0;  // of the buffer's first byte in the container
   std::size_t buffer_length_ = 0;
-  bool fresh_ = false;  // the last bytes_at() read from the storage
+  std::uint64_t backward_to_ = 0;  // going backward: where the next fill ends, in the container
+  bool fresh_ = false;             // the last bytes_at() read from the storage
 };
 
 }  // namespace cairn::log

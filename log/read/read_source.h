@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 
 #include "aligned_buffer.h"
 #include "format/block.h"
+#include "format/catalog_record.h"
 
 namespace cairn::log {
 
@@ -40,11 +42,19 @@ class ReadHorizon {
  public:
   virtual ~ReadHorizon() = default;
   [[nodiscard]] virtual Lsn tail() const = 0;
+  // The same, looked up anew: another process may have moved it.
+  [[nodiscard]] virtual Lsn tail_now() const = 0;
   // End of the durable prefix; a block boundary.
   [[nodiscard]] virtual Lsn durable_end() const = 0;
+  // LSN of the last block before the durable end.
+  [[nodiscard]] virtual Lsn last_block() const = 0;
   // Makes the record at `lsn` durable if it is appended and not yet so. Error: kLsnInvalid.
   [[nodiscard]] virtual Status make_durable(Lsn lsn) = 0;
   [[nodiscard]] virtual bool in_gap(Lsn lsn) const = 0;
+  // The first gap that ends behind `lsn`. At its end a block begins, or will.
+  [[nodiscard]] virtual std::optional<format::Gap> gap_behind(Lsn lsn) const = 0;
+  // Another number each time a gap was added: then what was read ahead may be gone.
+  [[nodiscard]] virtual std::uint64_t gap_changes() const = 0;
   // Base of a stream; null for one that does not exist.
   [[nodiscard]] virtual Lsn stream_base(StreamId stream) const = 0;
   // What stands at the end: OK, or the damage that keeps a view from going on.

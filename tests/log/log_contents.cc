@@ -95,6 +95,37 @@ Result<LogContents> read_contents(log::Log& log) {
   }
 }
 
+namespace {
+
+// That the cursor that goes backward over all streams shows the same records, from the last to the first.
+Status check_backward_cursor(log::Log& log, const LogContents& contents) {
+  std::map<Lsn, std::pair<const SeenRecord*, log::StreamId>> expected;
+  std::map<log::StreamId, Lsn> bases;
+  for (const auto& [name, stream] : contents.streams) {
+    bases[stream.id] = stream.base;
+    for (const SeenRecord& record : stream.records) expected[record.lsn] = {&record, stream.id};
+  }
+  CAIRN_ASSIGN_OR_RETURN(log::Cursor cursor, log.read({.order = log::ReadOrder::kBackward}));
+  auto next = expected.rbegin();
+  while (true) {
+    CAIRN_ASSIGN_OR_RETURN(const std::optional<log::Record> record, cursor.next());
+    if (!record) break;
+    const auto base = bases.find(record->stream);
+    if (base == bases.end() || record->lsn < base->second) continue;
+    if (next == expected.rend() || next->second.second != record->stream ||
+        !(*next->second.first == copy_of(*record))) {
+      return Status(StatusCode::kCorrupt,
+                    "the backward cursor shows another record at LSN " + record->lsn.to_string());
+    }
+    ++next;
+  }
+  if (next == expected.rend()) return {};
+  return Status(StatusCode::kCorrupt,
+                "the backward cursor does not show LSN " + next->first.to_string());
+}
+
+}  // namespace
+
 Status check_stream_cursors(log::Log& log, const LogContents& contents) {
   for (const auto& [name, expected] : contents.streams) {
     CAIRN_ASSIGN_OR_RETURN(log::Stream stream, log.open_stream(name));
@@ -111,7 +142,7 @@ Status check_stream_cursors(log::Log& log, const LogContents& contents) {
           "the cursor of stream '" + name + "' shows other records than the one over all streams");
     }
   }
-  return {};
+  return check_backward_cursor(log, contents);
 }
 
 std::string difference(const LogContents& expected, const LogContents& found) {
