@@ -60,6 +60,14 @@ Result<BaseLog> BaseLog::open(Directory& directory, OpenMode mode) {
   return base;
 }
 
+Status BaseLog::check_created() const {
+  if (!is_being_created()) return Status::ok();
+  StatusDetail detail;
+  detail.file = file_->name();
+  return Status(StatusCode::kNotALog, file_->name() + ": the creation of this log was not finished",
+                detail);
+}
+
 Status BaseLog::write(format::BaseSlot next) {
   next.generation = slot_.generation + 1;
   next.version = format::kFormatVersion;

@@ -29,6 +29,12 @@ class BaseLog {
   [[nodiscard]] const format::BaseSlot& slot() const { return slot_; }
   // False: the other slot is torn or damaged, as after a crash while it was written.
   [[nodiscard]] bool both_valid() const { return both_valid_; }
+  // The log is not there yet: it is being made, or a crash ended that.
+  [[nodiscard]] bool is_being_created() const {
+    return slot_.state == static_cast<std::uint64_t>(format::BaseState::kCreating);
+  }
+  // Error: kNotALog if it is not there yet.
+  [[nodiscard]] Status check_created() const;
 
   // Writes `next` with the next generation into the older slot and makes it durable.
   [[nodiscard]] Status write(format::BaseSlot next);

@@ -34,9 +34,11 @@ Result<std::unique_ptr<Log>> Log::open_or_create(const std::string& path,
   auto opened = open(path, open_options);
   const StatusCode code = opened.code();
   if (code != StatusCode::kNotFound && code != StatusCode::kNotALog) return opened;
-  // create() refuses every directory that holds something else than an unfinished creation.
+  // create() refuses every directory that holds something else than an unfinished creation. What is
+  // there may be a log that someone made since.
   auto created = create(path, create_options, open_options);
-  return created.code() == StatusCode::kAlreadyExists ? std::move(opened) : std::move(created);
+  return created.code() == StatusCode::kAlreadyExists ? open(path, open_options)
+                                                      : std::move(created);
 }
 
 Status Log::close() { return core_->close(); }

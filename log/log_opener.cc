@@ -110,7 +110,10 @@ Result<std::unique_ptr<LogCore>> LogOpener::create(const CreateOptions& create_o
   // The base log comes first and says that the log is being created, so that what a crash leaves
   // behind can be told from a log that lost its base log.
   Status status = BaseLog::create(*core_->directory_, slot);
-  if (status.is_ok()) status = write_first_container(slot);
+  if (status.is_ok()) {
+    CAIRN_ASSIGN_OR_RETURN(const auto lock, lock_creation(slot));
+    status = write_first_container(slot);
+  }
   if (!status.is_ok()) {
     if (const Status cleared = clear_unfinished_creation(); !cleared.is_ok()) {
       return status.with_context(
@@ -131,13 +134,16 @@ Status LogOpener::clear_unfinished_creation() {
     if (names != std::vector<std::string>{kUnfinishedBaseName}) return Status::ok();
     return directory.remove(kUnfinishedBaseName);
   }
-  const auto base = BaseLog::open(directory, OpenMode::kRead);
-  if (!base.is_ok() ||
-      base->slot().state != static_cast<std::uint64_t>(format::BaseState::kCreating)) {
-    return Status(StatusCode::kAlreadyExists, path_ + ": a log is there already");
-  }
+  const auto is_unfinished = [&] {
+    const auto base = BaseLog::open(directory, OpenMode::kRead);
+    return base.is_ok() && base->is_being_created();
+  };
+  const Status there(StatusCode::kAlreadyExists, path_ + ": a log is there already");
+  if (!is_unfinished()) return there;
   CAIRN_ASSIGN_OR_RETURN(const auto lock,
                          directory.lock(format::kBaseFileName, options_.lock_wait));
+  // Again: whoever held the lock may have finished it, and more.
+  if (!is_unfinished()) return there;
   for (const std::string& name : names) {
     std::uint64_t number;
     const bool ours = parse_container_file_name(name, &number) || name.starts_with("spare-") ||
@@ -147,6 +153,18 @@ Status LogOpener::clear_unfinished_creation() {
   CAIRN_RETURN_IF_ERROR(directory.sync_directory());
   CAIRN_RETURN_IF_ERROR(directory.remove(format::kBaseFileName));
   return directory.sync_directory();
+}
+
+// Held while the first container is made, so that no other creator takes this for what a crash left
+// behind. Error: kAlreadyExists if one did so before the lock was taken.
+Result<std::unique_ptr<DirectoryLock>> LogOpener::lock_creation(const format::BaseSlot& slot) {
+  Directory& directory = *core_->directory_;
+  CAIRN_ASSIGN_OR_RETURN(auto lock, directory.lock(format::kBaseFileName, options_.lock_wait));
+  const auto base = BaseLog::open(directory, OpenMode::kRead);
+  if (base.is_ok() && std::memcmp(base->slot().log_id, slot.log_id, sizeof slot.log_id) == 0) {
+    return lock;
+  }
+  return Status(StatusCode::kAlreadyExists, path_ + ": another creator of this log came first");
 }
 
 Result<format::BaseSlot> LogOpener::first_slot(const CreateOptions& create_options) const {
@@ -237,9 +255,7 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   CAIRN_ASSIGN_OR_RETURN(BaseLog base, BaseLog::open(*core.directory_, OpenMode::kReadWrite));
   core.base_ = std::make_unique<BaseLog>(std::move(base));
   const format::BaseSlot slot = core.base_->slot();
-  if (slot.state == static_cast<std::uint64_t>(format::BaseState::kCreating)) {
-    return Status(StatusCode::kNotALog, path_ + ": the creation of this log was not finished");
-  }
+  CAIRN_RETURN_IF_ERROR(core.base_->check_created());
   core.geometry_ = geometry_of(slot);
   core.max_size_ = slot.max_size;
   const StorageInfo info = core.storage_->describe(*core.directory_);

@@ -29,10 +29,7 @@ class LogView::Impl final : public ReadHorizon {
   // Reads the base log and everything behind its scan start anew.
   [[nodiscard]] Status scan() {
     CAIRN_ASSIGN_OR_RETURN(const BaseLog base, BaseLog::open(*directory_, OpenMode::kRead));
-    if (base.slot().state == static_cast<std::uint64_t>(format::BaseState::kCreating)) {
-      return Status(StatusCode::kNotALog,
-                    directory_->path() + ": the creation of this log was not finished");
-    }
+    CAIRN_RETURN_IF_ERROR(base.check_created());
     const format::LogGeometry geometry = geometry_of(base.slot());
     if (source_ == nullptr) {
       source_ = std::make_unique<ReadSource>(*directory_, geometry);

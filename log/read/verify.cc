@@ -109,6 +109,7 @@ Result<VerifyReport> verify(const std::string& path, const VerifyOptions& option
   CAIRN_ASSIGN_OR_RETURN(const auto directory, storage->open_directory(path, false));
   for (;;) {
     CAIRN_ASSIGN_OR_RETURN(const BaseLog base, BaseLog::open(*directory, OpenMode::kRead));
+    CAIRN_RETURN_IF_ERROR(base.check_created());
     auto report = verify_once(*directory, base);
     if (report.is_ok() && report->damages.empty()) return report;
     // A process that writes the log may have recycled what was being read. Then the base log says
