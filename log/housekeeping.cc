@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <cairn/deadline.h>
+
 #include "log_core.h"
 
 namespace cairn::log {
@@ -61,7 +63,8 @@ void LogCore::run_thread() {
       house_asleep_ = false;
       continue;
     }
-    const bool idle = house_signal_.wait_for(lock, options_.idle_mark) == std::cv_status::timeout;
+    const bool idle = house_signal_.wait_until(lock, deadline_after(options_.idle_mark)) ==
+                      std::cv_status::timeout;
     if (!idle || end != writer_->end() || house_stop_) continue;
     lock.unlock();
     Lsn marked;

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include <cairn/deadline.h>
+
 namespace cairn::log {
 namespace {
 
@@ -385,10 +387,7 @@ Status LogCore::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> li
                   about(lsn));
   }
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  if (limit) {
-    deadline = std::chrono::steady_clock::now() +
-               std::chrono::duration_cast<std::chrono::steady_clock::duration>(*limit);
-  }
+  if (limit) deadline = deadline_after(*limit);
   return writer_->wait(lock, lsn + 1, Durability::kDurable, deadline);
 }
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include <cairn/deadline.h>
+
 namespace cairn::tm {
 
 NotificationQueue::~NotificationQueue() {
@@ -37,7 +39,7 @@ Result<Notification> NotificationQueue::pop(std::optional<std::chrono::nanosecon
   const auto ready = [this] { return ended_ || !entries_.empty(); };
   if (!limit) {
     changed_.wait(lock, ready);
-  } else if (!changed_.wait_for(lock, *limit, ready)) {
+  } else if (!changed_.wait_until(lock, deadline_after(*limit), ready)) {
     return Status(StatusCode::kTimeout, "no notification within the time limit");
   }
   if (ended_) return *ended_;

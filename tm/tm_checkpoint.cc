@@ -16,7 +16,7 @@ bool TmCore::checkpoint_due_locked() const {
   if (log_ == nullptr || log_->bytes_since_checkpoint() == 0) return false;
   if (log_->bytes_since_checkpoint() >= options_.checkpoint_bytes) return true;
   return options_.checkpoint_interval.count() > 0 &&
-         now() >= last_checkpoint_ + options_.checkpoint_interval;
+         now() - last_checkpoint_ >= options_.checkpoint_interval;
 }
 
 Status TmCore::write_checkpoint(TmLog& log) {

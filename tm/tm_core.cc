@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include <cairn/deadline.h>
+
 namespace cairn::tm {
 
 Status check_clock(const Clock& clock) {
@@ -285,7 +287,7 @@ Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
       settle(transaction, TmLog::verdict_on_force(forced), forced);
       lock.lock();
     } else if (limit) {
-      transaction->changed.wait_for(lock, *left());
+      transaction->changed.wait_until(lock, deadline_after(*left()));
     } else {
       transaction->changed.wait(lock);
     }
@@ -339,7 +341,8 @@ std::optional<std::chrono::nanoseconds> TmCore::next_due_locked() const {
   if (log_ == nullptr || log_->bytes_since_checkpoint() == 0) return due;
   if (log_->bytes_since_checkpoint() >= options_.checkpoint_bytes) return now();
   if (options_.checkpoint_interval.count() > 0) {
-    const auto at = last_checkpoint_ + options_.checkpoint_interval;
+    const auto left = std::chrono::nanoseconds::max() - last_checkpoint_;
+    const auto at = last_checkpoint_ + std::min(options_.checkpoint_interval, left);
     due = due ? std::min(*due, at) : at;
   }
   return due;
@@ -358,7 +361,7 @@ void TmCore::keep_house() {
     if (!sleeps_until_) {
       wake_.wait(lock);
     } else if (const auto left = *sleeps_until_ - now(); left.count() > 0) {
-      wake_.wait_for(lock, left);
+      wake_.wait_until(lock, deadline_after(left));
     } else {
       sleeps_until_ = std::chrono::nanoseconds::min();  // awake: nobody needs to wake it
       lock.unlock();

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <thread>
 
+#include <cairn/deadline.h>
+
 namespace cairn::log {
 namespace {
 
@@ -225,7 +227,7 @@ Result<std::unique_ptr<DirectoryLock>> KernelDirectory::lock(std::string_view na
   const std::string shown = path_ + "/" + file;
   Fd fd(::openat(fd_.get(), file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.is_open()) return os_status(shown, "open", errno);
-  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const auto deadline = deadline_after(limit);
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) return os_status(shown, "flock", errno);
     if (std::chrono::steady_clock::now() >= deadline) {

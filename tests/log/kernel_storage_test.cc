@@ -1,5 +1,6 @@
 // A log on the kernel's storages, where it can meet what a simulated one does not show.
 #include <filesystem>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -51,6 +52,24 @@ TEST(KernelStorage, AThreadThatEndsTakesNoWriteWithIt) {
   }
   EXPECT_TRUE((*log)->health()) << (*log)->health().to_string();
   EXPECT_TRUE((*log)->close());
+  std::filesystem::remove_all(path);
+}
+
+TEST(KernelStorage, ALockIsWaitedForWithoutEndIfTheLimitSaysSo) {
+  const std::string path = testing::TempDir() + "cairn_lock_" + Uuid::generate().to_string();
+  CreateOptions options;
+  options.container_size = kMinContainerSize;
+  auto first = Log::create(path, options);
+  ASSERT_TRUE(first.is_ok()) << first.status().to_string();
+  auto second = std::async(std::launch::async, [&] {
+    OpenOptions patient;
+    patient.lock_wait = std::chrono::milliseconds::max();
+    return Log::open(path, patient).status();
+  });
+  EXPECT_EQ(second.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  EXPECT_TRUE((*first)->close());
+  const Status opened = second.get();
+  EXPECT_TRUE(opened) << opened.to_string();
   std::filesystem::remove_all(path);
 }
 

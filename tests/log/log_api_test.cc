@@ -379,6 +379,13 @@ TEST_F(LogApi, AHandleThatNamesNothingSaysSo) {
   EXPECT_EQ(none.read().code(), StatusCode::kInvalidState);
 }
 
+TEST_F(LogApi, ALimitBeyondTheClockIsNoLimit) {
+  create();
+  Stream stream = *log_->create_stream("s");
+  const Status waited = log_->wait_durable(append(stream, "x"), std::chrono::nanoseconds::max());
+  EXPECT_TRUE(waited) << waited.to_string();
+}
+
 TEST_F(LogApi, ASecondOpenerIsLockedOut) {
   create();
   open_.lock_wait = std::chrono::milliseconds(0);

@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include "tm/harness.h"
@@ -32,6 +33,17 @@ TEST_F(Queue, WaitEndsWithANotification) {
   client.join();
   ASSERT_OK(heard);
   EXPECT_EQ(heard->kind, NotificationKind::kRollback);
+}
+
+TEST_F(Queue, LongestLimitIsNoLimit) {
+  auto heard = std::async(std::launch::async, [&] {
+    return rm_.session().get_notification(std::chrono::nanoseconds::max());
+  });
+  EXPECT_EQ(heard.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  Transaction transaction = begin();
+  const Enlistment enlistment = rm_.enlist(transaction);
+  EXPECT_OK(transaction.rollback());
+  EXPECT_OK(heard.get());
 }
 
 TEST_F(Queue, WaitWithoutLimitEndsWithTheSession) {
