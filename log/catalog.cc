@@ -57,6 +57,13 @@ void Catalog::advance(Entry& entry, Lsn new_base) {
   reindex(entry);
 }
 
+void Catalog::truncated(Entry& entry, Lsn last, Lsn restart, Lsn previous_restart) {
+  entry.last = last;
+  entry.restart = restart;
+  entry.previous_restart = previous_restart;
+  reindex(entry);
+}
+
 Catalog::Entry* Catalog::find(StreamId id) {
   const auto it = entries_.find(id);
   return it == entries_.end() ? nullptr : &it->second;
@@ -122,28 +129,61 @@ void Catalog::apply_catalog(const format::CatalogRecord& record, Lsn lsn) {
   } else if (const auto* advanced = std::get_if<format::BaseAdvanced>(&record)) {
     if (deleted_.contains(advanced->id)) return;
     advance(entry_of(advanced->id), advanced->base);
-  } else if (const auto* begin = std::get_if<format::SnapshotBegin>(&record)) {
-    // A later snapshot repeats what is known already; the first one is what this scan began with.
+  } else {
+    apply_snapshot(record, lsn);
+  }
+}
+
+// A later snapshot repeats what is known already; the first one is what this scan began with. One
+// with a truncation does not repeat: its streams and gaps are kept apart until its end shows that it
+// counts, and then are all there is.
+void Catalog::apply_snapshot(const format::CatalogRecord& record, Lsn lsn) {
+  if (const auto* begin = std::get_if<format::SnapshotBegin>(&record)) {
     if (!snapshot_begin_.is_valid()) snapshot_begin_ = lsn;
     next_stream_ = std::max(next_stream_, begin->next_stream);
+    newest_begin_ = lsn;
+    replacement_.reset();
+  } else if (std::holds_alternative<format::Truncation>(record)) {
+    replacement_ = std::make_shared<Catalog>();
+    replacement_->snapshot_begin_ = newest_begin_;
+    replacement_->next_stream_ = next_stream_;
+  } else if (const auto* end = std::get_if<format::SnapshotEnd>(&record)) {
+    if (end->begin == snapshot_begin_) snapshot_whole_ = true;
+    if (replacement_ == nullptr || end->begin != newest_begin_) return;
+    const std::shared_ptr<Catalog> whole = std::move(replacement_);
+    whole->snapshot_whole_ = true;
+    whole->policies_ = policies_;
+    whole->policies_changed_ = policies_changed_;
+    whole->archive_tail_ = archive_tail_;
+    *this = std::move(*whole);
+  } else if (const auto* policies = std::get_if<format::PolicyRecord>(&record)) {
+    apply_policies(*policies, lsn);
+  } else if (const auto* archive = std::get_if<format::ArchiveTail>(&record)) {
+    set_archive_tail({archive->tail, archive->changed.is_null() ? lsn : archive->changed});
+  } else if (replacement_ != nullptr) {
+    replacement_->apply_snapshot(record, lsn);
   } else if (const auto* streams = std::get_if<format::SnapshotStreams>(&record)) {
     for (const format::SnapshotStream& stream : streams->streams) merge(stream);
   } else if (const auto* gaps = std::get_if<format::SnapshotGaps>(&record)) {
     for (const format::Gap& gap : gaps->gaps) add_gap(gap.begin, gap.end);
-  } else if (const auto* policies = std::get_if<format::PolicyRecord>(&record)) {
-    Policies found;
-    found.max_size = policies->max_size;
-    found.min_size = policies->min_size;
-    found.growth = policies->growth;
-    found.ahead = policies->ahead;
-    found.spare_max = policies->spare_max;
-    found.shrink_percent = policies->shrink_percent;
-    found.low_space_percent = policies->low_space_percent;
-    found.restart_area = policies->restart_area;
-    set_policies(found, policies->changed == 0 ? lsn : Lsn(policies->changed));
-  } else if (const auto* end = std::get_if<format::SnapshotEnd>(&record)) {
-    if (end->begin == snapshot_begin_) snapshot_whole_ = true;
   }
+}
+
+void Catalog::apply_policies(const format::PolicyRecord& record, Lsn lsn) {
+  Policies found;
+  found.max_size = record.max_size;
+  found.min_size = record.min_size;
+  found.growth = record.growth;
+  found.ahead = record.ahead;
+  found.spare_max = record.spare_max;
+  found.shrink_percent = record.shrink_percent;
+  found.low_space_percent = record.low_space_percent;
+  found.restart_area = record.restart_area;
+  set_policies(found, record.changed == 0 ? lsn : Lsn(record.changed));
+}
+
+void Catalog::set_archive_tail(const format::ArchiveTail& tail) {
+  if (tail.changed >= archive_tail_.changed) archive_tail_ = tail;
 }
 
 // A snapshot may repeat older ones behind a change that was made while it was being written.
@@ -224,6 +264,11 @@ std::optional<format::Gap> Catalog::gap_behind(Lsn lsn) const {
   return found == gaps_.end() ? std::nullopt : std::optional(*found);
 }
 
+void Catalog::cut(Lsn from, Lsn to) {
+  std::erase_if(gaps_, [&](const format::Gap& gap) { return from <= gap.begin && gap.end <= to; });
+  add_gap(from, to);
+}
+
 void Catalog::drop_gaps_before(Lsn tail) {
   std::erase_if(gaps_, [&](const format::Gap& gap) { return gap.end <= tail; });
 }
@@ -244,6 +289,7 @@ std::vector<format::CatalogRecord> Catalog::snapshot() const {
   std::vector<format::CatalogRecord> records;
   records.emplace_back(format::SnapshotBegin{next_stream_});
   if (policies_) records.emplace_back(policy_record());
+  if (archive_tail_.changed.is_valid()) records.emplace_back(archive_tail_);
   format::SnapshotStreams piece;
   std::size_t bytes = 0;
   for (const auto& [id, entry] : entries_) {

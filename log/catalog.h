@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -68,6 +69,11 @@ class Catalog {
   void set_policies(const Policies& policies, Lsn changed);
   [[nodiscard]] format::PolicyRecord policy_record() const;  // REQUIRES: policies()
 
+  // Before it everything has been archived; null: nothing is archived. `changed` of the record that
+  // set it counts: an older one changes nothing.
+  [[nodiscard]] Lsn archive_tail() const { return archive_tail_.tail; }
+  void set_archive_tail(const format::ArchiveTail& tail);
+
   void create(StreamId id, std::string_view name, Lsn base);
   void remove(StreamId id);
   // What happens to a stream of this catalog. No allocation where its pin stays or only moves.
@@ -75,11 +81,15 @@ class Catalog {
   // REQUIRES: lsn > entry.restart.
   void restart_written(Entry& entry, Lsn lsn, Lsn new_base);
   void advance(Entry& entry, Lsn new_base);
+  // What is left of its records by a truncation.
+  void truncated(Entry& entry, Lsn last, Lsn restart, Lsn previous_restart);
 
-  // Whether `lsn` lies where nothing is, in a gap left by a torn tail.
+  // Whether `lsn` lies where nothing is: in a gap left by a torn tail or a truncation.
   [[nodiscard]] bool in_gap(Lsn lsn) const;
   // The first gap that ends behind `lsn`.
   [[nodiscard]] std::optional<format::Gap> gap_behind(Lsn lsn) const;
+  // Nothing counts any more from `from` to `to`; gaps in between are a part of that.
+  void cut(Lsn from, Lsn to);
   // Forgets gaps wholly before `tail`.
   void drop_gaps_before(Lsn tail);
 
@@ -101,6 +111,8 @@ class Catalog {
   Entry& entry_of(StreamId id);
   void reindex(Entry& entry);
   void apply_catalog(const format::CatalogRecord& record, Lsn lsn);
+  void apply_snapshot(const format::CatalogRecord& record, Lsn lsn);
+  void apply_policies(const format::PolicyRecord& record, Lsn lsn);
   void merge(const format::SnapshotStream& seen);
 
   std::map<StreamId, Entry> entries_;
@@ -110,9 +122,14 @@ class Catalog {
   std::vector<format::Gap> gaps_;
   std::optional<Policies> policies_;
   Lsn policies_changed_;
+  format::ArchiveTail archive_tail_;
   StreamId next_stream_ = 1;
   Lsn snapshot_begin_;
   bool snapshot_whole_ = false;
+  // During recovery: the newest snapshot's begin, and, if it carries a truncation, what it says. It
+  // takes this catalog's place once its end is there.
+  Lsn newest_begin_;
+  std::shared_ptr<Catalog> replacement_;
 };
 
 }  // namespace cairn::log

@@ -176,7 +176,7 @@ Status LogCore::reclaim() {
 
 // The state as of the begin record is captured under the lock that gives the record its LSN:
 // everything older is in it, whatever is newer is read behind it.
-Result<LogCore::Snapshot> LogCore::write_snapshot() {
+Result<LogCore::Snapshot> LogCore::write_snapshot(Lsn cut_from, Catalog* after) {
   Snapshot snapshot;
   std::vector<format::CatalogRecord> records;
   BlockWriter::Place begin;
@@ -185,12 +185,17 @@ Result<LogCore::Snapshot> LogCore::write_snapshot() {
     Lock lock(writer_->mutex());
     encoded = format::encode_catalog(format::SnapshotBegin{});
     CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kSnapshot, encoded.payload.size(), true));
-    records = catalog_.snapshot();
-    encoded = format::encode_catalog(records.front());
     begin = writer_->take(encoded.payload.size());
     note_append(kCatalogStream, begin.lsn);
-    const auto pin = catalog_.oldest_pin();
     snapshot.block = Lsn(begin.lsn.value() - begin.block_offset);
+    if (after != nullptr) after->cut(cut_from, snapshot.block);
+    const Catalog& stated = after == nullptr ? catalog_ : *after;
+    records = stated.snapshot();
+    encoded = format::encode_catalog(records.front());
+    if (after != nullptr) {
+      records.insert(records.begin() + 1, format::Truncation{cut_from, snapshot.block});
+    }
+    const auto pin = stated.oldest_pin();
     snapshot.tail = pin ? std::min(pin->lsn, snapshot.block) : snapshot.block;
   }
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};

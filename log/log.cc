@@ -53,6 +53,7 @@ Result<Stream> Log::open_or_create_stream(std::string_view name) {
 }
 Status Log::delete_stream(std::string_view name) { return core_->delete_stream(name); }
 std::vector<StreamInfo> Log::list_streams() const { return core_->list_streams(); }
+Status Log::truncate_after(Lsn lsn) { return core_->truncate_after(lsn); }
 Status Log::flush() { return core_->flush(); }
 Status Log::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit) {
   return core_->wait_durable(lsn, limit);

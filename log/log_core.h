@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -57,6 +58,9 @@ class LogCore final : public ReadHorizon {
   // Reservations (space.cc).
   [[nodiscard]] Result<Reservation> reserve(std::uint32_t records, std::uint64_t payload_bytes);
   void release(std::uint64_t bytes);
+
+  // Truncation (truncation.cc).
+  [[nodiscard]] Status truncate_after(Lsn lsn);
 
   // Waiting (log_core.cc).
   [[nodiscard]] Status flush();
@@ -120,10 +124,21 @@ class LogCore final : public ReadHorizon {
     Lsn block;  // that begins with the snapshot
     Lsn tail;   // oldest LSN that the streams of the snapshot, or the snapshot itself, need
   };
-  [[nodiscard]] Result<Snapshot> write_snapshot();
+  // With `cut_from`, a snapshot of `after` (which it completes) that carries a truncation from there
+  // to its own first block; otherwise one of the catalog.
+  [[nodiscard]] Result<Snapshot> write_snapshot(Lsn cut_from = {}, Catalog* after = nullptr);
   [[nodiscard]] Status write_mark(bool closing, Lsn* marked);
   [[nodiscard]] format::BaseSlot present_slot() const;  // REQUIRES: base_mutex_ held
   void ask_for_housekeeping();
+
+  // Truncation (truncation.cc). REQUIRES: housekeeping_mutex_ held.
+  struct LastRecords;
+  [[nodiscard]] Status truncate_from(Lsn lsn, Lsn from, const LastRecords& last);
+  [[nodiscard]] Result<LastRecords> last_records_before(Lsn from);
+  [[nodiscard]] Result<std::set<StreamId>> streams_created_behind(Lsn from);
+  [[nodiscard]] Result<Catalog> catalog_as_of(Lsn lsn, Lsn from, const LastRecords& last);
+  [[nodiscard]] Result<Lsn> restart_area_before(Lsn restart, Lsn from);
+  [[nodiscard]] Result<Lsn> previous_restart_area(Lsn restart);
 
   OpenOptions options_;
   std::shared_ptr<Storage> storage_;
@@ -146,6 +161,8 @@ class LogCore final : public ReadHorizon {
   std::unique_ptr<SpaceLedger> ledger_;
   Lsn newest_catalog_change_;
   bool closing_ = false;
+  bool truncating_ = false;  // appends wait
+  std::condition_variable truncated_;
   struct Recent {
     Lsn lsn;
     StreamId stream = 0;

@@ -49,8 +49,12 @@ Status LogCore::full(SpaceVerdict verdict) const {
 Status LogCore::admit(Lock& lock, SpaceClass who, std::size_t payload, bool own_block) {
   const std::uint64_t bytes = ledger_->charge(payload);
   bool reclaimed = false;
+  // The snapshot of a truncation is the only one that is written while others wait for its end.
+  const bool waits = who != SpaceClass::kSnapshot;
   for (;;) {
+    while (waits && truncating_) truncated_.wait(lock);
     const Status room = writer_->make_room(lock, payload, own_block);
+    if (waits && truncating_) continue;
     const bool no_container = room.code() == StatusCode::kLogFull;
     if (!room.is_ok() && !no_container) return room;
     const SpaceVerdict verdict =

@@ -126,6 +126,18 @@ CatalogRecord get_record(CatalogType type, Reader& in) {
       return in.get<Mark>();
     case CatalogType::kPolicies:
       return in.get<PolicyRecord>();
+    case CatalogType::kArchiveTail: {
+      ArchiveTail record;
+      record.tail = in.get_lsn();
+      record.changed = in.get_lsn();
+      return record;
+    }
+    case CatalogType::kTruncation: {
+      Truncation record;
+      record.from = in.get_lsn();
+      record.to = in.get_lsn();
+      return record;
+    }
   }
   return Mark{};  // unreachable: decode_catalog() checked the type
 }
@@ -169,6 +181,16 @@ EncodedCatalogRecord encode_catalog(const CatalogRecord& record) {
           [&](const SnapshotEnd& r) { return out.put(r.begin), CatalogType::kSnapshotEnd; },
           [&](const Mark& r) { return out.put(r), CatalogType::kMark; },
           [&](const PolicyRecord& r) { return out.put(r), CatalogType::kPolicies; },
+          [&](const ArchiveTail& r) {
+            out.put(r.tail);
+            out.put(r.changed);
+            return CatalogType::kArchiveTail;
+          },
+          [&](const Truncation& r) {
+            out.put(r.from);
+            out.put(r.to);
+            return CatalogType::kTruncation;
+          },
       },
       record);
   return {type, out.take()};
@@ -179,9 +201,9 @@ Result<CatalogRecord> decode_catalog(std::uint16_t type, std::span<const std::by
   StatusDetail detail;
   detail.lsn_begin = lsn;
   if (type < static_cast<std::uint16_t>(CatalogType::kContainerHeader) ||
-      type > static_cast<std::uint16_t>(CatalogType::kPolicies)) {
+      type > static_cast<std::uint16_t>(CatalogType::kTruncation)) {
     return Status(StatusCode::kCorrupt,
-                  "LSN " + lsn.to_string() + ": catalog record type: expected 1 to 10, found " +
+                  "LSN " + lsn.to_string() + ": catalog record type: expected 1 to 12, found " +
                       std::to_string(type),
                   detail);
   }
@@ -231,6 +253,14 @@ std::string describe(const CatalogRecord& record) {
                    std::to_string(r.spare_max) + ", shrink at " + std::to_string(r.shrink_percent) +
                    "%, low space at " + std::to_string(r.low_space_percent) + "%, restart area " +
                    std::to_string(r.restart_area);
+          },
+          [](const ArchiveTail& r) {
+            return r.tail.is_null() ? std::string("archive tail: off")
+                                    : "archive tail: " + r.tail.to_string();
+          },
+          [](const Truncation& r) {
+            return "truncation: records from LSN " + r.from.to_string() + " to " +
+                   r.to.to_string() + " are gone";
           },
       },
       record);

@@ -61,10 +61,22 @@ struct SnapshotGaps {
 struct SnapshotEnd {
   Lsn begin;  // LSN of its SnapshotBegin record
 };
+// Everything before `tail` has been archived; null: archiving is off. In a snapshot `changed` is the
+// LSN of the record that set it, otherwise null: the newest one counts.
+struct ArchiveTail {
+  Lsn tail;
+  Lsn changed;
+};
+// Second record of a snapshot that replaces all that was known before it: no record from `from` to
+// `to` counts any more. It counts if the snapshot has its end.
+struct Truncation {
+  Lsn from;
+  Lsn to;  // the block that begins with the snapshot
+};
 
-using CatalogRecord =
-    std::variant<ContainerHeader, StreamCreated, StreamDeleted, BaseAdvanced, SnapshotBegin,
-                 SnapshotStreams, SnapshotGaps, SnapshotEnd, Mark, PolicyRecord>;
+using CatalogRecord = std::variant<ContainerHeader, StreamCreated, StreamDeleted, BaseAdvanced,
+                                   SnapshotBegin, SnapshotStreams, SnapshotGaps, SnapshotEnd, Mark,
+                                   PolicyRecord, ArchiveTail, Truncation>;
 
 struct EncodedCatalogRecord {
   CatalogType type;

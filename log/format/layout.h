@@ -45,6 +45,8 @@ enum class CatalogType : std::uint16_t {
   kSnapshotEnd = 8,
   kMark = 9,
   kPolicies = 10,
+  kArchiveTail = 11,
+  kTruncation = 12,
 };
 
 // Starts every block.

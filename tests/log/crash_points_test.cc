@@ -18,6 +18,7 @@ struct Plan {
   std::uint64_t seed = 1;
   std::uint64_t steps = 0;
   unsigned bursts = 5;
+  unsigned truncations = 0;
   ExplorerOptions explorer = {};
   sim::Lies lies = {};
 };
@@ -32,7 +33,9 @@ struct Outcome {
 Outcome run(const Plan& options) {
   auto storage = std::make_shared<sim::SimStorage>(sim::SimOptions{.seed = options.seed});
   storage->set_lies(options.lies);
-  LogScenario scenario(storage, {.seed = options.seed, .bursts = options.bursts});
+  LogScenario scenario(
+      storage,
+      {.seed = options.seed, .bursts = options.bursts, .truncations = options.truncations});
   CrashExplorer explorer(options.explorer);
 
   struct Point {
@@ -101,6 +104,17 @@ TEST_P(CrashPoints, EverySubsetOfThePendingSectors) {
 // Containers fill up, are switched and recycled all the time.
 TEST_P(CrashPoints, ContainersSwitchedAndRecycled) {
   Plan options{.seed = GetParam() + 200, .steps = 45, .bursts = 60};
+  options.explorer.seed = options.seed;
+  options.explorer.states.at_most = 3;
+  const Outcome outcome = run(options);
+  report(outcome);
+  EXPECT_EQ(outcome.violation, "");
+}
+
+// The log is truncated all the time: behind records of this and other containers, again in what was kept, with streams
+// and restart areas on both sides of the cut. All of it happened, or nothing.
+TEST_P(CrashPoints, TruncatedAgainAndAgain) {
+  Plan options{.seed = GetParam() + 300, .steps = 45, .bursts = 6, .truncations = 25};
   options.explorer.seed = options.seed;
   options.explorer.states.at_most = 3;
   const Outcome outcome = run(options);

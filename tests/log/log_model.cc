@@ -197,7 +197,6 @@ void LogModel::restart_written(const std::string& stream, Lsn lsn, ModelRecord r
   ModelStream& one = streams.at(stream);
   const Lsn new_base = base.is_null() ? one.base : base.is_invalid() ? lsn : base;
   record.base = new_base;
-  one.restarts.erase(one.previous_restart);
   one.previous_restart = std::exchange(one.restart, lsn);
   one.restarts.emplace(lsn, record);
   appended(stream, lsn, record, true);
@@ -212,8 +211,32 @@ void LogModel::base_advanced(const std::string& stream, Lsn base) {
 
 void LogModel::all_durable_before(Lsn lsn) { acknowledged = std::max(acknowledged, lsn); }
 
+void LogModel::truncated(Lsn cut, Lsn tail) {
+  std::erase_if(streams, [&](const auto& one) { return one.second.created > cut; });
+  for (auto& [name, stream] : streams) {
+    stream.records.erase(stream.records.upper_bound(cut), stream.records.end());
+    if (stream.restart <= cut) continue;
+    stream.restarts.erase(stream.restarts.upper_bound(cut), stream.restarts.end());
+    stream.restarts.erase(stream.restarts.begin(), stream.restarts.lower_bound(tail));
+    auto newest = stream.restarts.rbegin();
+    stream.restart = newest == stream.restarts.rend() ? Lsn() : (newest++)->first;
+    stream.previous_restart = newest == stream.restarts.rend() ? Lsn() : newest->first;
+  }
+}
+
+// A truncation in flight happened as a whole, or not at all.
 std::string LogModel::violation(const LogContents& contents) const {
-  return Check(*this, contents).run();
+  if (!in_flight || in_flight->call != InFlight::Call::kTruncate) {
+    return Check(*this, contents).run();
+  }
+  LogModel other = *this;
+  other.in_flight.reset();
+  const std::string before = Check(other, contents).run();
+  if (before.empty()) return {};
+  other.truncated(in_flight->cut, in_flight->tail);
+  const std::string after = Check(other, contents).run();
+  return after.empty() ? after
+                       : "not before the truncation: " + before + "; nor after it: " + after;
 }
 
 LogModel LogModel::after_recovery(const LogContents& contents) const {
@@ -224,6 +247,8 @@ LogModel LogModel::after_recovery(const LogContents& contents) const {
     ModelStream& stream = next.streams[name];
     stream.id = seen.id;
     stream.base = seen.base;
+    const auto known = streams.find(name);
+    stream.created = known == streams.end() ? seen.base : known->second.created;
     for (const SeenRecord& record : seen.records) {
       next.highest = std::max(next.highest, record.lsn);
       stream.records.emplace(

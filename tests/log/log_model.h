@@ -28,21 +28,24 @@ struct ModelRecord {
 
 struct ModelStream {
   log::StreamId id = 0;
+  Lsn created;  // its first base; null: made before the log was opened
   Lsn base;
   Lsn advanced;  // the newest base set by advance_base(); null: none since the log was opened
   Lsn restart;   // LSNs of the two newest restart records; null: none
   Lsn previous_restart;
   std::map<Lsn, ModelRecord> records;   // from the base on
-  std::map<Lsn, ModelRecord> restarts;  // the two newest restart areas, behind the base too
+  std::map<Lsn, ModelRecord> restarts;  // restart areas, behind the base too, as far as remembered
 };
 
 // The call that is running.
 struct InFlight {
-  enum class Call { kAppend, kRestart, kAdvanceBase, kCreateStream, kDeleteStream };
+  enum class Call { kAppend, kRestart, kAdvanceBase, kCreateStream, kDeleteStream, kTruncate };
   Call call = Call::kAppend;
   std::string stream;
   ModelRecord record;  // kAppend, kRestart
   Lsn base;            // kAdvanceBase; kRestart: as asked for, null or invalid() included
+  Lsn cut = {};        // kTruncate: what is behind it goes
+  Lsn tail = {};       // kTruncate: the log's, before it
 };
 
 // A value: a copy is the state of knowledge at one moment.
@@ -58,6 +61,8 @@ struct LogModel {
   void restart_written(const std::string& stream, Lsn lsn, ModelRecord record, Lsn base);
   void base_advanced(const std::string& stream, Lsn base);
   void all_durable_before(Lsn lsn);
+  // All behind `cut` is gone. Restart areas before `tail` are too.
+  void truncated(Lsn cut, Lsn tail);
 
   // Whether a log with these contents keeps I1 to I4 and I8 of this model; the first violation in words, or empty.
   [[nodiscard]] std::string violation(const LogContents& contents) const;

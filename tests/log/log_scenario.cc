@@ -37,7 +37,7 @@ Status LogScenario::do_step() {
     unsigned weight;
     Status (LogScenario::*run)();
   };
-  const std::array<Kind, 10> kinds{{
+  const std::array<Kind, 11> kinds{{
       {"short append", 38, &LogScenario::short_append},
       {"middle append", 17, &LogScenario::middle_append},
       {"long append", 5, &LogScenario::long_append},
@@ -48,6 +48,7 @@ Status LogScenario::do_step() {
       {"close and reopen", 3, &LogScenario::reopen},
       {"background", 9, &LogScenario::background},
       {"burst", options_.bursts, &LogScenario::burst},
+      {"truncate", options_.truncations, &LogScenario::truncate},
   }};
   unsigned total = 0;
   for (const Kind& kind : kinds) total += kind.weight;
@@ -129,6 +130,14 @@ Status LogScenario::make_or_delete_stream() {
     return log_->create_stream("stream" + std::to_string(next_stream_++));
   }
   return log_->delete_stream(any_stream());
+}
+
+// Behind a record of any stream. Another stream's base may forbid it; then nothing is to change.
+Status LogScenario::truncate() {
+  const Lsn cut = any_record(any_stream());
+  if (cut.is_null()) return Status::ok();
+  Status status = log_->truncate_after(cut);
+  return status.code() == StatusCode::kLsnInvalid ? Status::ok() : status;
 }
 
 Status LogScenario::reopen() {

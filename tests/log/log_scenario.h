@@ -14,6 +14,8 @@ struct ScenarioOptions {
   std::uint64_t seed = 1;
   // The weight of steps (all others: 95) that write about a quarter of a container, so that containers fill up and are recycled.
   unsigned bursts = 5;
+  // The weight of steps that truncate the log.
+  unsigned truncations = 0;
   log::CreateOptions create = small_log();
 };
 
@@ -45,6 +47,7 @@ class LogScenario {
   [[nodiscard]] Status restart_area();
   [[nodiscard]] Status advance_base();
   [[nodiscard]] Status make_or_delete_stream();
+  [[nodiscard]] Status truncate();
   [[nodiscard]] Status reopen();
   [[nodiscard]] Status make_room();
 

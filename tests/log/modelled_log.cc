@@ -56,6 +56,7 @@ Status ModelledLog::create_stream(const std::string& name) {
   CAIRN_RETURN_IF_ERROR(ended(stream));
   model_.streams[name].id = stream->id();
   model_.streams[name].base = stream->base();
+  model_.streams[name].created = stream->base();
   return {};
 }
 
@@ -101,6 +102,17 @@ Status ModelledLog::advance_base(const std::string& stream, Lsn base) {
   model_.in_flight = {Call::kAdvanceBase, stream, {}, base};
   CAIRN_RETURN_IF_ERROR(ended(handle.advance_base(base)));
   model_.base_advanced(stream, base);
+  return {};
+}
+
+Status ModelledLog::truncate_after(Lsn cut) {
+  InFlight call{Call::kTruncate, {}, {}, {}};
+  call.cut = cut;
+  call.tail = log_->info().tail;
+  model_.in_flight = call;
+  CAIRN_RETURN_IF_ERROR(ended(log_->truncate_after(cut)));
+  model_.truncated(cut, call.tail);
+  model_.all_durable_before(model_.highest + 1);
   return {};
 }
 

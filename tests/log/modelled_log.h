@@ -32,6 +32,8 @@ class ModelledLog {
                               const log::AppendOptions& options);
   [[nodiscard]] Status write_restart_area(const std::string& stream, Bytes data, Lsn base);
   [[nodiscard]] Status advance_base(const std::string& stream, Lsn base);
+  // All streams' records behind `cut`.
+  [[nodiscard]] Status truncate_after(Lsn cut);
   [[nodiscard]] Status flush();
   [[nodiscard]] Status close();
 

@@ -225,6 +225,19 @@ class Log {
   [[nodiscard]] Status delete_stream(std::string_view name);
   [[nodiscard]] std::vector<StreamInfo> list_streams() const;
 
+  // Takes away all records of all streams whose LSN is larger than `lsn`; durable on return, and
+  // after a crash either all of that happened or nothing. `lsn` need not be that of a record. What
+  // was appended by other threads is taken away too if it came before; appends during the call wait
+  // for its end. Streams made behind `lsn` are gone, streams deleted behind it stay deleted. A base
+  // never moves back. Restart areas behind `lsn` are gone: a stream's newest is the one before, as
+  // far back as the log still holds them. The LSNs taken away are never given out again, and no
+  // record is found there. Space is given back when the bases pass it. Cursors go on behind the
+  // cut. Errors, and nothing was changed: kLsnInvalid (before the log's tail, beyond its end, or
+  // before a stream's base, which the text and the detail name); kLogFull; kCorrupt (what is left
+  // cannot be read); kIoError; kPoisoned; kClosed. kIndeterminate: whether it happened is seen
+  // after reopening.
+  [[nodiscard]] Status truncate_after(Lsn lsn);
+
   // Makes everything appended before the call durable.
   [[nodiscard]] Status flush();
   // Waits until the record at `lsn` is durable, starting the write if need be. Errors:
