@@ -14,6 +14,7 @@
 #include <set>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -88,6 +89,8 @@ class Protocol {
   void forget(const TransactionPtr& transaction) {
     work_.push_back({LogWork::Kind::kForget, transaction});
   }
+  // Its forget record is in the log behind its decision: its unit of work may be used again.
+  void forgotten(const TransactionObject& transaction) { forgetting_.erase(transaction.id); }
   // The decision now lies at `copy`.
   void carried(TransactionObject& transaction, Lsn copy);
   // No record of a transaction that is not forgotten lies before; null: there is none.
@@ -169,6 +172,7 @@ class Protocol {
   void set_pin(TransactionObject& transaction, Lsn pin);
 
   std::unordered_map<Uuid, TransactionPtr> transactions_;  // not forgotten
+  std::unordered_set<Uuid> forgetting_;     // forgotten, and the forget record is not in the log
   std::vector<TransactionPtr> unresolved_;  // dropped with an unknown outcome, for ~Protocol()
   std::unordered_map<Uuid, ResourceManagerPtr> resource_managers_;
   std::set<std::pair<std::chrono::nanoseconds, Uuid>> deadlines_;

@@ -184,6 +184,7 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
       }
       transaction->finalize.clear();
       if (transaction->pin.is_null()) return;
+      forgetting_.insert(transaction->id);
       if (transaction->copying) {
         transaction->forget_waits = true;
       } else {

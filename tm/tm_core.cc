@@ -198,7 +198,11 @@ void TmCore::forget(const TransactionPtr& transaction) {
   const Result<Lsn> lsn = log->append(record, room);
   room.release();
   lock.lock();
-  if (!lsn) ++forgets_unwritten_;
+  if (lsn) {
+    protocol_.forgotten(*transaction);
+  } else {
+    ++forgets_unwritten_;
+  }
   wake_if_due_locked();
 }
 

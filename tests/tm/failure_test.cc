@@ -79,6 +79,19 @@ TEST_F(Failure, OfALogBeforeTheDecisionIsSubmittedRollsBackForSure) {
   EXPECT_EQ(state_of(transaction), TransactionState::kForgotten);
 }
 
+TEST_F(Failure, OfTheForgetRecordKeepsTheUnitOfWorkTaken) {
+  Rm rm = make_rm(1);
+  Work work = decide({&rm});
+  TransactionOptions again;
+  again.unit_of_work = work.transaction.id();
+  fail_next_write();
+  ASSERT_FALSE(log_->create_stream("other").is_ok());
+  EXPECT_OK(work.enlistments.front().commit_complete());
+  ASSERT_EQ(state_of(work.transaction), TransactionState::kForgotten);
+  EXPECT_CODE(tm_.create_transaction(again), kNameCollision)
+      << "recovery would find it decided twice";
+}
+
 TEST_F(Failure, OfTheForgetRecordCostsAnotherTelling) {
   Rm rm = make_rm(1);
   Work work = decide({&rm});
