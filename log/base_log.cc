@@ -25,6 +25,20 @@ Status BaseLog::create(Directory& directory, const format::BaseSlot& slot) {
   return directory.sync_directory();
 }
 
+Status BaseLog::rewrite(Directory& directory, const format::BaseSlot& slot) {
+  CAIRN_ASSIGN_OR_RETURN(const auto file,
+                         directory.open(format::kBaseFileName, OpenMode::kReadWrite));
+  AlignedBuffer buffer(format::kBaseSlotStride);
+  for (std::uint32_t i = 0; i < format::kBaseSlots; ++i) {
+    format::BaseSlot next = slot;
+    next.generation = slot.generation + i;
+    format::encode_base_slot(next, slot_bytes(buffer));
+    CAIRN_RETURN_IF_ERROR(file->write(std::uint64_t{i} * format::kBaseSlotStride, buffer.bytes()));
+    CAIRN_RETURN_IF_ERROR(file->sync());
+  }
+  return Status::ok();
+}
+
 Result<BaseLog> BaseLog::open(Directory& directory, OpenMode mode) {
   BaseLog base;
   const std::string shown = directory.path() + "/" + format::kBaseFileName;

@@ -22,6 +22,9 @@ class BaseLog {
  public:
   // Makes the file with one valid slot and makes it and its name durable. Error: kAlreadyExists.
   [[nodiscard]] static Status create(Directory& directory, const format::BaseSlot& slot);
+  // Writes both slots of a file that is there and whose slots are both unusable, one durable after
+  // the other.
+  [[nodiscard]] static Status rewrite(Directory& directory, const format::BaseSlot& slot);
   // Errors: kNotALog (no base log, no containers), kBaseLogDamaged (both slots, or the file is gone
   // while containers are there), kNewerVersion, kPermissionDenied, kIoError.
   [[nodiscard]] static Result<BaseLog> open(Directory& directory, OpenMode mode);

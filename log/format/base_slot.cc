@@ -17,14 +17,14 @@ std::uint64_t slot_checksum(const BaseSlot& slot) {
   return XXH3_64bits(&slot, offsetof(BaseSlot, checksum));
 }
 
+}  // namespace
+
 bool geometry_ok(const BaseSlot& slot) {
   return std::has_single_bit(slot.container_size) && slot.container_size >= kMinContainerSize &&
          slot.container_size <= kMaxContainerSize && std::has_single_bit(slot.block_size) &&
          slot.block_size >= 64 * 1024 && slot.block_size <= slot.container_size / 16 &&
          std::has_single_bit(slot.alignment) && slot.alignment >= 512 && slot.alignment <= 4096;
 }
-
-}  // namespace
 
 void encode_base_slot(BaseSlot slot, std::span<std::byte, kBaseSlotStride> out) {
   slot.magic = kBaseMagic;

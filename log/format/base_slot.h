@@ -12,6 +12,9 @@
 
 namespace cairn::log::format {
 
+// Whether the container size, block size and alignment are ones that a log can have.
+[[nodiscard]] bool geometry_ok(const BaseSlot& slot);
+
 // A slot as bytes, zero-filled up to the slot stride.
 void encode_base_slot(BaseSlot slot, std::span<std::byte, kBaseSlotStride> out);
 
