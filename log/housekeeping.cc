@@ -79,13 +79,24 @@ Status LogCore::run_background() {
   if (options_.background != Background::kManual) {
     return Status(StatusCode::kInvalidState, "run_background: the log has a background thread");
   }
+  // Before anything that waits for a write, and for what ended meanwhile.
+  look_for_stalls();
   Lock lock(writer_->mutex());
   while (writer_->has_callbacks() && writer_->health().is_ok()) writer_->drive(lock);
-  if (!writer_->health().is_ok()) return writer_->health();
-  if (!needs_housekeeping()) return Status::ok();
-  house_asked_ = false;
-  lock.unlock();
-  return housekeep();
+  if (!writer_->health().is_ok()) {
+    writer_->drive(lock);  // who waits for what can no longer become durable is told so
+    return writer_->health();
+  }
+  Status status;
+  if (needs_housekeeping()) {
+    house_asked_ = false;
+    lock.unlock();
+    status = housekeep();
+  } else {
+    lock.unlock();
+  }
+  look_for_stalls();
+  return status;
 }
 
 Status LogCore::housekeep() {
@@ -144,22 +155,27 @@ format::BaseSlot LogCore::present_slot() const {
 }
 
 // Steps 2 to 4.
-Status LogCore::reclaim() {
+Status LogCore::reclaim(bool urgent) {
   const std::lock_guard round(housekeeping_mutex_);
   const std::uint64_t size = geometry_.container_size;
   {
     const Lock lock(writer_->mutex());
     const auto pin = catalog_.oldest_pin();
-    const Lsn oldest = pin ? pin->lsn : writer_->end();
+    const Lsn oldest = pins_.allowed(pin ? pin->lsn : writer_->end(), urgent);
     const bool entered_new = Lsn(scan_start_.load()).container(size) < writer_->container_number();
     if (!entered_new && oldest.container(size) <= tail().container(size)) return Status::ok();
   }
   CAIRN_ASSIGN_OR_RETURN(const Snapshot snapshot, write_snapshot());
+  Lsn tail_allowed;
+  {
+    const Lock lock(writer_->mutex());
+    tail_allowed = pins_.pass(snapshot.tail, urgent, &writer_->statistics().readers_overrun);
+  }
   {
     const std::lock_guard lock(base_mutex_);
     format::BaseSlot slot = present_slot();
     slot.scan_start = snapshot.block.value();
-    slot.tail = std::max(slot.tail, snapshot.tail.value());
+    slot.tail = std::max(slot.tail, tail_allowed.value());
     CAIRN_RETURN_IF_ERROR(base_->write(slot));
     CAIRN_RETURN_IF_ERROR(base_->write(slot));
     scan_start_.store(slot.scan_start);
@@ -197,6 +213,7 @@ Result<LogCore::Snapshot> LogCore::write_snapshot(Lsn cut_from, Catalog* after) 
     }
     const auto pin = stated.oldest_pin();
     snapshot.tail = pin ? std::min(pin->lsn, snapshot.block) : snapshot.block;
+    ++writer_->statistics().snapshots;
   }
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
   format::RecordFields fields;

@@ -61,6 +61,14 @@ Status Log::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit)
 void Log::on_durable(Lsn lsn, DurableCallback callback) {
   core_->on_durable(lsn, std::move(callback));
 }
+void Log::on_durable(Lsn lsn, int event_fd) { core_->on_durable(lsn, event_fd); }
+Result<GrowthWatch> Log::watch_growth(std::uint64_t bytes, GrowthCallback callback) {
+  return core_->watch_growth(bytes, std::move(callback));
+}
+Result<GrowthWatch> Log::watch_growth(std::uint64_t bytes) { return core_->watch_growth(bytes); }
+Result<TailReader> Log::follow(FollowOptions options) const {
+  return core_->follow(std::move(options));
+}
 Lsn Log::durable_lsn() const { return core_->durable_lsn(); }
 Lsn Log::written_lsn() const { return core_->written_lsn(); }
 Lsn Log::end_lsn() const { return core_->end_lsn(); }

@@ -67,6 +67,7 @@ Status LogCore::close() {
   if (status.code() == StatusCode::kIndeterminate) status = writer_->health();
   writer_->stop(lock, Status(StatusCode::kClosed, "the log was closed"));
   lock.unlock();
+  stop_stall_thread();
   lock_.reset();
   return status;
 }
@@ -470,6 +471,7 @@ LogInfo LogCore::info() const {
     const Lock lock(writer_->mutex());
     info.end = writer_->end();
     info.pins = catalog_.pins(info.end);
+    pins_.show(info.end, &info.pins);
     active = writer_->container_number();
   }
   info.containers = containers_->list(active);

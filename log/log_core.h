@@ -27,6 +27,7 @@
 #include "catalog.h"
 #include "read/end_of_log.h"
 #include "read/read_source.h"
+#include "read/reader_pins.h"
 
 namespace cairn::log {
 
@@ -66,6 +67,7 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Status flush();
   [[nodiscard]] Status wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit);
   void on_durable(Lsn lsn, DurableCallback callback);
+  void on_durable(Lsn lsn, int event_fd);
   [[nodiscard]] Lsn durable_lsn() const { return writer_->durable(); }
   [[nodiscard]] Lsn written_lsn() const { return writer_->written(); }
   [[nodiscard]] Lsn end_lsn() const;
@@ -73,6 +75,19 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] LogInfo info() const;
   [[nodiscard]] LogStatistics statistics() const;
   [[nodiscard]] Status health() const;
+
+  // Watching (watching.cc).
+  [[nodiscard]] Result<GrowthWatch> watch_growth(std::uint64_t bytes, GrowthCallback callback);
+  [[nodiscard]] Result<GrowthWatch> watch_growth(std::uint64_t bytes);
+  void end_watch(std::uint64_t id);
+
+  // Following (tail_reader.cc).
+  [[nodiscard]] Result<TailReader> follow(FollowOptions options);
+  [[nodiscard]] Result<std::shared_ptr<ReaderPin>> pin_again(const ReaderPin& lost);
+  void move_pin(ReaderPin& pin, Lsn to);
+  void unpin(const std::shared_ptr<ReaderPin>& pin);
+  [[nodiscard]] Status wait_grown(Lsn beyond,
+                                  std::optional<std::chrono::steady_clock::time_point> deadline);
 
   // Housekeeping (housekeeping.cc).
   [[nodiscard]] Status run_background();
@@ -119,7 +134,8 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Status housekeep();
   [[nodiscard]] Status provide_container();
   [[nodiscard]] Status keep_spare();
-  [[nodiscard]] Status reclaim();
+  // `urgent`: an append would meet a full log otherwise.
+  [[nodiscard]] Status reclaim(bool urgent = false);
   struct Snapshot {
     Lsn block;  // that begins with the snapshot
     Lsn tail;   // oldest LSN that the streams of the snapshot, or the snapshot itself, need
@@ -140,6 +156,11 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Result<Lsn> restart_area_before(Lsn restart, Lsn from);
   [[nodiscard]] Result<Lsn> previous_restart_area(Lsn restart);
 
+  // Watching (watching.cc).
+  void look_for_stalls();
+  void run_stall_thread();
+  void stop_stall_thread();
+
   OpenOptions options_;
   std::shared_ptr<Storage> storage_;
   std::unique_ptr<Directory> directory_;
@@ -159,6 +180,7 @@ class LogCore final : public ReadHorizon {
   // Guarded by the writer's mutex.
   Catalog catalog_;
   std::unique_ptr<SpaceLedger> ledger_;
+  ReaderPins pins_;
   Lsn newest_catalog_change_;
   bool closing_ = false;
   bool truncating_ = false;  // appends wait
@@ -181,6 +203,9 @@ class LogCore final : public ReadHorizon {
 
   std::unique_ptr<BlockWriter> writer_;
   std::thread house_;
+  std::condition_variable stall_signal_;
+  bool stall_stop_ = false;
+  std::thread stall_thread_;  // only while OpenOptions::stall_limit is set
   bool closed_ = false;
   std::unique_ptr<DirectoryLock> lock_;  // given back by close(), after the last I/O
 };

@@ -257,6 +257,7 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   const format::BaseSlot slot = core.base_->slot();
   CAIRN_RETURN_IF_ERROR(core.base_->check_created());
   core.geometry_ = geometry_of(slot);
+  core.pins_.set_container_size(slot.container_size);
   core.max_size_ = slot.max_size;
   const StorageInfo info = core.storage_->describe(*core.directory_);
   if (info.alignment > core.geometry_.alignment) {
@@ -394,6 +395,7 @@ Status LogOpener::start_writer(ReadyContainer container, const Continuation& to)
   config.blocks = block_count(options_, core.geometry_);
   config.depth = std::min(options_.depth, config.blocks - 2);
   config.background = options_.background == Background::kThread;
+  config.time = options_.time;
   config.provide_container = [&core] { return core.provide_container(); };
   // One more than the writes: a sync goes beside them.
   CAIRN_ASSIGN_OR_RETURN(auto queue,
@@ -410,6 +412,9 @@ Status LogOpener::start_writer(ReadyContainer container, const Continuation& to)
   if (options_.background == Background::kThread) {
     core.writer_->set_driver_signal(&core.house_signal_);
     core.house_ = std::thread([&core] { core.run_thread(); });
+    if (options_.stall_limit.count() > 0) {
+      core.stall_thread_ = std::thread([&core] { core.run_stall_thread(); });
+    }
   }
   return Status::ok();
 }

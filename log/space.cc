@@ -69,7 +69,7 @@ Status LogCore::admit(Lock& lock, SpaceClass who, std::size_t payload, bool own_
     if (verdict == SpaceVerdict::kGrow) {
       status = containers_->make_spare();
     } else {
-      status = reclaim();
+      status = reclaim(true);
       reclaimed = true;
     }
     lock.lock();
@@ -102,7 +102,7 @@ Result<Reservation> LogCore::reserve(std::uint32_t records, std::uint64_t payloa
     if (verdict != SpaceVerdict::kGrow && reclaimed) return full(verdict);
     lock.unlock();
     const bool grows = verdict == SpaceVerdict::kGrow;
-    const Status status = grows ? containers_->make_spare() : reclaim();
+    const Status status = grows ? containers_->make_spare() : reclaim(true);
     lock.lock();
     reclaimed = reclaimed || !grows;
     if (grows) ledger_->set_growth_failed(!status.is_ok());

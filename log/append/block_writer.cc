@@ -44,6 +44,8 @@ BlockWriter::~BlockWriter() {
 Status BlockWriter::make_room(Lock& lock, std::size_t payload, bool own_block) {
   const std::uint64_t record = format::record_size(payload);
   const std::uint64_t size = config_.geometry.container_size;
+  bool waited_for_block = false;
+  bool waited_for_container = false;
   for (;;) {
     if (!health_.is_ok()) return health_;
     if (has_open_) {
@@ -64,6 +66,7 @@ Status BlockWriter::make_room(Lock& lock, std::size_t payload, bool own_block) {
       continue;
     }
     if (ring_is_full()) {
+      if (!std::exchange(waited_for_block, true)) ++statistics_.block_waits;
       wait_for_free_block(lock);
       continue;
     }
@@ -83,6 +86,7 @@ Status BlockWriter::make_room(Lock& lock, std::size_t payload, bool own_block) {
       enter_next_container();
       continue;
     }
+    if (!std::exchange(waited_for_container, true)) ++statistics_.container_waits;
     if (!older_containers_durable()) {
       CAIRN_RETURN_IF_ERROR(wait(lock, barrier_end_, Durability::kDurable));
       continue;
@@ -241,6 +245,10 @@ bool BlockWriter::submit_next(Lock& lock) {
   statistics_.block_bytes += next.padded;
   statistics_.padding_bytes += next.padded - next.fill;
   if (next.own_flush) ++statistics_.durable_writes;
+  statistics_.block_records.record(next.record_count);
+  statistics_.block_used_bytes.record(next.fill);
+  next.submitted = now();
+  next.stalled = false;
 
   format::BlockFields fields;
   fields.kind = next.kind;
@@ -274,6 +282,8 @@ bool BlockWriter::submit_sync_if_wanted(Lock& lock) {
   if (want_durable_ <= oldest.lsn && (end_ - first_) * 2 < ring_.size()) return false;
   sync_in_flight_ = true;
   sync_covers_ = written();
+  sync_submitted_ = now();
+  sync_stalled_ = false;
   ++statistics_.syncs;
   const std::shared_ptr<File> file = oldest.file;
   lock.unlock();
@@ -311,20 +321,60 @@ void BlockWriter::reap(Lock& lock) {
 
 void BlockWriter::complete(const Completion& completion) {
   --submitted_;
-  if (completion.tag == kSyncTag) {
-    sync_in_flight_ = false;
-    if (!completion.status.is_ok()) return poison(completion.status);
-    for (std::uint64_t i = first_; i < submit_; ++i) {
-      LogBlock& covered = block(i);
-      if (covered.lsn >= sync_covers_) break;
-      if (covered.state() == BlockState::kWritten) covered.set_state(BlockState::kDurable);
-    }
-    return;
-  }
+  if (completion.tag == kSyncTag) return complete_sync(completion.status);
   --writes_in_flight_;
-  if (!completion.status.is_ok()) return poison(completion.status);
   LogBlock& done = block(completion.tag);
+  const std::uint64_t age = ns_since(done.submitted);
+  statistics_.write_ns.record(age);
+  if (done.stalled) {
+    ended_stalls_.push_back(
+        {true, false, std::chrono::nanoseconds(age), "", done.lsn, done.lsn + done.padded});
+    done.stalled = false;
+  }
+  if (!completion.status.is_ok()) return poison(completion.status);
   done.set_state(done.own_flush ? BlockState::kDurable : BlockState::kWritten);
+}
+
+void BlockWriter::complete_sync(const Status& status) {
+  sync_in_flight_ = false;
+  const std::uint64_t age = ns_since(sync_submitted_);
+  statistics_.sync_ns.record(age);
+  if (sync_stalled_) {
+    ended_stalls_.push_back(
+        {true, true, std::chrono::nanoseconds(age), "", durable(), sync_covers_});
+    sync_stalled_ = false;
+  }
+  if (!status.is_ok()) return poison(status);
+  for (std::uint64_t i = first_; i < submit_; ++i) {
+    LogBlock& covered = block(i);
+    if (covered.lsn >= sync_covers_) break;
+    if (covered.state() == BlockState::kWritten) covered.set_state(BlockState::kDurable);
+  }
+}
+
+std::uint64_t BlockWriter::ns_since(std::chrono::steady_clock::time_point then) const {
+  const auto passed = std::chrono::duration_cast<std::chrono::nanoseconds>(now() - then).count();
+  return passed < 0 ? 0 : static_cast<std::uint64_t>(passed);
+}
+
+void BlockWriter::find_stalls(std::chrono::nanoseconds limit, std::vector<StallEvent>* events) {
+  const auto at = now();
+  for (std::uint64_t i = first_; i < submit_; ++i) {
+    LogBlock& writing = block(i);
+    if (writing.state() != BlockState::kWriting || writing.stalled) continue;
+    if (at - writing.submitted <= limit) continue;
+    writing.stalled = true;
+    ++statistics_.stalls;
+    events->push_back(
+        {false, false, at - writing.submitted, "", writing.lsn, writing.lsn + writing.padded});
+  }
+  if (sync_in_flight_ && !sync_stalled_ && at - sync_submitted_ > limit) {
+    sync_stalled_ = true;
+    ++statistics_.stalls;
+    events->push_back({false, true, at - sync_submitted_, "", durable(), sync_covers_});
+  }
+  for (StallEvent& ended : ended_stalls_) events->push_back(std::move(ended));
+  ended_stalls_.clear();
 }
 
 // Moves the written and the durable LSN over the contiguous completed prefix.
@@ -350,6 +400,7 @@ void BlockWriter::advance() {
   }
   if (space_waiters_ > 0) space_free_.notify_all();
   if (timed_waiters_ > 0) timed_.notify_all();
+  if (grown_waiters_ > 0) grown_.notify_all();
   // From here on the next container may be made ready.
   if (was_behind_barrier && older_containers_durable() && driver_signal_ != nullptr) {
     driver_signal_->notify_one();
@@ -370,11 +421,19 @@ void BlockWriter::poison(const Status& why) {
   for (const auto& sleeping : ring_) sleeping->changed.notify_all();
   space_free_.notify_all();
   timed_.notify_all();
+  grown_.notify_all();
   idle_.notify_all();
   if (driver_signal_ != nullptr) driver_signal_->notify_one();
 }
 
 void BlockWriter::run_callbacks(Lock& lock) {
+  while (watches_.due(durable(), health_)) {
+    ++callbacks_running_;
+    ++statistics_.callbacks;
+    watches_.tell_one(lock, durable(), health_);
+    --callbacks_running_;
+    if (!health_.is_ok()) idle_.notify_all();
+  }
   while (!callbacks_.empty()) {
     auto next = callbacks_.begin();
     const bool done = durable() >= next->first;
@@ -382,6 +441,7 @@ void BlockWriter::run_callbacks(Lock& lock) {
     const DurableCallback callback = std::move(next->second);
     callbacks_.erase(next);
     ++callbacks_running_;
+    ++statistics_.callbacks;
     const Status status = done ? Status::ok() : health_;
     lock.unlock();
     callback(status);
@@ -402,7 +462,12 @@ LogBlock* BlockWriter::block_before(Lsn end) {
 
 Status BlockWriter::wait(Lock& lock, Lsn end, Durability level,
                          std::optional<std::chrono::steady_clock::time_point> deadline) {
+  if (reached(end, level)) {
+    wake_driver();
+    return Status::ok();
+  }
   const bool drives = !deadline || !config_.background;
+  const auto began = now();
   Lsn& wanted = level == Durability::kDurable ? want_durable_ : want_written_;
   while (!reached(end, level)) {
     if (!health_.is_ok()) {
@@ -433,7 +498,26 @@ Status BlockWriter::wait(Lock& lock, Lsn end, Durability level,
     --sleeping_drivers_;
     --on->sleepers;
   }
+  statistics_.wait_ns.record(ns_since(began));
   wake_driver();
+  return Status::ok();
+}
+
+Status BlockWriter::wait_grown(Lock& lock, Lsn beyond,
+                               std::optional<std::chrono::steady_clock::time_point> deadline) {
+  while (durable() <= beyond) {
+    if (!health_.is_ok()) return health_;
+    if (deadline && std::chrono::steady_clock::now() >= *deadline) {
+      return Status(StatusCode::kTimeout, "the log did not grow within the limit");
+    }
+    ++grown_waiters_;
+    if (deadline) {
+      grown_.wait_until(lock, *deadline);
+    } else {
+      grown_.wait(lock);
+    }
+    --grown_waiters_;
+  }
   return Status::ok();
 }
 
@@ -471,6 +555,7 @@ void BlockWriter::stop(Lock& lock, Status why) {
     for (const auto& sleeping : ring_) sleeping->changed.notify_all();
     space_free_.notify_all();
     timed_.notify_all();
+    grown_.notify_all();
   }
   while (in_flight() || submitter_active_ || reaper_active_) {
     if (in_flight() && !reaper_active_) {

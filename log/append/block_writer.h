@@ -33,6 +33,7 @@
 #include <cairn/result.h>
 #include <cairn/storage.h>
 
+#include "append/growth_watches.h"
 #include "append/log_block.h"
 #include "format/block.h"
 
@@ -63,6 +64,7 @@ class BlockWriter {
     std::uint32_t blocks = 8;
     std::uint32_t depth = 4;
     bool background = true;  // a housekeeping thread drives when nobody waits
+    TimeSource time{};       // null: the steady clock
     // Asked for without the lock when the next container is needed and not there. Afterwards
     // offer() was called, or an error says why not.
     std::function<Status()> provide_container;
@@ -119,9 +121,20 @@ class BlockWriter {
   void when_durable(Lock& lock, Lsn end, DurableCallback callback);
   // The housekeeping thread: true if I/O is in flight that nobody waits for.
   [[nodiscard]] bool wants_driver() const {
+    if (!health_.is_ok() && has_callbacks()) return true;
     return in_flight() && !reaper_active_ && sleeping_drivers_ == 0;
   }
-  [[nodiscard]] bool has_callbacks() const { return !callbacks_.empty(); }
+  // Someone is to be told: of an LSN that will become durable, or of one that is.
+  [[nodiscard]] bool has_callbacks() const {
+    return !callbacks_.empty() || watches_.due(durable(), health_);
+  }
+  // Waits until more than `beyond` is durable. Drives nothing. Errors: kTimeout, health().
+  [[nodiscard]] Status wait_grown(Lock& lock, Lsn beyond,
+                                  std::optional<std::chrono::steady_clock::time_point> deadline);
+  [[nodiscard]] GrowthWatches& watches() { return watches_; }
+  // Adds to `events` what is in flight for longer than `limit` and was not told yet, and what was
+  // told and has ended since. `file` is left to the caller. REQUIRES: lock held.
+  void find_stalls(std::chrono::nanoseconds limit, std::vector<StallEvent>* events);
   // One round of driving: submits what can be, and reaps at least one completion if one is in
   // flight.
   void drive(Lock& lock);
@@ -152,6 +165,11 @@ class BlockWriter {
   [[nodiscard]] bool submit_sync_if_wanted(Lock& lock);
   void reap(Lock& lock);
   void complete(const Completion& completion);
+  void complete_sync(const Status& status);
+  [[nodiscard]] std::chrono::steady_clock::time_point now() const {
+    return config_.time ? config_.time() : std::chrono::steady_clock::now();
+  }
+  [[nodiscard]] std::uint64_t ns_since(std::chrono::steady_clock::time_point then) const;
   void advance();
   void poison(const Status& why);
   void run_callbacks(Lock& lock);
@@ -192,6 +210,9 @@ class BlockWriter {
   bool sync_in_flight_ = false;
   bool queue_broken_ = false;  // the queue itself failed: what is in flight will never be known
   Lsn sync_covers_;
+  std::chrono::steady_clock::time_point sync_submitted_;
+  bool sync_stalled_ = false;
+  std::vector<StallEvent> ended_stalls_;  // not told yet
   bool submitter_active_ = false;
   bool reaper_active_ = false;
   unsigned sleeping_drivers_ = 0;
@@ -199,11 +220,14 @@ class BlockWriter {
   unsigned space_waiters_ = 0;
   std::condition_variable timed_;  // waiters with a limit, who leave the driving to the background
   unsigned timed_waiters_ = 0;
+  std::condition_variable grown_;  // those who wait for the durable LSN to move, and drive nothing
+  unsigned grown_waiters_ = 0;
   std::condition_variable idle_;  // stop() waits for the submitter, the reaper and callbacks to end
   std::condition_variable* driver_signal_ = nullptr;
 
   std::multimap<Lsn, DurableCallback> callbacks_;
   unsigned callbacks_running_ = 0;
+  GrowthWatches watches_;
   std::atomic<std::uint64_t> durable_;
   std::atomic<std::uint64_t> written_;
   Status health_;

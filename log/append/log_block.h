@@ -10,6 +10,7 @@
 #define CAIRN_LOG_APPEND_LOG_BLOCK_H_
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
@@ -78,6 +79,8 @@ struct LogBlock {
   Lsn previous_block;        // once closed
   bool barrier = false;      // not submitted before everything older is durable
   bool own_flush = false;    // submitted as a durable write
+  std::chrono::steady_clock::time_point submitted;  // kWriting: when
+  bool stalled = false;                             // kWriting: told as such
 
   // Twice the number of records being copied, plus 1 once closed. Whoever makes it 1 lets the block
   // go.

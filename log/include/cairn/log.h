@@ -28,14 +28,17 @@
 #include <vector>
 
 #include <cairn/cursor.h>
+#include <cairn/growth.h>
 #include <cairn/lsn.h>
 #include <cairn/options.h>
 #include <cairn/policies.h>
 #include <cairn/record.h>
 #include <cairn/reservation.h>
 #include <cairn/result.h>
+#include <cairn/statistics.h>
 #include <cairn/status.h>
 #include <cairn/storage.h>
+#include <cairn/tail_reader.h>
 #include <cairn/uuid.h>
 #include <cairn/verdict.h>
 
@@ -173,18 +176,6 @@ struct LogInfo {
   EndOfLog end_of_log;  // how the end was found when the log was opened
 };
 
-struct LogStatistics {
-  std::uint64_t records = 0;  // appended since open
-  std::uint64_t payload_bytes = 0;
-  std::uint64_t blocks = 0;       // written
-  std::uint64_t block_bytes = 0;  // written, padding included
-  std::uint64_t padding_bytes = 0;
-  std::uint64_t durable_writes = 0;  // writes that carried their own flush
-  std::uint64_t syncs = 0;           // flushes on their own
-  std::uint64_t containers_made = 0;
-  std::uint64_t containers_recycled = 0;
-};
-
 class Log {
  public:
   // Makes a new log in `path`, a directory that is made or is empty, and opens it.
@@ -247,6 +238,15 @@ class Log {
   // Calls back when the record at `lsn` is durable, at once if it is. Starts the write if need be.
   // With Background::kManual, run_background() must be called for it to happen.
   void on_durable(Lsn lsn, DurableCallback callback);
+  // The same, and instead of a call adds one to the event descriptor (eventfd), which the caller keeps
+  // open until then. Also when the LSN can no longer become durable: ask wait_durable().
+  void on_durable(Lsn lsn, int event_fd);
+
+  // Calls back each time when at least `bytes` more have become durable, counted from now and then
+  // from the last call. Error: kInvalidArgument (0 bytes, no callback), kClosed.
+  [[nodiscard]] Result<GrowthWatch> watch_growth(std::uint64_t bytes, GrowthCallback callback);
+  // The same with an event descriptor: GrowthWatch::event_fd(). Error: also kResourceExhausted.
+  [[nodiscard]] Result<GrowthWatch> watch_growth(std::uint64_t bytes);
 
   // Every record before this LSN is durable. Never goes back. One relaxed load.
   [[nodiscard]] Lsn durable_lsn() const;
@@ -258,11 +258,16 @@ class Log {
   // All streams, in log order.
   [[nodiscard]] Result<Cursor> read(ReadOptions options = {}) const;
 
+  // A reader that waits for records to come, and pins what it has not read. Errors: kNotFound (the
+  // stream), kStartOfLog (`start` lies before the log's tail), kClosed.
+  [[nodiscard]] Result<TailReader> follow(FollowOptions options = {}) const;
+
   [[nodiscard]] LogInfo info() const;
+  // Since the log was opened. Some microseconds, under the lock that appends take.
   [[nodiscard]] LogStatistics statistics() const;
 
   // Background::kManual only: makes containers ahead, drives writes that callbacks wait for, runs
-  // the callbacks. Returns after one round without waiting for anything but I/O in flight.
+  // the callbacks, looks for stalls. Returns after one round without waiting for anything but I/O in flight.
   [[nodiscard]] Status run_background();
 
   // OK, or why the log no longer takes appends (kPoisoned with the first error, kClosed).

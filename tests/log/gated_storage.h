@@ -1,0 +1,117 @@
+// GatedStorage: another storage whose completions are held back while a gate is shut.
+#ifndef CAIRN_TESTS_LOG_GATED_STORAGE_H_
+#define CAIRN_TESTS_LOG_GATED_STORAGE_H_
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <cairn/storage.h>
+
+namespace cairn::log_test {
+
+// Thread-safe.
+class Gate {
+ public:
+  void shut() {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+  }
+  void open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void pass() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return open_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = true;
+};
+
+class GatedQueue final : public log::IoQueue {
+ public:
+  GatedQueue(std::unique_ptr<log::IoQueue> queue, std::shared_ptr<Gate> gate)
+      : queue_(std::move(queue)), gate_(std::move(gate)) {}
+  unsigned depth() const override { return queue_->depth(); }
+  Status submit_write(log::File& file, std::uint64_t offset, std::span<const std::byte> data,
+                      bool durable, std::uint64_t tag) override {
+    return queue_->submit_write(file, offset, data, durable, tag);
+  }
+  Status submit_sync(log::File& file, std::uint64_t tag) override {
+    return queue_->submit_sync(file, tag);
+  }
+  Result<std::size_t> reap(std::span<log::Completion> out, bool wait) override {
+    gate_->pass();
+    return queue_->reap(out, wait);
+  }
+
+ private:
+  std::unique_ptr<log::IoQueue> queue_;
+  std::shared_ptr<Gate> gate_;
+};
+
+class GatedDirectory final : public log::Directory {
+ public:
+  GatedDirectory(std::unique_ptr<log::Directory> directory, std::shared_ptr<Gate> gate)
+      : directory_(std::move(directory)), gate_(std::move(gate)) {}
+  [[nodiscard]] const log::Directory& inner() const { return *directory_; }
+
+  Result<std::unique_ptr<log::File>> open(std::string_view name, log::OpenMode mode) override {
+    return directory_->open(name, mode);
+  }
+  Status rename(std::string_view from, std::string_view to) override {
+    return directory_->rename(from, to);
+  }
+  Status remove(std::string_view name) override { return directory_->remove(name); }
+  Result<std::vector<std::string>> list() const override { return directory_->list(); }
+  Status sync_directory() override { return directory_->sync_directory(); }
+  Status fill_zero(log::File& file, std::uint64_t size) override {
+    return directory_->fill_zero(file, size);
+  }
+  Result<std::unique_ptr<log::DirectoryLock>> lock(std::string_view name,
+                                                   std::chrono::milliseconds limit) override {
+    return directory_->lock(name, limit);
+  }
+  Result<std::unique_ptr<log::IoQueue>> make_queue(unsigned depth,
+                                                   const log::DirectoryLock* lock) override {
+    CAIRN_ASSIGN_OR_RETURN(auto queue, directory_->make_queue(depth, lock));
+    return std::unique_ptr<log::IoQueue>(std::make_unique<GatedQueue>(std::move(queue), gate_));
+  }
+  const std::string& path() const override { return directory_->path(); }
+
+ private:
+  std::unique_ptr<log::Directory> directory_;
+  std::shared_ptr<Gate> gate_;
+};
+
+class GatedStorage final : public log::Storage {
+ public:
+  GatedStorage(std::shared_ptr<log::Storage> storage, std::shared_ptr<Gate> gate)
+      : storage_(std::move(storage)), gate_(std::move(gate)) {}
+  Result<std::unique_ptr<log::Directory>> open_directory(const std::string& path,
+                                                         bool create) override {
+    CAIRN_ASSIGN_OR_RETURN(auto directory, storage_->open_directory(path, create));
+    return std::unique_ptr<log::Directory>(
+        std::make_unique<GatedDirectory>(std::move(directory), gate_));
+  }
+  log::StorageInfo describe(const log::Directory& directory) const override {
+    return storage_->describe(static_cast<const GatedDirectory&>(directory).inner());
+  }
+  std::uint64_t random() override { return storage_->random(); }
+
+ private:
+  std::shared_ptr<log::Storage> storage_;
+  std::shared_ptr<Gate> gate_;
+};
+
+}  // namespace cairn::log_test
+
+#endif  // CAIRN_TESTS_LOG_GATED_STORAGE_H_
