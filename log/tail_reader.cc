@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <cairn/deadline.h>
 #include <cairn/tail_reader.h>
 
 #include "log_core.h"
