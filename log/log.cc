@@ -52,6 +52,12 @@ Result<Stream> Log::open_or_create_stream(std::string_view name) {
                                                       : std::move(created);
 }
 Status Log::delete_stream(std::string_view name) { return core_->delete_stream(name); }
+Result<std::vector<Stream>> Log::create_streams(std::span<const std::string_view> names) {
+  return core_->create_streams(names);
+}
+Status Log::delete_streams(std::span<const std::string_view> names) {
+  return core_->delete_streams(names);
+}
 std::vector<StreamInfo> Log::list_streams() const { return core_->list_streams(); }
 Status Log::truncate_after(Lsn lsn) { return core_->truncate_after(lsn); }
 Status Log::flush() { return core_->flush(); }

@@ -291,6 +291,33 @@ Lsn LogCore::last_lsn(StreamId stream) const {
 // --- streams ---
 
 Result<Stream> LogCore::create_stream(std::string_view name) {
+  CAIRN_ASSIGN_OR_RETURN(const CatalogChange made, add_stream(name));
+  CAIRN_RETURN_IF_ERROR(wait_for(made.lsn + 1, Durability::kDurable));
+  return Stream(this, made.stream);
+}
+
+Result<std::vector<Stream>> LogCore::create_streams(std::span<const std::string_view> names) {
+  std::vector<Stream> streams;
+  Lsn last;
+  Status status;
+  for (const std::string_view name : names) {
+    const auto made = add_stream(name);
+    status = made.status();
+    if (!status.is_ok()) break;
+    streams.push_back(Stream(this, made->stream));
+    last = made->lsn;
+  }
+  // Those that were made stay, whatever became of the others.
+  if (last.is_valid()) CAIRN_RETURN_IF_ERROR(wait_for(last + 1, Durability::kDurable));
+  if (!status.is_ok()) {
+    return status.with_context(std::to_string(streams.size()) + " of " +
+                               std::to_string(names.size()) + " streams were created");
+  }
+  return streams;
+}
+
+// Not durable yet.
+Result<LogCore::CatalogChange> LogCore::add_stream(std::string_view name) {
   if (name.empty() || name.size() > 255 || name.find('\0') != std::string_view::npos) {
     return Status(StatusCode::kInvalidArgument,
                   "stream name: expected 1 to 255 bytes without NUL, found " +
@@ -318,8 +345,7 @@ Result<Stream> LogCore::create_stream(std::string_view name) {
   fields.kind = RecordKind::kCatalog;
   fields.type = static_cast<std::uint16_t>(encoded.type);
   writer_->fill(place, fields, pieces);
-  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
-  return Stream(this, id);
+  return CatalogChange{id, place.lsn};
 }
 
 Result<Stream> LogCore::open_stream(std::string_view name) {
@@ -333,7 +359,30 @@ Result<Stream> LogCore::open_stream(std::string_view name) {
   return Stream(this, id);
 }
 
-Status LogCore::delete_stream(std::string_view name) {
+Status LogCore::delete_stream(std::string_view name) { return delete_streams({&name, 1}); }
+
+Status LogCore::delete_streams(std::span<const std::string_view> names) {
+  Lsn last;
+  Status status;
+  std::size_t count = 0;
+  for (const std::string_view name : names) {
+    const auto gone = drop_stream(name);
+    status = gone.status();
+    if (!status.is_ok()) break;
+    last = gone->lsn;
+    ++count;
+  }
+  if (last.is_valid()) {
+    CAIRN_RETURN_IF_ERROR(wait_for(last + 1, Durability::kDurable));
+    ask_for_housekeeping();
+  }
+  if (names.size() == 1) return status;
+  return status.with_context(std::to_string(count) + " of " + std::to_string(names.size()) +
+                             " streams were deleted");
+}
+
+// Not durable yet.
+Result<LogCore::CatalogChange> LogCore::drop_stream(std::string_view name) {
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
   const auto size = format::encode_catalog(format::StreamDeleted{});
@@ -343,16 +392,15 @@ Status LogCore::delete_stream(std::string_view name) {
   const auto encoded = format::encode_catalog(format::StreamDeleted{found->id});
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
   const BlockWriter::Place place = writer_->take(encoded.payload.size());
-  catalog_.remove(found->id);
+  const StreamId id = found->id;
+  catalog_.remove(id);
   note_append(kCatalogStream, place.lsn);
   lock.unlock();
   format::RecordFields fields;
   fields.kind = RecordKind::kCatalog;
   fields.type = static_cast<std::uint16_t>(encoded.type);
   writer_->fill(place, fields, pieces);
-  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
-  ask_for_housekeeping();
-  return Status::ok();
+  return CatalogChange{id, place.lsn};
 }
 
 std::vector<StreamInfo> LogCore::list_streams() const {

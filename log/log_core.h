@@ -54,6 +54,8 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Result<Stream> create_stream(std::string_view name);
   [[nodiscard]] Result<Stream> open_stream(std::string_view name);
   [[nodiscard]] Status delete_stream(std::string_view name);
+  [[nodiscard]] Result<std::vector<Stream>> create_streams(std::span<const std::string_view> names);
+  [[nodiscard]] Status delete_streams(std::span<const std::string_view> names);
   [[nodiscard]] std::vector<StreamInfo> list_streams() const;
 
   // Reservations (space.cc).
@@ -124,6 +126,12 @@ class LogCore final : public ReadHorizon {
   // Appending (log_core.cc).
   [[nodiscard]] Result<Catalog::Entry*> entry(StreamId stream);
   [[nodiscard]] Status check_link(StreamId stream, Lsn link, const char* name);
+  struct CatalogChange {
+    StreamId stream = 0;
+    Lsn lsn;  // of the record that says so
+  };
+  [[nodiscard]] Result<CatalogChange> add_stream(std::string_view name);
+  [[nodiscard]] Result<CatalogChange> drop_stream(std::string_view name);
   [[nodiscard]] Result<Lsn> append_catalog(const format::CatalogRecord& record);
   [[nodiscard]] Status wait_for(Lsn end, Durability level);
   void note_append(StreamId stream, Lsn lsn);

@@ -125,5 +125,74 @@ TEST_F(Streams, StatisticsCountWhatWasAppendedToEachSinceItWasOpened) {
   EXPECT_EQ(log_->list_streams()[1].statistics.restart_areas, 0U);
 }
 
+TEST_F(Streams, SeveralAreMadeAndDeletedWithOneForcedWrite) {
+  create();
+  const std::vector<std::string_view> names{"a", "b", "c"};
+  const std::uint64_t before = log_->statistics().wait_ns.count();
+  const auto made = log_->create_streams(names);
+  ASSERT_TRUE(made) << made.status().to_string();
+  EXPECT_EQ(log_->statistics().wait_ns.count() - before, 1U);
+  ASSERT_EQ(made->size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(log_->open_stream(names[i])->id(), (*made)[i].id());
+  const std::vector<std::string_view> again{"d", "b", "e"};
+  const Status exists = log_->create_streams(again).status();
+  EXPECT_EQ(exists.code(), StatusCode::kAlreadyExists);
+  EXPECT_NE(exists.message().find("1 of 3"), std::string::npos) << exists.message();
+  EXPECT_TRUE(log_->open_stream("d")) << "those before the error stay";
+  EXPECT_EQ(log_->open_stream("e").code(), StatusCode::kNotFound);
+  const std::vector<std::string_view> gone{"a", "x", "c"};
+  EXPECT_EQ(log_->delete_streams(gone).code(), StatusCode::kNotFound);
+  EXPECT_EQ(log_->open_stream("a").code(), StatusCode::kNotFound);
+  EXPECT_TRUE(log_->open_stream("c"));
+  reopen();
+  EXPECT_EQ(log_->list_streams().size(), 3U);
+}
+
+// Thousands of streams.
+class ManyStreams : public Streams {
+ protected:
+  static constexpr std::size_t kStreams = 10'000;
+
+  void make_streams() {
+    for (std::size_t i = 0; i < kStreams; ++i) names_.push_back("stream-" + std::to_string(i));
+    views_.assign(names_.begin(), names_.end());
+    auto made = log_->create_streams(views_);
+    ASSERT_TRUE(made) << made.status().to_string();
+    streams_ = std::move(*made);
+  }
+  std::vector<std::string> names_;
+  std::vector<std::string_view> views_;
+  std::vector<Stream> streams_;
+};
+
+TEST_F(ManyStreams, KeepTheirFactsOverAReopenAndGoAgain) {
+  CreateOptions options;
+  options.alignment = 512;
+  create(options);
+  make_streams();
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    ASSERT_TRUE(streams_[i].append(bytes(names_[i])));
+  }
+  ASSERT_TRUE(log_->flush());
+  const auto area = streams_[4711].write_restart_area(bytes("area"));
+  ASSERT_TRUE(area);
+  ASSERT_TRUE(streams_[0].advance_base(streams_[0].last_lsn() + 8));
+  const auto before = log_->list_streams();
+  reopen();
+  const auto after = log_->list_streams();
+  ASSERT_EQ(after.size(), kStreams);
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    ASSERT_EQ(after[i].name, before[i].name);
+    ASSERT_EQ(after[i].base, before[i].base);
+    ASSERT_EQ(after[i].last, before[i].last);
+    ASSERT_EQ(after[i].restart, i == 4711 ? *area : Lsn());
+  }
+  EXPECT_EQ(log_->info().pins.at(0).name, names_[1]) << "the first gave up its record";
+  ASSERT_TRUE(log_->delete_streams(std::span(views_).first(kStreams - 1)));
+  reopen();
+  ASSERT_EQ(log_->list_streams().size(), 1U);
+  EXPECT_EQ(log_->info().pins.at(0).name, names_.back());
+}
+
 }  // namespace
 }  // namespace cairn::log

@@ -214,6 +214,12 @@ class Log {
   // Gives up the stream and all its records. Durable on return. Handles to it then answer
   // kNotFound.
   [[nodiscard]] Status delete_stream(std::string_view name);
+  // The same for many, with one wait for all: streams in the order of their names; durable on return.
+  // Not atomic: on an error, and after a crash during the call, those before some name are made (or
+  // deleted) and the others are not. Errors: those of one, with how many were done.
+  [[nodiscard]] Result<std::vector<Stream>> create_streams(std::span<const std::string_view> names);
+  [[nodiscard]] Status delete_streams(std::span<const std::string_view> names);
+  // By id.
   [[nodiscard]] std::vector<StreamInfo> list_streams() const;
 
   // Takes away all records of all streams whose LSN is larger than `lsn`; durable on return, and
