@@ -117,6 +117,22 @@ TEST_F(CursorTest, BackwardFromAGapBeginsBeforeIt) {
   EXPECT_EQ(read({.order = ReadOrder::kBackward, .start = in_gap}), reversed(before));
 }
 
+TEST_F(CursorTest, BackwardStepsOverWhatATruncationTookAway) {
+  create();
+  ASSERT_TRUE(append(100, 9, {}));  // one block, cut in its middle
+  ASSERT_TRUE(log->flush());
+  ASSERT_TRUE(append(3000, 5));
+  const std::vector<Lsn> before = read({});
+  ASSERT_TRUE(log->log().truncate_after(before[3]));
+  ASSERT_TRUE(append(100, 3));
+  std::vector<Lsn> kept(before.begin(), before.begin() + 4);
+  EXPECT_EQ(read({.order = ReadOrder::kBackward, .start = before[6]}), reversed(kept));
+  EXPECT_EQ(read({.order = ReadOrder::kBackward, .start = before[12]}), reversed(kept));
+  const std::vector<Lsn> after = read({});
+  ASSERT_EQ(after.size(), 7U);
+  EXPECT_EQ(read({.order = ReadOrder::kBackward}), reversed(after));
+}
+
 TEST_F(CursorTest, BackwardStopsAtTheEndThatWasGivenAndAtTheBase) {
   create();
   ASSERT_TRUE(append(100, 9));

@@ -116,6 +116,20 @@ TEST_F(TailReaderTest, HonoursStreamAndTypes) {
   EXPECT_EQ(numbers(reader), (std::vector<std::uint64_t>{1, 3}));
 }
 
+TEST_F(TailReaderTest, GoesOnBehindATruncation) {
+  create();
+  TailReader reader = *log_->follow({.stream = stream_.id()});
+  const Lsn kept = append(1);
+  append(2);
+  ASSERT_TRUE(log_->flush());
+  ASSERT_EQ(number(**reader.next(kAtOnce)), 1U);
+  ASSERT_TRUE(log_->truncate_after(kept));
+  append(3);
+  ASSERT_TRUE(log_->flush());
+  EXPECT_EQ(numbers(reader), (std::vector<std::uint64_t>{3}))
+      << "2 is gone, though it was read ahead";
+}
+
 TEST_F(TailReaderTest, IsWokenByEachDurableRecord) {
   create(16, Background::kThread);
   std::vector<std::uint64_t> seen;
