@@ -17,7 +17,7 @@
 namespace cairn::log {
 namespace {
 
-StatusDetail about(Lsn lsn) {
+StatusDetail named(Lsn lsn) {
   StatusDetail detail;
   detail.lsn_begin = lsn;
   return detail;
@@ -43,7 +43,7 @@ Status LogCore::truncate_after(Lsn lsn) {
       return Status(StatusCode::kLsnInvalid,
                     "truncate_after: expected an LSN from the log's tail " + tail().to_string() +
                         " to before its end " + end.to_string() + ", found " + lsn.to_string(),
-                    about(lsn));
+                    named(lsn));
     }
     from = Lsn(format::align_up(lsn.value() + 1, format::kRecordAlignment));
     if (const auto gap = catalog_.gap_behind(from); gap && from >= gap->begin) from = gap->begin;
@@ -140,7 +140,7 @@ Result<Catalog> LogCore::catalog_as_of(Lsn lsn, Lsn from, const LastRecords& las
   for (const StreamId id : remaining) {
     Catalog::Entry& entry = *after.find(id);
     if (entry.base > lsn) {
-      StatusDetail detail = about(entry.base);
+      StatusDetail detail = named(entry.base);
       detail.stream = entry.name;
       return Status(StatusCode::kLsnInvalid,
                     "truncate_after: LSN " + lsn.to_string() + " is before base " +
