@@ -35,6 +35,7 @@ LogCore::~LogCore() {
 
 Status LogCore::close() {
   if (writer_ == nullptr) return Status::ok();  // opening failed before there was anything to close
+  const std::lock_guard once(close_mutex_);     // a second call returns when the log is closed
   Lock lock(writer_->mutex());
   if (closed_) return Status::ok();
   closed_ = true;
@@ -228,6 +229,13 @@ Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::by
 }
 
 Result<RestartArea> LogCore::read_restart_area(StreamId stream, bool previous) {
+  for (;;) {
+    CAIRN_ASSIGN_OR_RETURN(auto area, try_read_restart_area(stream, previous));
+    if (area) return *std::move(area);
+  }
+}
+
+Result<std::optional<RestartArea>> LogCore::try_read_restart_area(StreamId stream, bool previous) {
   Lsn lsn;
   {
     const Lock lock(writer_->mutex());
@@ -241,8 +249,16 @@ Result<RestartArea> LogCore::read_restart_area(StreamId stream, bool previous) {
   }
   CAIRN_RETURN_IF_ERROR(make_durable(lsn));
   AlignedBuffer buffer;
-  CAIRN_ASSIGN_OR_RETURN(const Record record, source_->read_record(lsn, &buffer));
-  return RestartArea{lsn, record.base, {record.payload.begin(), record.payload.end()}};
+  const Result<Record> record = source_->read_record(lsn, &buffer);
+  if (record.is_ok()) {
+    return std::optional(
+        RestartArea{lsn, record->base, {record->payload.begin(), record->payload.end()}});
+  }
+  // Newer restart areas may have given this one up while it was read: then one of them is asked for.
+  const Lock lock(writer_->mutex());
+  CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
+  if (lsn == (previous ? found->previous_restart : found->restart)) return record.status();
+  return std::optional<RestartArea>();
 }
 
 Status LogCore::advance_base(StreamId stream, Lsn lsn) {

@@ -125,6 +125,9 @@ class LogCore final : public ReadHorizon {
 
   // Appending (log_core.cc).
   [[nodiscard]] Result<Catalog::Entry*> entry(StreamId stream);
+  // Nothing: the one that was to be read was given up meanwhile.
+  [[nodiscard]] Result<std::optional<RestartArea>> try_read_restart_area(StreamId stream,
+                                                                         bool previous);
   [[nodiscard]] Status check_link(StreamId stream, Lsn link, const char* name);
   struct CatalogChange {
     StreamId stream = 0;
@@ -170,6 +173,7 @@ class LogCore final : public ReadHorizon {
   void stop_stall_thread();
 
   OpenOptions options_;
+  std::mutex close_mutex_;  // outermost
   std::shared_ptr<Storage> storage_;
   std::unique_ptr<Directory> directory_;
   format::LogGeometry geometry_;

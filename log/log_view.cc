@@ -28,6 +28,14 @@ class LogView::Impl final : public ReadHorizon {
 
   // Reads the base log and everything behind its scan start anew.
   [[nodiscard]] Status scan() {
+    for (unsigned tries = 1;; ++tries) {
+      CAIRN_ASSIGN_OR_RETURN(const bool done, try_scan(tries < kScanTries));
+      if (done) return Status::ok();
+    }
+  }
+
+  // False, and nothing learned, if `may_retry` and the log moved on under the scan.
+  [[nodiscard]] Result<bool> try_scan(bool may_retry) {
     CAIRN_ASSIGN_OR_RETURN(const BaseLog base, BaseLog::open(*directory_, OpenMode::kRead));
     CAIRN_RETURN_IF_ERROR(base.check_created());
     const format::LogGeometry geometry = geometry_of(base.slot());
@@ -38,18 +46,18 @@ class LogView::Impl final : public ReadHorizon {
     }
     auto found = find_end(*source_, base.slot());
     const bool sound = found.is_ok() && !end_label_is_damage(found->end.label);
-    if (!sound) {
+    if (!sound && may_retry) {
       // A process that writes the log may have recycled what the base log just pointed at. Then it
       // says so by now.
       CAIRN_ASSIGN_OR_RETURN(const BaseLog again, BaseLog::open(*directory_, OpenMode::kRead));
-      if (again.slot().generation != base.slot().generation) return scan();
+      if (again.slot().generation != base.slot().generation) return false;
     }
     if (!found.is_ok()) return found.status();
     const std::lock_guard lock(mutex_);
     slot_ = base.slot();
     found_ = std::move(found).value();
     looks_.fetch_add(1);
-    return Status::ok();
+    return true;
   }
 
   [[nodiscard]] LogInfo info() const;
@@ -102,6 +110,9 @@ class LogView::Impl final : public ReadHorizon {
   }
 
  private:
+  // How often a writer may outrun one look at the log.
+  static constexpr unsigned kScanTries = 64;
+
   std::shared_ptr<Storage> storage_;
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<ReadSource> source_;

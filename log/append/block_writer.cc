@@ -139,7 +139,8 @@ void BlockWriter::enter_next_container() {
 
 void BlockWriter::wait_for_free_block(Lock& lock) {
   pump(lock);
-  if (!ring_is_full() || !health_.is_ok()) return;
+  // What was just submitted needs a reaper: the one there was may have gone meanwhile.
+  if (!ring_is_full() || !health_.is_ok()) return wake_driver();
   if (in_flight() && !reaper_active_) {
     reap(lock);
     wake_driver();

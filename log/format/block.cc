@@ -143,6 +143,23 @@ std::uint32_t seal_block(std::span<std::byte> block, std::uint32_t used, std::ui
   return padded;
 }
 
+namespace {
+
+// A container begins with its header and nothing else does; an epoch block leads forward, to where
+// a block can begin in this container or the next one, and no other block leads anywhere.
+bool place_ok(const BlockHeader& header, const LogGeometry& geometry) {
+  const std::uint64_t size = geometry.container_size;
+  const Lsn lsn(header.lsn);
+  const bool is_header = header.kind == static_cast<std::uint16_t>(BlockKind::kContainerHeader);
+  if (is_header != (lsn.offset(size) == 0)) return false;
+  if (header.kind != static_cast<std::uint16_t>(BlockKind::kEpoch)) return header.continue_lsn == 0;
+  const Lsn to(header.continue_lsn);
+  return to >= lsn + header.padded_length && to.offset(size) % geometry.alignment == 0 &&
+         to.offset(size) != 0 && to.container(size) <= lsn.container(size) + 1;
+}
+
+}  // namespace
+
 std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes, Lsn lsn,
                                              const LogGeometry& geometry,
                                              const ContainerIdentity* identity, BlockHeader* out) {
@@ -191,6 +208,12 @@ std::optional<BlockFault> check_block_header(std::span<const std::byte> bytes, L
                  "block header fields contradict each other (kind " + std::to_string(header.kind) +
                      ", used " + std::to_string(header.used_length) + ", padded " +
                      std::to_string(header.padded_length) + ")");
+  }
+  if (!place_ok(header, geometry)) {
+    return fault(lsn, false,
+                 "block header fields contradict its place (kind " + std::to_string(header.kind) +
+                     " at LSN " + lsn.to_string() + ", goes on at " +
+                     std::to_string(header.continue_lsn) + ")");
   }
   *out = header;
   return std::nullopt;

@@ -102,7 +102,7 @@ Result<std::shared_ptr<const OpenContainer>> ReadSource::container(std::uint64_t
     if (file.code() != StatusCode::kNotFound) return file.status();
     return Status(StatusCode::kContainerMissing,
                   shown + ": expected container " + std::to_string(number) + " (LSN " +
-                      start.to_string() + " and on), found no such file",
+                      std::to_string(start.value()) + " and on), found no such file",
                   at(start, shown));
   }
   auto opened = std::make_shared<OpenContainer>();
@@ -125,6 +125,7 @@ Result<std::shared_ptr<const OpenContainer>> ReadSource::container(std::uint64_t
     if (opened->content.number != number ||
         opened->content.container_size != geometry_.container_size ||
         opened->content.first_block < start.value() + opened->header.padded_length ||
+        opened->content.first_block % geometry_.alignment != 0 ||
         opened->content.first_block >= start.value() + geometry_.container_size) {
       fault = format::BlockFault{"the container header contradicts the log", start, true};
     }

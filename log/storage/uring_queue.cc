@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include "storage/kernel_file.h"
 
@@ -18,6 +19,7 @@ Result<std::unique_ptr<UringQueue>> UringQueue::create(unsigned depth, const Ker
     return Status(StatusCode::kNotSupported,
                   std::string("io_uring_setup: ") + std::strerror(-error));
   }
+  CAIRN_RETURN_IF_ERROR(queue->check_operations());
   if (lock != nullptr) {
     const int fd = lock->fd();
     if (const int error = io_uring_register_files(&queue->ring_, &fd, 1); error < 0) {
@@ -26,6 +28,21 @@ Result<std::unique_ptr<UringQueue>> UringQueue::create(unsigned depth, const Ker
     }
   }
   return queue;
+}
+
+// A ring may be had where the kernel, or a filter of system calls, knows other operations only.
+Status UringQueue::check_operations() {
+  const std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)> probe(
+      io_uring_get_probe_ring(&ring_), io_uring_free_probe);
+  if (probe == nullptr)
+    return Status(StatusCode::kNotSupported, "io_uring_register_probe: refused");
+  for (const int operation : {IORING_OP_WRITE, IORING_OP_FSYNC}) {
+    if (io_uring_opcode_supported(probe.get(), operation) == 0) {
+      return Status(StatusCode::kNotSupported,
+                    "io_uring: operation " + std::to_string(operation) + " is not supported");
+    }
+  }
+  return Status::ok();
 }
 
 UringQueue::~UringQueue() {
@@ -45,6 +62,7 @@ Result<unsigned> UringQueue::take_slot() {
 }
 
 Status UringQueue::start(unsigned slot) {
+  if (!broken_.is_ok()) return broken_;
   Request& request = requests_[slot];
   const int fd = static_cast<const KernelFile&>(*request.file).fd();
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
@@ -57,12 +75,14 @@ Status UringQueue::start(unsigned slot) {
     sqe->rw_flags = request.durable ? RWF_DSYNC : 0;
   }
   io_uring_sqe_set_data64(sqe, slot);
-  int submitted;
-  do {
+  int submitted = io_uring_submit(&ring_);
+  for (unsigned tries = 1; submitted == -EINTR || submitted == -EAGAIN;) {
+    if (submitted == -EAGAIN && tries++ == kSubmitTries) break;
+    std::this_thread::yield();
     submitted = io_uring_submit(&ring_);
-  } while (submitted == -EINTR || submitted == -EAGAIN);
-  if (submitted < 0) return os_status(request.file->name(), "io_uring_enter", -submitted);
-  return Status::ok();
+  }
+  if (submitted < 0) broken_ = os_status(request.file->name(), "io_uring_enter", -submitted);
+  return broken_;
 }
 
 Status UringQueue::submit_write(File& file, std::uint64_t offset, std::span<const std::byte> data,

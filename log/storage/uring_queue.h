@@ -48,15 +48,21 @@ class UringQueue final : public IoQueue {
   };
 
   explicit UringQueue(unsigned depth) : depth_(depth) {}
+  [[nodiscard]] Status check_operations();
   [[nodiscard]] Result<unsigned> take_slot();  // REQUIRES: mutex_ held
   [[nodiscard]] Status start(unsigned slot);   // REQUIRES: mutex_ held
   // True: the request in `slot` ended and *out says how. False: the rest of a short write is in
   // flight again.
   bool finish(unsigned slot, int result, Completion* out);
 
+  // Tries of a submission for which the kernel has no memory right now.
+  static constexpr unsigned kSubmitTries = 1000;
+
   unsigned depth_;
   io_uring ring_{};
   std::mutex mutex_;
+  // A submission failed: its entry is still in the ring and must never be sent, so nothing is.
+  Status broken_;
   std::array<Request, kMaxDepth> requests_;
   unsigned in_flight_ = 0;
 };

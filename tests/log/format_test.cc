@@ -106,6 +106,43 @@ TEST_F(Block, WithAnyFlippedBitIsInvalid) {
   }
 }
 
+// A scan goes where an epoch block says: only forward, and only to where a block can begin.
+TEST_F(Block, OfAnEpochLeadsForwardToWhereABlockCanBegin) {
+  const std::uint64_t size = geometry_.container_size;
+  const Lsn behind = lsn_ + geometry_.alignment;
+  const Lsn next_container((lsn_.container(size) + 1) * size);
+  const auto leads_to = [&](Lsn to) {
+    BlockFields fields;
+    fields.kind = BlockKind::kEpoch;
+    fields.lsn = lsn_;
+    fields.continue_lsn = to;
+    fields.epoch = 4;
+    std::vector<std::byte> block(geometry_.alignment);
+    seal_block(block, sizeof(BlockHeader), geometry_.alignment, fields, identity_);
+    return !check(block, lsn_).has_value();
+  };
+  EXPECT_TRUE(leads_to(behind));
+  EXPECT_TRUE(leads_to(next_container + geometry_.alignment));
+  EXPECT_FALSE(leads_to(Lsn()));
+  EXPECT_FALSE(leads_to(lsn_)) << "a scan would never end";
+  EXPECT_FALSE(leads_to(Lsn(geometry_.alignment)));
+  EXPECT_FALSE(leads_to(behind + 8));
+  EXPECT_FALSE(leads_to(next_container)) << "that is the container's header";
+  EXPECT_FALSE(leads_to(next_container + size + geometry_.alignment));
+  EXPECT_FALSE(leads_to(Lsn::invalid()));
+}
+
+TEST_F(Block, ThatIsNoContainerHeaderHasNoPlaceAtAContainersBegin) {
+  BlockFields fields;
+  fields.lsn = Lsn(geometry_.container_size);
+  std::vector<std::byte> block(geometry_.alignment);
+  seal_block(block, sizeof(BlockHeader), geometry_.alignment, fields, identity_);
+  EXPECT_TRUE(check(block, fields.lsn));
+  fields.kind = BlockKind::kContainerHeader;
+  seal_block(block, sizeof(BlockHeader), geometry_.alignment, fields, identity_);
+  EXPECT_FALSE(check(block, fields.lsn));
+}
+
 TEST_F(Block, CutAtAnyByteIsInvalid) {
   for (std::size_t length = 0; length < block_.size(); ++length) {
     ASSERT_TRUE(check(std::span(block_).first(length), lsn_)) << length;
