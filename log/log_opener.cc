@@ -287,6 +287,7 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   const Continuation to = choose_continuation(found);
   CAIRN_ASSIGN_OR_RETURN(ReadyContainer container, prepare_containers(found, to));
   CAIRN_RETURN_IF_ERROR(write_epoch_block(found, to));
+  CAIRN_RETURN_IF_ERROR(vouch_for_epoch_block(to));
   core.catalog_ = std::move(found.catalog);
   const Lsn dead = to.epoch_block + core.geometry_.alignment;
   if (dead < to.position) core.catalog_.add_gap(dead, to.position);
@@ -386,6 +387,17 @@ Status LogOpener::write_epoch_block(const FoundEnd& found, const Continuation& t
                      opened->identity);
   CAIRN_RETURN_IF_ERROR(file->write(to.epoch_block.offset(size), block.bytes()));
   return file->sync();
+}
+
+// The gap behind an epoch block can be as long as the window, so that whoever finds it damaged sees
+// no later block that proves it. From here on the base log does.
+Status LogOpener::vouch_for_epoch_block(const Continuation& to) {
+  BaseLog& base = *core_->base_;
+  format::BaseSlot slot = base.slot();
+  slot.state = static_cast<std::uint64_t>(format::BaseState::kOpen);
+  slot.epoch = core_->epoch_;
+  slot.durable = std::max(slot.durable, to.epoch_block.value() + core_->geometry_.alignment);
+  return base.write(slot);
 }
 
 Status LogOpener::start_writer(ReadyContainer container, const Continuation& to) {

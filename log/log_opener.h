@@ -22,7 +22,8 @@ namespace cairn::log {
 //     that can have been given out;
 //  6. make the container of that place ready, if it is another one;
 //  7. write an epoch block at the end, durable, naming that place. From here on older blocks behind
-//     the end are dead.
+//     the end are dead;
+//  8. write the base log, which says that the epoch block is durable.
 class LogOpener {
  public:
   LogOpener(const std::string& path, const OpenOptions& options) : path_(path), options_(options) {}
@@ -48,6 +49,7 @@ class LogOpener {
   [[nodiscard]] Continuation choose_continuation(const FoundEnd& found) const;
   [[nodiscard]] Result<ReadyContainer> prepare_containers(const FoundEnd& found,
                                                           const Continuation& to);
+  [[nodiscard]] Status vouch_for_epoch_block(const Continuation& to);
   [[nodiscard]] Status write_epoch_block(const FoundEnd& found, const Continuation& to);
   [[nodiscard]] Status start_writer(ReadyContainer container, const Continuation& to);
 

@@ -22,7 +22,10 @@ Result<std::span<const std::byte>> BlockReader::bytes_at(Lsn lsn, std::size_t wa
   fresh_ = fresh || !held;
   if (fresh_) {
     if (buffer_.size() == 0) {
-      buffer_ = AlignedBuffer(std::max<std::size_t>(kReadAhead, source_->geometry().block_size));
+      // Of a small container not more than a block can be of it: most of what is read ahead of a
+      // log's end is of no use.
+      buffer_ = AlignedBuffer(std::max<std::size_t>(std::min<std::size_t>(kReadAhead, size / 16),
+                                                    source_->geometry().block_size));
     }
     if (container_ == nullptr || number != container_number_ || fresh) {
       buffer_length_ = 0;

@@ -266,8 +266,10 @@ Result<bool> LogScanner::skip_damage(Lsn limit) {
       position_ = at;
       return true;
     }
-    // No container here at all: the next one.
-    at = header.is_ok() ? at + step : Lsn((at.container(size) + 1) * size);
+    // No container here at all, or behind the end of its file: the next one.
+    const auto container = source_->container(at.container(size));
+    const bool inside = container.is_ok() && at.offset(size) < (*container)->file_size;
+    at = header.is_ok() && inside ? at + step : Lsn((at.container(size) + 1) * size);
   }
   return false;
 }

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <thread>
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "log/sim_log_fixture.h"
@@ -189,6 +191,25 @@ TEST_F(EndOfLog, LastBlockOfAClosedLogIsDamageWhenItIsGone) {
   EXPECT_NE(status.message().find(end_label_name(EndLabel::kDamageProvenByBaseLog)),
             std::string::npos)
       << status.message();
+}
+
+// Row 1: the gap behind an epoch block is as long as the window, so from there no later block is seen that could prove it.
+TEST_F(EndOfLog, DamagedEpochBlockBeforeAGapIsDamage) {
+  ASSERT_TRUE(append(100));
+  crash(sim::survive_none());
+  ASSERT_TRUE(reopen());
+  ASSERT_TRUE(append(100, 3));
+  crash(sim::survive_none());
+  const std::vector<ImageBlock> blocks = newest_blocks();
+  const auto epoch = std::ranges::find_if(blocks.rbegin(), blocks.rend(), [](const auto& block) {
+    return block.kind() == log::format::BlockKind::kEpoch;
+  });
+  ASSERT_NE(epoch, blocks.rend());
+  ASSERT_GT(epoch->header.continue_lsn, epoch->end_lsn().value()) << "a gap";
+  zero_sector(*epoch);
+  const Status status = reopen();
+  EXPECT_EQ(status.code(), StatusCode::kCorrupt);
+  EXPECT_EQ(status.detail().lsn_begin, epoch->lsn);
 }
 
 TEST_F(EndOfLog, DamageChangesNothingOnDisk) {

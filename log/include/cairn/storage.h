@@ -16,6 +16,20 @@
 //      a cache.
 // What it need not keep: writes that are not yet durable may survive in part, in any order, at any
 // granularity down to single sectors.
+//
+// To bring a storage of your own (a block device, a remote volume): derive from Storage, Directory,
+// File, IoQueue and DirectoryLock, and hand it to the log as OpenOptions::storage. Where there are
+// no real directories, a table of names will do, as long as S2 holds for it. Objects are used like
+// this:
+//   - one Directory per open log, its File objects from any thread at once;
+//   - one IoQueue, made after the log's end was found, for all block writes; everything else (open,
+//     recovery, containers in the making, the base log) goes through File::write and File::sync;
+//   - a container is filled by fill_zero() under a temporary name, renamed, written inside its size
+//     only, and renamed again or removed when the log no longer needs it.
+// An answer without an error is a promise: what cannot be kept must be said, as an error of the
+// call or as a sentence of StorageInfo::weaknesses. cairn::sim has check_storage()
+// (cairn/sim/storage_conformance.h), which runs an implementation through every rule that shows
+// without a power cut.
 #ifndef CAIRN_STORAGE_H_
 #define CAIRN_STORAGE_H_
 
