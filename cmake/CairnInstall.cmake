@@ -1,10 +1,10 @@
-# Installs the three libraries as the CMake package `cairn` (cairn::log, cairn::recovery, cairn::tm), and the command.
+# Installs the libraries as the CMake package `cairn` (cairn::log, cairn::recovery, cairn::tm, cairn::sim), and the command.
 include(CMakePackageConfigHelpers)
 
 set(cairn_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cairn)
 
 install(
-  TARGETS cairn_log cairn_recovery cairn_tm
+  TARGETS cairn_log cairn_recovery cairn_tm cairn_sim
   EXPORT cairnTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development

@@ -18,9 +18,9 @@
 #include <gtest/gtest.h>
 
 #include <cairn/log.h>
+#include <cairn/sim/random.h>
 
 #include "crash/kill_messages.h"
-#include "sim/random.h"
 #include "sim/test_budget.h"
 
 namespace cairn::crash_test {

@@ -10,10 +10,10 @@
 #include <set>
 #include <string>
 
+#include <cairn/sim/sim_storage.h>
 #include <cairn/transaction_manager.h>
 
 #include "log/modelled_log.h"
-#include "sim/sim_storage.h"
 
 namespace cairn::crash_test {
 

@@ -5,9 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cairn/sim/crash_states.h>
+
 #include "crash/two_rm_machine.h"
-#include "sim/crash_states.h"
 #include "sim/test_budget.h"
+#include "sim/test_counters.h"
 #include "sim/test_heap.h"
 
 namespace cairn::crash_test {
@@ -179,6 +181,9 @@ TEST_P(TmCrashPoints, EveryIoOfAScenarioWithTwoResourceManagers) {
       static_cast<unsigned long long>(counts.images),
       static_cast<unsigned long long>(counts.recovery_crash_images),
       static_cast<unsigned long long>(counts.commit_crash_images));
+  sim::TestCounters::get().add(
+      "crash states visited (transactions)",
+      counts.images + counts.recovery_crash_images + counts.commit_crash_images);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, TmCrashPoints,

@@ -8,10 +8,10 @@
 #include <string>
 #include <utility>
 
+#include <cairn/sim/random.h>
 #include <cairn/transaction_manager.h>
 
 #include "crash/test_rm.h"
-#include "sim/random.h"
 
 namespace cairn::crash_test {
 

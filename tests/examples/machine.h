@@ -11,9 +11,8 @@
 #include <gtest/gtest.h>
 
 #include <cairn/log.h>
+#include <cairn/sim/sim_storage.h>
 #include <cairn/transaction_manager.h>
-
-#include "sim/sim_storage.h"
 
 namespace cairn {
 

@@ -18,11 +18,12 @@
 #include <gtest/gtest.h>
 
 #include <cairn/log.h>
+#include <cairn/sim/random.h>
 
 #include "log/log_image.h"
 #include "log/sim_log_fixture.h"
-#include "sim/random.h"
 #include "sim/test_budget.h"
+#include "sim/test_counters.h"
 #include "sim/test_heap.h"
 
 namespace cairn::log_test {
@@ -103,9 +104,20 @@ class Corruption : public SimLogTest {
     check_open(damaged, verdict);
   }
 
+  // The row of the decision table that was used.
+  static std::string label_of(const log::VerifyReport& report) {
+    if (report.damages.empty()) return std::string(log::end_label_name(report.end_of_log.label));
+    const std::string& reason = report.damages[0].reason;
+    return reason.starts_with("damage-") ? reason.substr(0, reason.find(':'))
+                                         : "damaged container header";
+  }
+
   void check_verify(const std::shared_ptr<sim::SimStorage>& damaged,
                     const ImageContainer& container, const Verdict& verdict) {
     const log::VerifyReport report = verify_log(damaged);
+    auto& counters = sim::TestCounters::get();
+    counters.add("corruptions tried");
+    counters.add("corruptions judged " + label_of(report));
     if (!verdict.begin) {
       EXPECT_THAT(report.damages, IsEmpty()) << report.damages[0].reason;
       return;

@@ -3,16 +3,29 @@
 //  that was never appended. I4 base and restart area are acknowledged ones or the one in flight. I5 recovery is
 //  idempotent. I6 after recovery, append and crash keep both. I7 a crash alone is never damage. I8 no LSN twice.
 #include <cstdio>
+#include <map>
 
 #include <gtest/gtest.h>
 
 #include "log/crash_explorer.h"
 #include "log/log_scenario.h"
 #include "sim/test_budget.h"
+#include "sim/test_counters.h"
 #include "sim/test_heap.h"
+#include "sim/test_seeds.h"
 
 namespace cairn::log_test {
 namespace {
+
+// How much of each plan the default budget pays for.
+constexpr std::uint64_t kMixedSteps = 400;
+constexpr std::size_t kMixedStates = 8;
+constexpr std::uint64_t kSubsetSteps = 280;
+constexpr std::size_t kSubsetStates = 64;
+constexpr std::uint64_t kContainerSteps = 150;
+constexpr std::size_t kContainerStates = 4;
+constexpr std::uint64_t kTruncationSteps = 100;
+constexpr std::size_t kTruncationStates = 4;
 
 struct Plan {
   std::uint64_t seed = 1;
@@ -26,6 +39,8 @@ struct Plan {
 struct Outcome {
   std::string violation;
   ExplorerCounts counts;
+  std::map<std::string, std::uint64_t> labels;
+  std::string digest;
   std::uint64_t containers_switched = 0;
 };
 
@@ -63,68 +78,92 @@ Outcome run(const Plan& options) {
     if (outcome.violation.empty()) status = scenario.step();
   }
   outcome.counts = explorer.counts();
+  outcome.labels = explorer.labels();
+  outcome.digest = explorer.digest();
   outcome.containers_switched = scenario.model().highest.value() / log::kMinContainerSize;
   storage->set_observer(nullptr);
   return outcome;
 }
 
-void report(const Outcome& outcome) {
+// Prints what was done and adds it to the counters of the whole run.
+void report(const char* plan, std::uint64_t seed, const Outcome& outcome) {
   std::printf(
-      "[ crashes  ] %llu crash points, %llu images, %llu more with a crash in recovery, "
-      "%llu with a crash after it; %llu containers\n",
+      "[ crashes  ] seed %llu: %llu crash points, %llu images, %llu more with a crash in recovery, "
+      "%llu with a crash after it; %llu containers; digest %s\n",
+      static_cast<unsigned long long>(seed),
       static_cast<unsigned long long>(outcome.counts.crash_points),
       static_cast<unsigned long long>(outcome.counts.images),
       static_cast<unsigned long long>(outcome.counts.recovery_crash_images),
       static_cast<unsigned long long>(outcome.counts.append_crash_images),
-      static_cast<unsigned long long>(outcome.containers_switched));
+      static_cast<unsigned long long>(outcome.containers_switched), outcome.digest.c_str());
+  auto& counters = sim::TestCounters::get();
+  counters.add("crash points", outcome.counts.crash_points);
+  counters.add("crash states visited", outcome.counts.states());
+  counters.add("crash states with a wrong verdict", outcome.violation.empty() ? 0 : 1);
+  for (const auto& [label, count] : outcome.labels) {
+    counters.add("crash states judged " + label, count);
+  }
+  counters.note(std::string("seed ") + std::to_string(seed) + " " + plan,
+                std::to_string(outcome.counts.states()) + " states, digest " + outcome.digest);
 }
 
-class CrashPoints : public testing::TestWithParam<std::uint64_t> {};
+// Each case explores its share of the seeds.
+class CrashPoints : public testing::TestWithParam<std::size_t> {
+ protected:
+  using Make = Plan (*)(std::uint64_t seed);
+  static void explore(const char* plan, Make make) {
+    for (const std::uint64_t seed : sim::test_seeds_of(GetParam())) {
+      Plan options = make(seed);
+      options.explorer.seed = options.seed;
+      const Outcome outcome = run(options);
+      report(plan, seed, outcome);
+      EXPECT_EQ(outcome.violation, "") << "tools/test log --seeds " << seed << " repeats it";
+    }
+  }
+};
 
 TEST_P(CrashPoints, EveryIoOfAMixedScenario) {
-  Plan options{.seed = GetParam(), .steps = 80};
-  options.explorer.seed = options.seed;
-  options.explorer.states.at_most = 4;
-  const Outcome outcome = run(options);
-  report(outcome);
-  EXPECT_EQ(outcome.violation, "");
+  explore("mixed", [](std::uint64_t seed) {
+    Plan options{.seed = seed, .steps = sim::budgeted(kMixedSteps)};
+    options.explorer.states.at_most = kMixedStates;
+    return options;
+  });
 }
 
 // Few appends a block, so that the pending sectors are few and all their subsets are tried.
 TEST_P(CrashPoints, EverySubsetOfThePendingSectors) {
-  Plan options{.seed = GetParam() + 100, .steps = 25, .bursts = 0};
-  options.explorer.seed = options.seed;
-  options.explorer.states.exhaustive_up_to = sim::test_budget() >= 10 ? 12 : 6;
-  options.explorer.states.at_most = sim::test_budget() >= 10 ? 0 : 40;
-  const Outcome outcome = run(options);
-  report(outcome);
-  EXPECT_EQ(outcome.violation, "");
+  explore("subsets", [](std::uint64_t seed) {
+    Plan options{.seed = seed + 100, .steps = sim::budgeted(kSubsetSteps), .bursts = 0};
+    options.explorer.states.exhaustive_up_to = sim::test_budget() >= 10 ? 12 : 6;
+    options.explorer.states.at_most = sim::test_budget() >= 10 ? 0 : kSubsetStates;
+    return options;
+  });
 }
 
 // Containers fill up, are switched and recycled all the time.
 TEST_P(CrashPoints, ContainersSwitchedAndRecycled) {
-  Plan options{.seed = GetParam() + 200, .steps = 45, .bursts = 60};
-  options.explorer.seed = options.seed;
-  options.explorer.states.at_most = 3;
-  const Outcome outcome = run(options);
-  report(outcome);
-  EXPECT_EQ(outcome.violation, "");
+  explore("containers", [](std::uint64_t seed) {
+    Plan options{.seed = seed + 200, .steps = sim::budgeted(kContainerSteps), .bursts = 60};
+    options.explorer.states.at_most = kContainerStates;
+    return options;
+  });
 }
 
 // The log is truncated all the time: behind records of this and other containers, again in what was kept, with streams
 // and restart areas on both sides of the cut. All of it happened, or nothing.
 TEST_P(CrashPoints, TruncatedAgainAndAgain) {
-  Plan options{.seed = GetParam() + 300, .steps = 45, .bursts = 6, .truncations = 25};
-  options.explorer.seed = options.seed;
-  options.explorer.states.at_most = 3;
-  const Outcome outcome = run(options);
-  report(outcome);
-  EXPECT_EQ(outcome.violation, "");
+  explore("truncations", [](std::uint64_t seed) {
+    Plan options{.seed = seed + 300,
+                 .steps = sim::budgeted(kTruncationSteps),
+                 .bursts = 6,
+                 .truncations = 25};
+    options.explorer.states.at_most = kTruncationStates;
+    return options;
+  });
 }
 
-// The seed is the name of the test: what a large budget finds, a small one repeats by its name.
-INSTANTIATE_TEST_SUITE_P(Seeds, CrashPoints, testing::Range<std::uint64_t>(1, 1 + sim::budgeted(3)),
-                         testing::PrintToStringParamName());
+// The names are those of shares, not of seeds: a failure names its seed.
+INSTANTIATE_TEST_SUITE_P(Seeds, CrashPoints, testing::Range<std::size_t>(0, sim::kSeedShares));
 
 // The proof that the exploration sees what it looks for: on a storage that breaks a promise it finds a violation.
 std::string violation_with(const sim::Lies& lies) {

@@ -8,11 +8,11 @@
 #include <gtest/gtest.h>
 
 #include <cairn/log.h>
+#include <cairn/sim/sim_storage.h>
 #include <cairn/verdict.h>
 
 #include "log/log_scenario.h"
 #include "log/sim_log_fixture.h"
-#include "sim/sim_storage.h"
 
 namespace cairn::log_test {
 namespace {

@@ -1,5 +1,7 @@
 // A storage that fails: what was acknowledged stays, what was not is called indeterminate, and the way on is to reopen.
 #include <algorithm>
+#include <functional>
+#include <optional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -181,6 +183,154 @@ INSTANTIATE_TEST_SUITE_P(Faults, FailureAtEveryIo,
                                          FaultPlan{"ShortWrite", FaultKind::kShortWrite, false, 3},
                                          FaultPlan{"ENOSPC", FaultKind::kNoSpace, false, 4}),
                          [](const auto& plan) { return std::string(plan.param.name); });
+
+// --- an error at every I/O of one call ---
+
+constexpr FaultKind kErrors[] = {FaultKind::kIoError, FaultKind::kNoSpace, FaultKind::kShortWrite};
+
+// What a call may say that met an error of the storage.
+bool is_named(StatusCode code) {
+  return code == StatusCode::kIoError || code == StatusCode::kNoSpace ||
+         code == StatusCode::kIndeterminate || code == StatusCode::kPoisoned ||
+         code == StatusCode::kLogFull;
+}
+
+class FailureOfOneCall : public SimLogTest {
+ protected:
+  // The call under test, on a machine where one I/O will fail; what it answers. The model is brought up to date.
+  using Call =
+      std::function<Status(const std::shared_ptr<sim::SimStorage>& machine, LogModel* model)>;
+
+  // Lets each I/O of `call` fail in each way (reads too), and opens the log again, at once and after a power cut: all that was
+  // acknowledged is there, and the log takes appends.
+  void fail_everywhere(const Call& call) {
+    const auto image = storage;
+    const LogModel known = model;
+    std::uint64_t struck = 0;
+    for (const FaultKind fault : kErrors) {
+      for (const std::optional<IoKind> on :
+           {std::optional<IoKind>(), std::optional(IoKind::kRead)}) {
+        for (std::uint64_t nth = 1; !HasFailure(); ++nth) {
+          SCOPED_TRACE("fault " + std::to_string(static_cast<int>(fault)) + " at " +
+                       (on ? "read " : "I/O ") + std::to_string(nth));
+          const auto machine = image->clone();
+          machine->inject({.kind = fault, .on = on, .nth = nth});
+          LogModel after = known;
+          const Status said = call(machine, &after);
+          EXPECT_TRUE(said || is_named(said.code())) << said.to_string();
+          if (machine->faults_struck() == 0) break;
+          ++struck;
+          check_reopening(*machine, after);
+        }
+      }
+    }
+    EXPECT_GT(struck, 20U);
+  }
+
+  static void check_reopening(const sim::SimStorage& machine, const LogModel& known) {
+    for (const auto& next : {machine.clone(), machine.after_crash(sim::survive_none()),
+                             machine.after_crash(sim::survive_all())}) {
+      auto opened = log::Log::open(kDirectory, manual_options(next));
+      ASSERT_TRUE(opened) << opened.status().to_string();
+      const auto contents = read_contents(**opened);
+      ASSERT_TRUE(contents) << contents.status().to_string();
+      ASSERT_EQ(known.violation(*contents), "");
+      ModelledLog again(std::move(*opened), known.after_recovery(*contents));
+      const Status appended = again.append("s", Bytes(10, std::byte{1}), durable());
+      ASSERT_TRUE(appended || appended.code() == StatusCode::kLogFull) << appended.to_string();
+    }
+  }
+
+  // Opens the log of `machine`, with what is known of it.
+  static Result<std::unique_ptr<ModelledLog>> open(const std::shared_ptr<sim::SimStorage>& machine,
+                                                   const LogModel& known) {
+    CAIRN_ASSIGN_OR_RETURN(auto opened, log::Log::open(kDirectory, manual_options(machine)));
+    return std::make_unique<ModelledLog>(std::move(opened), known);
+  }
+};
+
+TEST_F(FailureOfOneCall, OpenOfALogThatWasClosedLosesNothing) {
+  create();
+  ASSERT_TRUE(append(300, 5));
+  close();
+  fail_everywhere([](const auto& machine, LogModel*) {
+    return log::Log::open(kDirectory, manual_options(machine)).status();
+  });
+}
+
+TEST_F(FailureOfOneCall, OpenAfterAPowerCutLosesNothing) {
+  create();
+  ASSERT_TRUE(append(60'000, 20));  // two containers
+  ASSERT_TRUE(append(300, 2, {}));
+  crash(sim::survive_random(3), 3);
+  fail_everywhere([](const auto& machine, LogModel*) {
+    return log::Log::open(kDirectory, manual_options(machine)).status();
+  });
+}
+
+TEST_F(FailureOfOneCall, CloseSaysSoAndLosesNothingAcknowledged) {
+  create();
+  ASSERT_TRUE(append(300, 3));
+  close();
+  fail_everywhere([](const auto& machine, LogModel* known) {
+    CAIRN_ASSIGN_OR_RETURN(const auto running, open(machine, *known));
+    CAIRN_RETURN_IF_ERROR(running->append("s", Bytes(300, std::byte{4}), {}));
+    const Status closed = running->close();
+    *known = running->model();
+    return closed;
+  });
+}
+
+// A container is entered, a snapshot and both slots are written, the oldest containers are recycled.
+TEST_F(FailureOfOneCall, HousekeepingThatFailsLosesNothing) {
+  create();
+  ASSERT_TRUE(append(60'000, 14));
+  close();
+  fail_everywhere([](const auto& machine, LogModel* known) {
+    CAIRN_ASSIGN_OR_RETURN(const auto running, open(machine, *known));
+    Status status;
+    for (int i = 0; i < 4 && status; ++i) {
+      status = running->append("s", Bytes(60'000, static_cast<std::byte>(i)), {});
+      if (status) status = running->log().run_background();
+    }
+    if (status) status = running->advance_base("s", running->model().highest);
+    if (status) status = running->log().run_background();
+    *known = running->model();
+    return status;
+  });
+}
+
+// The log is at its maximum; the base moves, and space has to come back through I/O that fails.
+TEST_F(FailureOfOneCall, FullLogThatCannotMakeRoomLosesNothing) {
+  create();
+  Status status;
+  while (status) status = append(60'000);
+  ASSERT_EQ(status.code(), StatusCode::kLogFull);
+  close();
+  fail_everywhere([](const auto& machine, LogModel* known) {
+    CAIRN_ASSIGN_OR_RETURN(const auto running, open(machine, *known));
+    Status result = running->advance_base("s", running->model().highest);
+    for (int i = 0; i < 3 && result; ++i) {
+      result = running->append("s", Bytes(60'000, static_cast<std::byte>(i)), durable());
+    }
+    *known = running->model();
+    return result;
+  });
+}
+
+TEST_F(FailureOfOneCall, RestartAreaThatFailsIsTheOldOneOrTheNewOne) {
+  create();
+  ASSERT_TRUE(append(300, 3));
+  ASSERT_TRUE(log->write_restart_area("s", Bytes(40, std::byte{1}), Lsn()));
+  close();
+  fail_everywhere([](const auto& machine, LogModel* known) {
+    CAIRN_ASSIGN_OR_RETURN(const auto running, open(machine, *known));
+    const Status written =
+        running->write_restart_area("s", Bytes(50, std::byte{2}), running->model().highest);
+    *known = running->model();
+    return written;
+  });
+}
 
 // --- space ---
 

@@ -53,11 +53,25 @@ class Block : public testing::Test {
     return at + size;
   }
 
+  // The first record as it would be at `lsn` in a container of `incarnation`, in the place of the block's own first record.
+  void splice_first_record(Lsn lsn, std::uint64_t incarnation) {
+    const ContainerIdentity identity{geometry_.log_id, incarnation};
+    const std::array<std::span<const std::byte>, 1> pieces{first_};
+    RecordFields fields;
+    fields.stream = 5;
+    fields.type = 9;
+    fields.previous = Lsn(4192);
+    encode_record(std::span(block_).subspan(sizeof(BlockHeader), record_size(first_.size())),
+                  fields, pieces, sizeof(BlockHeader),
+                  record_seed(container_seed(identity), lsn + sizeof(BlockHeader)));
+  }
+
   [[nodiscard]] std::optional<BlockFault> check(std::span<const std::byte> bytes, Lsn lsn) const {
     BlockHeader header;
     return check_block(bytes, lsn, geometry_, &identity_, &header);
   }
 
+  std::vector<std::byte> first_ = bytes_of("first");
   LogGeometry geometry_{Uuid{}, std::uint64_t{1} << 20, 64 * 1024, 512};
   ContainerIdentity identity_;
   Lsn lsn_{(std::uint64_t{3} << 20) + 4096};
@@ -95,6 +109,21 @@ TEST_F(Block, OfAnotherLogIsInvalid) {
 
 TEST_F(Block, OfAnotherIncarnationIsInvalid) {
   identity_.incarnation = 78;
+  EXPECT_TRUE(check(block_, lsn_));
+}
+
+// A sector that was written elsewhere, or in the file's former life, does not pass as a part of this block.
+TEST_F(Block, WithARecordOfAnotherPlaceIsInvalid) {
+  splice_first_record(lsn_, identity_.incarnation);
+  ASSERT_FALSE(check(block_, lsn_)) << "its own record passes";
+  for (const std::uint64_t distance : {8U, 512U, 4096U, 1U << 20}) {
+    splice_first_record(lsn_ + distance, identity_.incarnation);
+    EXPECT_TRUE(check(block_, lsn_)) << distance;
+  }
+}
+
+TEST_F(Block, WithARecordOfAnotherIncarnationIsInvalid) {
+  splice_first_record(lsn_, identity_.incarnation + 1);
   EXPECT_TRUE(check(block_, lsn_));
 }
 

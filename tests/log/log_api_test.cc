@@ -9,8 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <cairn/log.h>
-
-#include "sim/sim_storage.h"
+#include <cairn/sim/sim_storage.h>
 
 namespace cairn::log {
 namespace {

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include <cairn/lsn.h>
+#include <cairn/sim/sim_storage.h>
 
 #include "format/layout.h"
-#include "sim/sim_storage.h"
 
 namespace cairn::log_test {
 

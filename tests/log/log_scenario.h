@@ -5,8 +5,9 @@
 #include <memory>
 #include <string>
 
+#include <cairn/sim/random.h>
+
 #include "log/modelled_log.h"
-#include "sim/random.h"
 
 namespace cairn::log_test {
 

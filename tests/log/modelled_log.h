@@ -5,8 +5,9 @@
 #include <memory>
 #include <string>
 
+#include <cairn/sim/sim_storage.h>
+
 #include "log/log_model.h"
-#include "sim/sim_storage.h"
 
 namespace cairn::log_test {
 

@@ -8,9 +8,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cairn/sim/sim_storage.h>
+
 #include "log/log_image.h"
 #include "log/modelled_log.h"
-#include "sim/sim_storage.h"
 
 namespace cairn::log_test {
 

@@ -6,11 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <cairn/log.h>
+#include <cairn/sim/random.h>
+#include <cairn/sim/sim_storage.h>
 
 #include "catalog.h"
 #include "log/modelled_log.h"
-#include "sim/random.h"
-#include "sim/sim_storage.h"
 
 namespace cairn::log {
 namespace {

@@ -3,8 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cairn/sim/sim_storage.h>
+
 #include "recovery/records.h"
-#include "sim/sim_storage.h"
 
 namespace cairn::recovery {
 namespace {

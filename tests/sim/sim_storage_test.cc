@@ -1,5 +1,4 @@
 // What the simulated storage promises, and what it does not: a test on it is worth no more than these.
-#include "sim/sim_storage.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "sim/crash_states.h"
+#include <cairn/sim/crash_states.h>
+#include <cairn/sim/sim_storage.h>
 
 namespace cairn::sim {
 namespace {

@@ -9,8 +9,8 @@
 
 #include <cairn/log.h>
 #include <cairn/recovered_state.h>
+#include <cairn/sim/sim_storage.h>
 
-#include "sim/sim_storage.h"
 #include "tm/harness.h"
 
 namespace cairn::tm {

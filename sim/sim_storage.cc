@@ -1,12 +1,12 @@
-#include "sim/sim_storage.h"
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <utility>
 
-#include "sim/world.h"
+#include <cairn/sim/sim_storage.h>
+
+#include "world.h"
 
 namespace cairn::sim {
 

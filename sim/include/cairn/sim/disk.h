@@ -16,8 +16,8 @@
 //    that rule, any subset.
 // What a file holds and what it is called are independent: a name may survive whose file is empty, and bytes
 // may be durable that no name leads to.
-#ifndef CAIRN_TESTS_SIM_DISK_H_
-#define CAIRN_TESTS_SIM_DISK_H_
+#ifndef CAIRN_SIM_DISK_H_
+#define CAIRN_SIM_DISK_H_
 
 #include <cstdint>
 #include <functional>
@@ -30,8 +30,8 @@
 #include <utility>
 #include <vector>
 
-#include "sim/image.h"
-#include "sim/random.h"
+#include <cairn/sim/image.h>
+#include <cairn/sim/random.h>
 
 namespace cairn::sim {
 
@@ -170,4 +170,4 @@ class Disk {
 
 }  // namespace cairn::sim
 
-#endif  // CAIRN_TESTS_SIM_DISK_H_
+#endif  // CAIRN_SIM_DISK_H_

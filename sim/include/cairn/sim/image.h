@@ -1,6 +1,6 @@
 // Image: the bytes of one simulated file. Copies are cheap: pages are immutable and shared.
-#ifndef CAIRN_TESTS_SIM_IMAGE_H_
-#define CAIRN_TESTS_SIM_IMAGE_H_
+#ifndef CAIRN_SIM_IMAGE_H_
+#define CAIRN_SIM_IMAGE_H_
 
 #include <array>
 #include <cstddef>
@@ -42,4 +42,4 @@ class Image {
 
 }  // namespace cairn::sim
 
-#endif  // CAIRN_TESTS_SIM_IMAGE_H_
+#endif  // CAIRN_SIM_IMAGE_H_

@@ -1,13 +1,13 @@
 // CrashStates: which of the many ways a crash can end are tried.
-#ifndef CAIRN_TESTS_SIM_CRASH_STATES_H_
-#define CAIRN_TESTS_SIM_CRASH_STATES_H_
+#ifndef CAIRN_SIM_CRASH_STATES_H_
+#define CAIRN_SIM_CRASH_STATES_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "sim/disk.h"
+#include <cairn/sim/disk.h>
 
 namespace cairn::sim {
 
@@ -35,4 +35,4 @@ struct CrashState {
 
 }  // namespace cairn::sim
 
-#endif  // CAIRN_TESTS_SIM_CRASH_STATES_H_
+#endif  // CAIRN_SIM_CRASH_STATES_H_

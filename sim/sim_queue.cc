@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "sim/world.h"
+#include "world.h"
 
 namespace cairn::sim {
 

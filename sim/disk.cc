@@ -1,8 +1,8 @@
-#include "sim/disk.h"
-
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include <cairn/sim/disk.h>
 
 namespace cairn::sim {
 

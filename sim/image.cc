@@ -1,7 +1,7 @@
-#include "sim/image.h"
-
 #include <algorithm>
 #include <cstring>
+
+#include <cairn/sim/image.h>
 
 namespace cairn::sim {
 

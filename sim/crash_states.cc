@@ -1,9 +1,8 @@
-#include "sim/crash_states.h"
-
 #include <algorithm>
 #include <utility>
 
-#include "sim/sim_storage.h"
+#include <cairn/sim/crash_states.h>
+#include <cairn/sim/sim_storage.h>
 
 namespace cairn::sim {
 

@@ -1,6 +1,6 @@
 // World: the state that a SimStorage shares with its directories, files and queues, under one mutex.
-#ifndef CAIRN_TESTS_SIM_WORLD_H_
-#define CAIRN_TESTS_SIM_WORLD_H_
+#ifndef CAIRN_SIM_WORLD_H_
+#define CAIRN_SIM_WORLD_H_
 
 #include <chrono>
 #include <condition_variable>
@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "sim/sim_storage.h"
+#include <cairn/sim/sim_storage.h>
 
 namespace cairn::sim {
 
@@ -134,4 +134,4 @@ std::unique_ptr<log::IoQueue> make_queue(std::shared_ptr<World> world, unsigned 
 
 }  // namespace cairn::sim
 
-#endif  // CAIRN_TESTS_SIM_WORLD_H_
+#endif  // CAIRN_SIM_WORLD_H_

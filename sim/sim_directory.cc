@@ -1,6 +1,6 @@
 #include <optional>
 
-#include "sim/world.h"
+#include "world.h"
 
 namespace cairn::sim {
 

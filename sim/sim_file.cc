@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "sim/world.h"
+#include "world.h"
 
 namespace cairn::sim {
 

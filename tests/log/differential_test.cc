@@ -1,0 +1,214 @@
+// One sequence of operations under all options: whatever the storage, the depth, the blocks and the alignment are, the log
+// holds the same. LSNs differ with the alignment, so records are known by their number in the order of the appends.
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <cairn/log.h>
+#include <cairn/sim/random.h>
+#include <cairn/sim/sim_storage.h>
+
+#include "log/log_contents.h"
+
+namespace cairn::log_test {
+namespace {
+
+constexpr const char* kStreams[] = {"one", "two", "three"};
+
+struct Setting {
+  std::string storage;  // uring, posix, sim
+  std::string place;    // the directory that the log's is made in
+  std::uint32_t depth = 4;
+  std::uint32_t blocks = 8;
+  std::uint32_t alignment = 4096;
+  bool thread = false;  // Background::kThread
+
+  [[nodiscard]] std::string name() const {
+    return storage + " in " + place + ", depth " + std::to_string(depth) + ", blocks " +
+           std::to_string(blocks) + ", alignment " + std::to_string(alignment) +
+           (thread ? ", with a thread" : "");
+  }
+};
+
+// Runs the sequence of one seed on a log, and says what the log then holds, in words without LSNs.
+class Run {
+ public:
+  Run(std::string path, const Setting& setting, std::shared_ptr<log::Storage> storage)
+      : path_(std::move(path)), random_(17) {
+    open_options_.storage = std::move(storage);
+    open_options_.blocks = setting.blocks;
+    open_options_.depth = setting.depth;
+    open_options_.background = setting.thread ? log::Background::kThread : log::Background::kManual;
+    create_options_.container_size = log::kMinContainerSize;
+    create_options_.max_size = 6 * log::kMinContainerSize;
+    create_options_.alignment = setting.alignment;
+  }
+
+  Result<std::string> contents() {
+    CAIRN_ASSIGN_OR_RETURN(log_, log::Log::create(path_, create_options_, open_options_));
+    for (const char* name : kStreams) CAIRN_RETURN_IF_ERROR(log_->create_stream(name).status());
+    for (int i = 0; i < 220; ++i) {
+      const Status status = step();
+      if (!status) return status.with_context("step " + std::to_string(i));
+    }
+    CAIRN_RETURN_IF_ERROR(reopen());
+    return text();
+  }
+
+ private:
+  Status step() {
+    const std::string name = kStreams[random_.below(3)];
+    CAIRN_ASSIGN_OR_RETURN(log::Stream stream, log_->open_stream(name));
+    std::vector<Lsn>& records = appended_[name];
+    const std::uint64_t dice = random_.below(100);
+    const std::uint64_t pick = random_.next();
+    const Lsn some = records.empty() ? Lsn() : records[pick % records.size()];
+    if (dice < 80) return append(stream, dice < 60 ? 300 : 40'000, some, records);
+    if (dice < 86) return restart(stream, some, records);
+    if (dice < 91) return advance(stream, some, records);
+    if (dice < 96) return log_->flush();
+    return reopen();
+  }
+
+  Status append(log::Stream& stream, std::uint64_t most, Lsn link, std::vector<Lsn>& records) {
+    log::AppendOptions options;
+    options.type = static_cast<std::uint16_t>(random_.below(100));
+    options.durability = static_cast<log::Durability>(random_.below(3));
+    if (random_.chance(30)) options.previous = link;
+    if (random_.chance(30)) options.undo_next = link;
+    Bytes payload(random_.below(most), static_cast<std::byte>(random_.next()));
+    CAIRN_ASSIGN_OR_RETURN(const Lsn lsn, stream.append(payload, options));
+    note(lsn, records);
+    return drive();
+  }
+  Status restart(log::Stream& stream, Lsn base, std::vector<Lsn>& records) {
+    const Bytes data(random_.below(200), std::byte{9});
+    CAIRN_ASSIGN_OR_RETURN(const Lsn lsn, stream.write_restart_area(data, base));
+    note(lsn, records);
+    drop_before(base, records);
+    return drive();
+  }
+  Status advance(log::Stream& stream, Lsn base, std::vector<Lsn>& records) {
+    if (base.is_null()) return Status::ok();
+    CAIRN_RETURN_IF_ERROR(stream.advance_base(base));
+    drop_before(base, records);
+    return drive();
+  }
+  Status drive() {
+    return open_options_.background == log::Background::kManual ? log_->run_background()
+                                                                : Status::ok();
+  }
+  Status reopen() {
+    CAIRN_RETURN_IF_ERROR(log_->close());
+    CAIRN_ASSIGN_OR_RETURN(log_, log::Log::open(path_, open_options_));
+    return Status::ok();
+  }
+
+  void note(Lsn lsn, std::vector<Lsn>& records) {
+    numbers_[lsn] = numbers_.size() + 1;
+    records.push_back(lsn);
+  }
+  static void drop_before(Lsn base, std::vector<Lsn>& records) {
+    std::erase_if(records, [&](Lsn lsn) { return lsn < base; });
+  }
+
+  // "#12" of a record, "-" of none.
+  std::string number(Lsn lsn) const {
+    const auto found = numbers_.find(lsn);
+    return found == numbers_.end() ? "-" : "#" + std::to_string(found->second);
+  }
+  std::string restart_text(const std::optional<SeenRestart>& area) const {
+    return area ? number(area->lsn) + " of " + std::to_string(area->data.size()) : "none";
+  }
+
+  Result<std::string> text() {
+    CAIRN_ASSIGN_OR_RETURN(const LogContents contents, read_contents(*log_));
+    CAIRN_RETURN_IF_ERROR(check_stream_cursors(*log_, contents));
+    std::string out;
+    for (const auto& [name, stream] : contents.streams) {
+      out += name + " last " + number(stream.last) + " restart " + restart_text(stream.restart) +
+             " previous " + restart_text(stream.previous_restart) + "\n";
+      for (const SeenRecord& record : stream.records) {
+        out += "  " + number(record.lsn) + " type " + std::to_string(record.type) + " previous " +
+               number(record.previous) + " undo " + number(record.undo_next) + " " +
+               std::to_string(record.payload.size()) + " bytes of " +
+               (record.payload.empty() ? "-"
+                                       : std::to_string(static_cast<int>(record.payload.front()))) +
+               "\n";
+      }
+    }
+    return out;
+  }
+
+  std::string path_;
+  log::OpenOptions open_options_;
+  log::CreateOptions create_options_;
+  sim::Random random_;
+  std::unique_ptr<log::Log> log_;
+  std::map<std::string, std::vector<Lsn>> appended_;  // from the base on
+  std::map<Lsn, std::size_t> numbers_;
+};
+
+// Where logs can be made here: on a disk, and in memory, where there is no O_DIRECT.
+std::vector<std::string> places() {
+  std::vector<std::string> places{std::filesystem::path(testing::TempDir())};
+  if (::access("/dev/shm", W_OK) == 0) places.emplace_back("/dev/shm");
+  return places;
+}
+
+Result<std::string> contents_of(const Setting& setting) {
+  const std::string path = setting.place + "/cairn-differential-" + std::to_string(::getpid());
+  std::shared_ptr<log::Storage> storage;
+  if (setting.storage == "sim") {
+    storage = std::make_shared<sim::SimStorage>();
+  } else {
+    std::filesystem::remove_all(path);
+    CAIRN_ASSIGN_OR_RETURN(
+        storage, log::make_storage(setting.storage == "uring" ? log::StorageKind::kUring
+                                                              : log::StorageKind::kPosix));
+    CAIRN_ASSIGN_OR_RETURN(const auto directory, storage->open_directory(path, true));
+    if (storage->describe(*directory).alignment > setting.alignment) {
+      return Status(StatusCode::kNotSupported, "the device asks for a larger alignment");
+    }
+  }
+  Result<std::string> contents = Run(path, setting, storage).contents();
+  std::filesystem::remove_all(path);
+  return contents;
+}
+
+class Differential : public testing::TestWithParam<const char*> {};
+
+TEST_P(Differential, SameContentUnderAllOptions) {
+  const auto expected = contents_of({.storage = "sim", .place = "memory"});
+  ASSERT_TRUE(expected) << expected.status().to_string();
+  ASSERT_GT(expected->size(), 2000U);
+  const std::string storage = GetParam();
+  std::size_t compared = 0;
+  for (const std::string& place :
+       storage == "sim" ? std::vector<std::string>{"memory"} : places()) {
+    for (const std::uint32_t depth : {1U, 2U, 4U, 8U}) {
+      for (const std::uint32_t blocks : {4U, 16U}) {
+        const Setting setting{
+            storage, place, depth, blocks, (depth + blocks) % 8 == 4 ? 512U : 4096U, depth == 2};
+        const auto found = contents_of(setting);
+        if (found.code() == StatusCode::kNotSupported) continue;
+        ASSERT_TRUE(found) << setting.name() << ": " << found.status().to_string();
+        ASSERT_EQ(*found, *expected) << setting.name();
+        ++compared;
+      }
+    }
+  }
+  if (compared == 0) GTEST_SKIP() << storage << " is not allowed here";
+}
+
+INSTANTIATE_TEST_SUITE_P(Storages, Differential, testing::Values("sim", "posix", "uring"),
+                         [](const auto& storage) { return std::string(storage.param); });
+
+}  // namespace
+}  // namespace cairn::log_test
