@@ -70,6 +70,16 @@ case $case in
     expect_calls "install --simulate cmake libfmt-dev
 install --yes --no-install-recommends cmake libfmt-dev"
     ;;
+  fuzzers-compiler-only-when-asked-for)
+    run_setup clang
+    expect_status 0
+    expect_calls ""
+    options=(--fuzz)
+    run_setup clang
+    expect_status 0
+    expect_calls "install --simulate clang
+install --yes --no-install-recommends clang"
+    ;;
   fetches-lists-only-when-they-do-not-serve)
     touch "$work/stale"
     run_setup cmake
