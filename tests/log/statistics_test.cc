@@ -10,11 +10,11 @@
 
 #include <cairn/histogram.h>
 #include <cairn/log.h>
+#include <cairn/sim/random.h>
+#include <cairn/sim/sim_storage.h>
 
 #include "log/gated_storage.h"
 #include "log/modelled_log.h"
-#include "sim/random.h"
-#include "sim/sim_storage.h"
 
 namespace cairn::log {
 namespace {

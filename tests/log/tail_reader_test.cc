@@ -12,9 +12,9 @@
 #include <gtest/gtest.h>
 
 #include <cairn/log.h>
+#include <cairn/sim/sim_storage.h>
 
 #include "log/modelled_log.h"
-#include "sim/sim_storage.h"
 
 namespace cairn::log {
 namespace {
