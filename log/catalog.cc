@@ -278,11 +278,23 @@ std::optional<Catalog::Pin> Catalog::oldest_pin() const {
   return Pin{pins_.begin()->first, pins_.begin()->second};
 }
 
+Lsn Catalog::oldest_needed(Lsn end) const {
+  const auto pin = oldest_pin();
+  const Lsn oldest = pin ? pin->lsn : end;
+  return archive_tail().is_null() ? oldest : std::min(oldest, archive_tail());
+}
+
 std::vector<PinInfo> Catalog::pins(Lsn end) const {
-  const auto oldest = oldest_pin();
-  if (!oldest) return {};
-  const std::uint64_t held = oldest->lsn < end ? end - oldest->lsn : 0;
-  return {{PinKind::kStream, find(oldest->stream)->name, oldest->lsn, held, 0}};
+  std::vector<PinInfo> pins;
+  const auto held = [end](Lsn from) { return from < end ? end - from : 0; };
+  if (const auto oldest = oldest_pin()) {
+    pins.push_back(
+        {PinKind::kStream, find(oldest->stream)->name, oldest->lsn, held(oldest->lsn), 0});
+  }
+  if (const Lsn tail = archive_tail(); tail.is_valid()) {
+    pins.push_back({PinKind::kArchive, "archive tail", tail, held(tail), 0});
+  }
+  return pins;
 }
 
 std::vector<format::CatalogRecord> Catalog::snapshot() const {
@@ -308,6 +320,16 @@ std::vector<format::CatalogRecord> Catalog::snapshot() const {
                                                gaps_.begin() + static_cast<std::ptrdiff_t>(end)}});
   }
   return records;
+}
+
+void mark_pending_archive(LogInfo* info, Lsn needed) {
+  if (info->archive_tail.is_null()) return;
+  for (ContainerInfo& container : info->containers) {
+    if (container.state == ContainerState::kInactive &&
+        container.number < needed.container(info->container_size)) {
+      container.state = ContainerState::kPendingArchive;
+    }
+  }
 }
 
 }  // namespace cairn::log

@@ -100,6 +100,8 @@ class Catalog {
     StreamId stream = 0;
   };
   [[nodiscard]] std::optional<Pin> oldest_pin() const;
+  // What a stream needs or the archive does not have yet; `end` if there is nothing such.
+  [[nodiscard]] Lsn oldest_needed(Lsn end) const;
   // That one as shown in information about a log that ends at `end`.
   [[nodiscard]] std::vector<PinInfo> pins(Lsn end) const;
 
@@ -131,6 +133,9 @@ class Catalog {
   Lsn newest_begin_;
   std::shared_ptr<Catalog> replacement_;
 };
+
+// Of full containers: those before `needed` are there for the archive only.
+void mark_pending_archive(LogInfo* info, Lsn needed);
 
 }  // namespace cairn::log
 

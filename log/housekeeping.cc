@@ -160,8 +160,7 @@ Status LogCore::reclaim(bool urgent) {
   const std::uint64_t size = geometry_.container_size;
   {
     const Lock lock(writer_->mutex());
-    const auto pin = catalog_.oldest_pin();
-    const Lsn oldest = pins_.allowed(pin ? pin->lsn : writer_->end(), urgent);
+    const Lsn oldest = pins_.allowed(catalog_.oldest_needed(writer_->end()), urgent);
     const bool entered_new = Lsn(scan_start_.load()).container(size) < writer_->container_number();
     if (!entered_new && oldest.container(size) <= tail().container(size)) return Status::ok();
   }
@@ -211,8 +210,7 @@ Result<LogCore::Snapshot> LogCore::write_snapshot(Lsn cut_from, Catalog* after) 
     if (after != nullptr) {
       records.insert(records.begin() + 1, format::Truncation{cut_from, snapshot.block});
     }
-    const auto pin = stated.oldest_pin();
-    snapshot.tail = pin ? std::min(pin->lsn, snapshot.block) : snapshot.block;
+    snapshot.tail = std::min(stated.oldest_needed(snapshot.block), snapshot.block);
     ++writer_->statistics().snapshots;
   }
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};

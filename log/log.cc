@@ -60,6 +60,9 @@ Status Log::delete_streams(std::span<const std::string_view> names) {
 }
 std::vector<StreamInfo> Log::list_streams() const { return core_->list_streams(); }
 Status Log::truncate_after(Lsn lsn) { return core_->truncate_after(lsn); }
+Status Log::set_archive_tail(Lsn lsn) { return core_->set_archive_tail(lsn); }
+Status Log::stop_archiving() { return core_->stop_archiving(); }
+Lsn Log::archive_tail() const { return core_->archive_tail(); }
 Status Log::flush() { return core_->flush(); }
 Status Log::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit) {
   return core_->wait_durable(lsn, limit);

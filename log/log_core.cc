@@ -531,14 +531,18 @@ LogInfo LogCore::info() const {
   info.storage = storage_->describe(*directory_);
   info.end_of_log = found_end_;
   std::uint64_t active;
+  Lsn needed;
   {
     const Lock lock(writer_->mutex());
     info.end = writer_->end();
     info.pins = catalog_.pins(info.end);
     pins_.show(info.end, &info.pins);
+    info.archive_tail = catalog_.archive_tail();
+    needed = catalog_.oldest_pin() ? catalog_.oldest_pin()->lsn : info.end;
     active = writer_->container_number();
   }
   info.containers = containers_->list(active);
+  mark_pending_archive(&info, std::min(needed, Lsn(scan_start_.load())));
   return info;
 }
 

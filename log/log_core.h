@@ -65,6 +65,13 @@ class LogCore final : public ReadHorizon {
   // Truncation (truncation.cc).
   [[nodiscard]] Status truncate_after(Lsn lsn);
 
+  // Archiving (archive/archive_tail.cc).
+  [[nodiscard]] Status set_archive_tail(Lsn lsn);
+  [[nodiscard]] Status stop_archiving();
+  [[nodiscard]] Lsn archive_tail() const;
+  [[nodiscard]] ReadSource& source() { return *source_; }
+  [[nodiscard]] const std::shared_ptr<Storage>& shared_storage() const { return storage_; }
+
   // Waiting (log_core.cc).
   [[nodiscard]] Status flush();
   [[nodiscard]] Status wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit);
@@ -157,6 +164,8 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Status write_mark(bool closing, Lsn* marked);
   [[nodiscard]] format::BaseSlot present_slot() const;  // REQUIRES: base_mutex_ held
   void ask_for_housekeeping();
+
+  [[nodiscard]] Status write_archive_tail(Lsn lsn);
 
   // Truncation (truncation.cc). REQUIRES: housekeeping_mutex_ held.
   struct LastRecords;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "format/catalog_record.h"
+#include "unfinished_creation.h"
 
 namespace cairn::log {
 namespace {
@@ -100,7 +101,7 @@ Status LogOpener::open_directory(bool create) {
 
 Result<std::unique_ptr<LogCore>> LogOpener::create(const CreateOptions& create_options) {
   CAIRN_RETURN_IF_ERROR(open_directory(true));
-  CAIRN_RETURN_IF_ERROR(clear_unfinished_creation());
+  CAIRN_RETURN_IF_ERROR(clear_unfinished_creation(*core_->directory_, options_.lock_wait));
   CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> names, core_->directory_->list());
   if (!names.empty()) {
     return Status(StatusCode::kInvalidArgument,
@@ -115,7 +116,8 @@ Result<std::unique_ptr<LogCore>> LogOpener::create(const CreateOptions& create_o
     status = write_first_container(slot);
   }
   if (!status.is_ok()) {
-    if (const Status cleared = clear_unfinished_creation(); !cleared.is_ok()) {
+    if (const Status cleared = clear_unfinished_creation(*core_->directory_, options_.lock_wait);
+        !cleared.is_ok()) {
       return status.with_context(
           "creating the log failed, and what is there could not be removed (" + cleared.message() +
           ")");
@@ -123,36 +125,6 @@ Result<std::unique_ptr<LogCore>> LogOpener::create(const CreateOptions& create_o
     return status;
   }
   return LogOpener(path_, options_).open();
-}
-
-// Removes what a creation left behind that a crash or an error ended. Error: kAlreadyExists if a
-// log is there.
-Status LogOpener::clear_unfinished_creation() {
-  Directory& directory = *core_->directory_;
-  CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> names, directory.list());
-  if (std::find(names.begin(), names.end(), format::kBaseFileName) == names.end()) {
-    if (names != std::vector<std::string>{kUnfinishedBaseName}) return Status::ok();
-    return directory.remove(kUnfinishedBaseName);
-  }
-  const auto is_unfinished = [&] {
-    const auto base = BaseLog::open(directory, OpenMode::kRead);
-    return base.is_ok() && base->is_being_created();
-  };
-  const Status there(StatusCode::kAlreadyExists, path_ + ": a log is there already");
-  if (!is_unfinished()) return there;
-  CAIRN_ASSIGN_OR_RETURN(const auto lock,
-                         directory.lock(format::kBaseFileName, options_.lock_wait));
-  // Again: whoever held the lock may have finished it, and more.
-  if (!is_unfinished()) return there;
-  for (const std::string& name : names) {
-    std::uint64_t number;
-    const bool ours = parse_container_file_name(name, &number) || name.starts_with("spare-") ||
-                      name.starts_with("new-");
-    if (ours) CAIRN_RETURN_IF_ERROR(directory.remove(name));
-  }
-  CAIRN_RETURN_IF_ERROR(directory.sync_directory());
-  CAIRN_RETURN_IF_ERROR(directory.remove(format::kBaseFileName));
-  return directory.sync_directory();
 }
 
 // Held while the first container is made, so that no other creator takes this for what a crash left

@@ -34,7 +34,6 @@ class LogOpener {
  private:
   [[nodiscard]] Status open_directory(bool create);
   [[nodiscard]] Status check_options() const;
-  [[nodiscard]] Status clear_unfinished_creation();
   [[nodiscard]] Result<std::unique_ptr<DirectoryLock>> lock_creation(const format::BaseSlot& slot);
   [[nodiscard]] Result<format::BaseSlot> first_slot(const CreateOptions& create_options) const;
   [[nodiscard]] Status write_first_container(const format::BaseSlot& slot);

@@ -64,6 +64,32 @@ class LogView::Impl final : public ReadHorizon {
   [[nodiscard]] Result<RestartArea> restart_area(std::string_view stream);
   [[nodiscard]] ReadSource& source() { return *source_; }
 
+  // What was read may be in caches only, of a process that was killed or still runs. A sync covers
+  // it; the order of blocks makes a prefix of it that no recovery cuts off any more.
+  [[nodiscard]] Status make_durable(ReadSource** source, Lsn* tail, Lsn* end) {
+    CAIRN_RETURN_IF_ERROR(end_status());
+    const LogInfo seen = info();
+    for (std::uint64_t number = seen.tail.container(seen.container_size);
+         number <= seen.end.container(seen.container_size); ++number) {
+      auto file = directory_->open(container_file_name(number), OpenMode::kReadWrite);
+      if (file.code() == StatusCode::kNotFound) {
+        StatusDetail detail;
+        detail.lsn_begin = Lsn(number * seen.container_size);
+        detail.file = directory_->path() + "/" + container_file_name(number);
+        return Status(
+            StatusCode::kContainerMissing,
+            detail.file + ": expected container " + std::to_string(number) + ", found no such file",
+            detail);
+      }
+      CAIRN_RETURN_IF_ERROR(file.status());
+      CAIRN_RETURN_IF_ERROR((*file)->sync());
+    }
+    *source = source_.get();
+    *tail = seen.tail;
+    *end = seen.end;
+    return Status::ok();
+  }
+
   [[nodiscard]] Lsn tail() const override {
     const std::lock_guard lock(mutex_);
     return Lsn(slot_.tail);
@@ -155,6 +181,9 @@ LogInfo LogView::Impl::info() const {
       info.containers.push_back({number, container_file_name(number), state});
     }
   }
+  info.archive_tail = found_.catalog.archive_tail();
+  const auto pin = found_.catalog.oldest_pin();
+  mark_pending_archive(&info, std::min(pin ? pin->lsn : info.end, Lsn(slot_.scan_start)));
   return info;
 }
 
@@ -201,6 +230,10 @@ Result<bool> LogView::refresh() {
   const Lsn before = impl_->durable_end();
   CAIRN_RETURN_IF_ERROR(impl_->scan());
   return impl_->durable_end() > before;
+}
+
+Status LogView::make_durable(ReadSource** source, Lsn* tail, Lsn* end) const {
+  return impl_->make_durable(source, tail, end);
 }
 
 std::string describe_catalog_record(const Record& record) {

@@ -25,6 +25,8 @@ std::string_view container_state_name(ContainerState state) {
       return "active";
     case ContainerState::kInactive:
       return "inactive";
+    case ContainerState::kPendingArchive:
+      return "pending-archive";
   }
   return "unnamed";
 }
@@ -35,6 +37,8 @@ std::string_view pin_kind_name(PinKind kind) {
       return "stream";
     case PinKind::kReader:
       return "reader";
+    case PinKind::kArchive:
+      return "archive";
   }
   return "unnamed";
 }

@@ -33,6 +33,16 @@ Status LogCore::full(SpaceVerdict verdict) const {
     detail.stream = catalog_.find(pin->stream)->name;
     who = "stream \"" + detail.stream + "\" pins it at LSN " + pin->lsn.to_string();
   }
+  // What the archive keeps back is not the stream's fault.
+  const Lsn archived = catalog_.archive_tail();
+  const std::uint64_t held = archived.container(size);
+  if (archived.is_valid() && verdict != SpaceVerdict::kFullByReservation &&
+      held < writer_->container_number() && (!pin || held < pin->lsn.container(size))) {
+    detail.cause = FullCause::kArchive;
+    detail.lsn_begin = archived;
+    detail.stream.clear();
+    who = "the archive tail pins it at LSN " + archived.to_string();
+  }
   const std::string limit =
       ledger_->growth_failed()
           ? "the file system has no space for another container"

@@ -232,11 +232,8 @@ Status find_tail(ReadSource& source, std::uint64_t first, ContainerSurvey* surve
   const std::uint64_t size = survey->slot.container_size;
   CAIRN_ASSIGN_OR_RETURN(const FoundEnd found, find_end(source, survey->slot));
   if (end_label_is_damage(found.end.label)) return damage_status(found.end, source);
-  Lsn tail(survey->slot.scan_start);
-  if (const auto pin = found.catalog.oldest_pin()) tail = std::min(tail, pin->lsn);
-  if (const Lsn archived = found.catalog.archive_tail(); archived.is_valid()) {
-    tail = std::min(tail, archived);
-  }
+  const Lsn scan_start(survey->slot.scan_start);
+  const Lsn tail = std::min(found.catalog.oldest_needed(scan_start), scan_start);
   survey->end_of_log = found.end;
   survey->slot.tail = tail.value();
   survey->first = tail.container(size);

@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +19,8 @@
 namespace cairn::log {
 namespace {
 
+// File systems that share blocks between files do so in multiples of this, or of less.
+constexpr std::uint64_t kCloneBlock = 4096;
 constexpr std::size_t kFillStep = std::size_t{1} << 20;
 
 StatusCode code_of(int os_error) {
@@ -109,6 +113,37 @@ Status KernelFile::write(std::uint64_t offset, std::span<const std::byte> data) 
 
 Status KernelFile::sync() {
   if (::fdatasync(fd_.get()) != 0) return os_status(name_, "fdatasync", errno);
+  return Status::ok();
+}
+
+// Shared blocks first, as far as whole blocks go; the rest, or all of it where the file system shares
+// none, is copied inside the kernel.
+Status KernelFile::copy_from(const File& from, std::uint64_t offset, std::uint64_t length) {
+  const auto& source = static_cast<const KernelFile&>(from);
+  const std::uint64_t whole = offset % kCloneBlock == 0 ? length / kCloneBlock * kCloneBlock : 0;
+  std::uint64_t done = 0;
+  if (whole > 0) {
+    file_clone_range range{};
+    range.src_fd = source.fd();
+    range.src_offset = offset;
+    range.src_length = whole;
+    range.dest_offset = offset;
+    if (::ioctl(fd_.get(), FICLONERANGE, &range) == 0) done = whole;
+  }
+  while (done < length) {
+    auto in = static_cast<off64_t>(offset + done);
+    auto out = in;
+    const ssize_t copied = ::copy_file_range(source.fd(), &in, fd_.get(), &out, length - done, 0);
+    if (copied < 0 && errno == EINTR) continue;
+    if (copied < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO)) {
+      return os_status(name_, "copy_file_range", errno);
+    }
+    if (copied <= 0) {
+      return Status(StatusCode::kNotSupported,
+                    name_ + ": the kernel does not copy bytes of " + source.name());
+    }
+    done += static_cast<std::uint64_t>(copied);
+  }
   return Status::ok();
 }
 

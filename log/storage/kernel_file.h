@@ -38,6 +38,8 @@ class KernelFile final : public File {
                                          std::span<std::byte> out) const override;
   [[nodiscard]] Status write(std::uint64_t offset, std::span<const std::byte> data) override;
   [[nodiscard]] Status sync() override;
+  [[nodiscard]] Status copy_from(const File& from, std::uint64_t offset,
+                                 std::uint64_t length) override;
   [[nodiscard]] Result<std::uint64_t> size() const override;
   [[nodiscard]] const std::string& name() const override { return name_; }
   [[nodiscard]] int fd() const { return fd_.get(); }

@@ -30,7 +30,10 @@ Status missing(const log::LogInfo& info, std::uint64_t number) {
 // A container that the log went on from is full: bytes missing in it had been acknowledged. What
 // is missing in the active one is judged with the end of the log.
 Status check_size(const log::LogInfo& info, const log::ContainerInfo& container) {
-  if (container.state != log::ContainerState::kInactive) return Status::ok();
+  if (container.state != log::ContainerState::kInactive &&
+      container.state != log::ContainerState::kPendingArchive) {
+    return Status::ok();
+  }
   const auto file = std::filesystem::path(info.path) / container.file;
   std::error_code error;
   const std::uint64_t size = std::filesystem::file_size(file, error);

@@ -134,8 +134,9 @@ struct StreamInfo {
 
 // Who keeps containers from being recycled.
 enum class PinKind : std::uint8_t {
-  kStream,  // the stream with the oldest base or restart area
-  kReader,  // a TailReader
+  kStream,   // the stream with the oldest base or restart area
+  kReader,   // a TailReader
+  kArchive,  // the archive tail
 };
 [[nodiscard]] std::string_view pin_kind_name(PinKind kind);
 
@@ -147,7 +148,12 @@ struct PinInfo {
   std::uint64_t limit = 0;  // a reader's: the most bytes that it may hold back; else 0
 };
 
-enum class ContainerState : std::uint8_t { kFree, kActive, kInactive };
+enum class ContainerState : std::uint8_t {
+  kFree,            // a spare, or made ready and not entered yet
+  kActive,          // appended to
+  kInactive,        // full; holds what a stream needs
+  kPendingArchive,  // full; no stream needs it any more, and it is not archived yet
+};
 [[nodiscard]] std::string_view container_state_name(ContainerState state);
 
 struct ContainerInfo {
@@ -167,6 +173,7 @@ struct LogInfo {
   std::uint32_t alignment = 0;
   std::uint32_t max_record = 0;     // payload bytes
   Lsn tail;                         // oldest LSN still held
+  Lsn archive_tail;                 // everything before has been archived; null: archiving is off
   Lsn durable;                      // everything before is durable
   Lsn end;                          // where the next record goes
   std::vector<StreamInfo> streams;  // by id
@@ -235,6 +242,18 @@ class Log {
   // after reopening.
   [[nodiscard]] Status truncate_after(Lsn lsn);
 
+  // Says that everything before `lsn` has been archived, and switches archiving on: from then on no
+  // container is recycled that holds what lies behind. Null: nothing held has been archived yet. Only
+  // moves forward; durable on return. Archives are made by cairn/archive.h. Errors: kLsnInvalid
+  // (before the present archive tail or the log's tail, or not durable yet), kLogFull, kPoisoned,
+  // kIndeterminate, kClosed.
+  [[nodiscard]] Status set_archive_tail(Lsn lsn = {});
+  // Switches archiving off: what is not archived keeps nothing back any more. Durable on return. OK
+  // if it is off. Errors: kLogFull, kPoisoned, kIndeterminate, kClosed.
+  [[nodiscard]] Status stop_archiving();
+  // Null: archiving is off.
+  [[nodiscard]] Lsn archive_tail() const;
+
   // Makes everything appended before the call durable.
   [[nodiscard]] Status flush();
   // Waits until the record at `lsn` is durable, starting the write if need be. Errors:
@@ -280,6 +299,7 @@ class Log {
   [[nodiscard]] Status health() const;
 
  private:
+  friend class ArchiveCursor;
   explicit Log(std::unique_ptr<LogCore> core);
   std::unique_ptr<LogCore> core_;
 };
@@ -304,8 +324,11 @@ class LogView {
   [[nodiscard]] Result<bool> refresh();
 
  private:
+  friend class ArchiveCursor;
   class Impl;
   explicit LogView(std::unique_ptr<Impl> impl);
+  // Makes durable what the view shows, and says from where that can be read.
+  [[nodiscard]] Status make_durable(ReadSource** source, Lsn* tail, Lsn* end) const;
   std::unique_ptr<Impl> impl_;
 };
 

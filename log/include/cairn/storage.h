@@ -60,6 +60,17 @@ class File {
   [[nodiscard]] virtual Status write(std::uint64_t offset, std::span<const std::byte> data) = 0;
   // Makes all writes completed before the call durable (fdatasync).
   [[nodiscard]] virtual Status sync() = 0;
+  // Makes the `length` bytes at `offset` those that `from`, a file of the same storage, has there,
+  // without passing them through memory; not durable. For storages that can share bytes between
+  // files (reflink) or copy them in the kernel. Errors: kNotSupported (it cannot, or not between
+  // these two: read and write instead), kNoSpace, kIoError. What is there after an error is unknown.
+  [[nodiscard]] virtual Status copy_from(const File& from, std::uint64_t offset,
+                                         std::uint64_t length) {
+    (void)offset;
+    (void)length;
+    return Status(StatusCode::kNotSupported, name() + ": bytes of " + from.name() +
+                                                 " can only be copied by reading and writing");
+  }
   // Size in bytes.
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
   // The name inside its directory, for messages.
