@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <mutex>
 #include <random>
 
 #include <cairn/storage.h>
@@ -116,9 +117,41 @@ DirectAnswer try_direct(int directory_fd, const DeviceFacts& facts) {
   return answer;
 }
 
+// Which queues a storage makes, and why. Shared with its directories, which may outlive it.
+class QueueChoice {
+ public:
+  QueueChoice(bool uring, bool may_fall_back, std::string reason)
+      : uring_(uring), may_fall_back_(may_fall_back), reason_(std::move(reason)) {}
+
+  // A ring may be refused late: for its lock, or for a limit on memory that was not reached before.
+  [[nodiscard]] Result<std::unique_ptr<IoQueue>> make(unsigned depth, const KernelLock* lock) {
+    const std::lock_guard guard(mutex_);
+    if (uring_) {
+      auto made = UringQueue::create(depth, lock);
+      if (made.is_ok()) return std::unique_ptr<IoQueue>(std::move(made).value());
+      if (!may_fall_back_) return made.status();
+      uring_ = false;
+      reason_ = made.status().message();
+    }
+    return std::unique_ptr<IoQueue>(std::make_unique<PosixQueue>());
+  }
+
+  void describe(StorageInfo& info) const {
+    const std::lock_guard guard(mutex_);
+    info.kind = uring_ ? "uring" : "posix";
+    info.reason = reason_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  bool uring_;
+  const bool may_fall_back_;
+  std::string reason_;
+};
+
 class KernelStorage final : public Storage {
  public:
-  KernelStorage(bool uring, std::string reason) : uring_(uring), reason_(std::move(reason)) {}
+  explicit KernelStorage(std::shared_ptr<QueueChoice> queues) : queues_(std::move(queues)) {}
 
   [[nodiscard]] Result<std::unique_ptr<Directory>> open_directory(const std::string& path,
                                                                   bool create) override {
@@ -127,12 +160,9 @@ class KernelStorage final : public Storage {
     if (!fd.is_open()) return os_status(path, "open directory", errno);
     const DeviceFacts facts = look_at(fd.get());
     const DirectAnswer answer = try_direct(fd.get(), facts);
-    KernelDirectory::QueueFactory queue =
-        [uring = uring_](unsigned depth,
-                         const KernelLock* lock) -> Result<std::unique_ptr<IoQueue>> {
-      if (!uring) return std::unique_ptr<IoQueue>(std::make_unique<PosixQueue>());
-      CAIRN_ASSIGN_OR_RETURN(auto made, UringQueue::create(depth, lock));
-      return std::unique_ptr<IoQueue>(std::move(made));
+    KernelDirectory::QueueFactory queue = [queues = queues_](unsigned depth,
+                                                             const KernelLock* lock) {
+      return queues->make(depth, lock);
     };
     return std::unique_ptr<Directory>(std::make_unique<KernelDirectory>(
         std::move(fd), path, answer.direct, answer.alignment, std::move(queue)));
@@ -142,8 +172,7 @@ class KernelStorage final : public Storage {
     const auto& kernel = static_cast<const KernelDirectory&>(directory);
     DeviceFacts facts = look_at(kernel.fd());
     StorageInfo info;
-    info.kind = uring_ ? "uring" : "posix";
-    info.reason = reason_;
+    queues_->describe(info);
     info.file_system = facts.file_system;
     info.direct = kernel.direct();
     info.logical_sector = facts.logical_sector;
@@ -179,8 +208,7 @@ class KernelStorage final : public Storage {
     return Status::ok();
   }
 
-  bool uring_;
-  std::string reason_;
+  std::shared_ptr<QueueChoice> queues_;
 };
 
 }  // namespace
@@ -202,13 +230,16 @@ Result<std::shared_ptr<Storage>> make_storage(StorageKind kind) {
       }
     }
   }
-  if (kind == StorageKind::kPosix) {
-    return std::shared_ptr<Storage>(std::make_shared<KernelStorage>(false, reason));
+  const bool may_fall_back = kind == StorageKind::kAuto;
+  bool uring = kind != StorageKind::kPosix;
+  if (uring) {
+    const Status probe = UringQueue::create(1, nullptr).status();
+    if (!probe.is_ok() && !may_fall_back) return probe;
+    if (!probe.is_ok()) reason = probe.message();
+    uring = probe.is_ok();
   }
-  auto probe = UringQueue::create(1, nullptr);
-  if (probe.is_ok()) return std::shared_ptr<Storage>(std::make_shared<KernelStorage>(true, reason));
-  if (kind == StorageKind::kUring) return probe.status();
-  return std::shared_ptr<Storage>(std::make_shared<KernelStorage>(false, probe.status().message()));
+  return std::shared_ptr<Storage>(std::make_shared<KernelStorage>(
+      std::make_shared<QueueChoice>(uring, may_fall_back, std::move(reason))));
 }
 
 }  // namespace cairn::log

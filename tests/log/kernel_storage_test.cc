@@ -1,4 +1,14 @@
 // A log on the kernel's storages, where it can meet what a simulated one does not show.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <future>
 #include <string>
@@ -71,6 +81,67 @@ TEST(KernelStorage, ALockIsWaitedForWithoutEndIfTheLimitSaysSo) {
   const Status opened = second.get();
   EXPECT_TRUE(opened) << opened.to_string();
   std::filesystem::remove_all(path);
+}
+
+// From here on this process gets EPERM for the system call `number`; if `second` is not negative, only with that
+// second argument.
+void refuse(long number, long second) {
+  const auto call = static_cast<unsigned>(number);
+  const auto argument = static_cast<unsigned>(second);
+  const unsigned char to_argument = second < 0 ? 2 : 0;
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, to_argument, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, argument, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{std::size(filter), filter};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    std::perror("seccomp");
+    ::_exit(77);
+  }
+}
+
+// What a program does that never heard of system calls. Ends the process: 0 if the log says `refused` and works.
+void use_a_log_and_exit(const std::string& path, const std::string& refused) {
+  const auto log = Log::create(path, {.container_size = kMinContainerSize});
+  if (!log) std::fprintf(stderr, "%s\n", log.status().to_string().c_str()), ::_exit(1);
+  const StorageInfo storage = (*log)->info().storage;
+  if (storage.kind != "posix" || storage.reason.find(refused) == std::string::npos) {
+    std::fprintf(stderr, "%s: %s\n", storage.kind.c_str(), storage.reason.c_str());
+    ::_exit(2);
+  }
+  Stream stream = (*log)->create_stream("s").value();
+  const std::vector<std::byte> payload(100);
+  const auto lsn = stream.append(std::span(payload), {.durability = Durability::kDurable});
+  ::_exit(lsn.is_ok() && (*log)->close() ? 0 : 3);
+}
+
+class Refused : public testing::Test {
+ protected:
+  Refused() : path_(testing::TempDir() + "cairn_refused_" + Uuid::generate().to_string()) {
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    ::unsetenv("CAIRN_STORAGE");
+  }
+  ~Refused() override { std::filesystem::remove_all(path_); }
+
+  std::string path_;
+};
+
+TEST_F(Refused, IoUringIsReplacedByThePosixCallsAndInfoSaysWhy) {
+  EXPECT_EXIT((refuse(__NR_io_uring_setup, -1), use_a_log_and_exit(path_, "io_uring_setup")),
+              testing::ExitedWithCode(0), "");
+}
+
+// A ring can be had, and then it cannot hold the log's lock.
+TEST_F(Refused, IoUringThatIsRefusedLateIsReplacedToo) {
+  constexpr long kRegisterFiles = 2;
+  EXPECT_EXIT((refuse(__NR_io_uring_register, kRegisterFiles),
+               use_a_log_and_exit(path_, "io_uring_register_files")),
+              testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
