@@ -1,13 +1,17 @@
 #include "bank/directory.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -27,9 +31,19 @@ Status failed(const fs::path& path, const std::error_code& error) {
   return Status(StatusCode::kIoError, fmt::format("{}: {}", path.string(), error.message()));
 }
 
+Result<std::shared_ptr<void>> hold(const fs::path& directory) {
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return failed(directory, {errno, std::generic_category()});
+  std::shared_ptr<void> held(nullptr, [fd](void*) { ::close(fd); });
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return held;
+  if (errno != EWOULDBLOCK) return failed(directory, {errno, std::generic_category()});
+  return Status(StatusCode::kLocked,
+                fmt::format("{}: another run of cairn-bank is in it", directory.string()));
+}
+
 }  // namespace
 
-Result<std::string> make_directory(const std::string& path) {
+Result<BankDirectory> make_directory(const std::string& path) {
   std::error_code error;
   const fs::path directory = fs::absolute(path, error);
   if (!error) fs::create_directories(directory, error);
@@ -42,6 +56,7 @@ Result<std::string> make_directory(const std::string& path) {
                               "found other files; name another with --dir",
                               directory.string()));
   }
+  CAIRN_ASSIGN_OR_RETURN(std::shared_ptr<void> held, hold(directory));
   // The sign goes last: a removal that was cut short is still recognized.
   for (const std::string_view name : kOwn) {
     fs::remove_all(directory / name, error);
@@ -52,7 +67,7 @@ Result<std::string> make_directory(const std::string& path) {
     return Status(StatusCode::kIoError,
                   fmt::format("{}: cannot be written", (directory / kSign).string()));
   }
-  return directory.string();
+  return BankDirectory{directory.string(), std::move(held)};
 }
 
 std::string default_directory() {

@@ -46,8 +46,9 @@ Result<Report> run(const RunOptions& options) {
   DriverOptions driver;
   CAIRN_ASSIGN_OR_RETURN(driver.transfers, read_or_generate(options));
   CAIRN_ASSIGN_OR_RETURN(
-      driver.directory,
+      const BankDirectory directory,
       make_directory(options.directory.empty() ? default_directory() : options.directory));
+  driver.directory = directory.path;
   driver.accounts = accounts_of(driver.transfers);
   driver.threads = options.threads;
   driver.kills = options.kills;
@@ -57,15 +58,16 @@ Result<Report> run(const RunOptions& options) {
 }
 
 int run_command(const RunOptions& options) {
+  const Status cannot_write(StatusCode::kIoError, options.json + ": cannot be written");
+  std::ofstream json;
+  if (!options.json.empty()) {  // said before the work, not after it
+    json.open(options.json);
+    if (!json) return fail(cannot_write);
+  }
   const Result<Report> report = run(options);
   if (!report) return fail(report.status());
   std::cout << to_text(*report) << std::flush;
-  if (!options.json.empty()) {
-    std::ofstream out(options.json);
-    if (!(out << to_json(*report)).flush()) {
-      return fail(Status(StatusCode::kIoError, options.json + ": cannot be written"));
-    }
-  }
+  if (json.is_open() && !(json << to_json(*report)).flush()) return fail(cannot_write);
   return report->is_success() ? 0 : 1;
 }
 
@@ -79,8 +81,10 @@ int generate_command(const GeneratorOptions& options) {
 
 void add_generator_options(CLI::App& command, GeneratorOptions& options) {
   command.add_option("--transfers", options.transfers, "How many to generate")
+      ->check(CLI::Range(1, 100'000'000))
       ->capture_default_str();
   command.add_option("--accounts", options.accounts, "Between how many accounts")
+      ->check(CLI::Range(2, 10'000'000))
       ->capture_default_str();
   command.add_option("--seed", options.seed, "Of all random choices")->capture_default_str();
 }
@@ -118,7 +122,11 @@ int dispatch(int argc, char** argv) {
   work->add_option("--accounts", worker.accounts)->required();
   work->add_option("--threads", worker.threads)->required();
 
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& end) {
+    return app.exit(end) == 0 ? 0 : 1;
+  }
   if (generate->parsed()) return generate_command(generator);
   if (work->parsed()) return run_worker(worker);
   return run_command(run);

@@ -93,7 +93,7 @@ class DriverTest : public testing::Test {
   DriverOptions some(std::uint64_t transfers, unsigned kills) {
     DriverOptions options;
     options.program = CAIRN_BANK;
-    options.directory = make_directory(temporary.path()).value();
+    options.directory = make_directory(temporary.path()).value().path;
     options.transfers = generate({.transfers = transfers, .accounts = 60, .seed = 5}).value();
     options.accounts = accounts_of(options.transfers);
     options.kills = kills;

@@ -37,6 +37,17 @@ TEST(BankDirectory, AForeignOneIsRefusedUntouched) {
   EXPECT_TRUE(fs::exists(temporary / "mine"));
 }
 
+TEST(BankDirectory, ThatOfARunInProgressIsRefusedUntouched) {
+  const TemporaryDirectory temporary;
+  auto running = make_directory(temporary / "a");
+  ASSERT_TRUE(running.is_ok());
+  touch(temporary / "a/work.csv");
+  EXPECT_EQ(make_directory(temporary / "a").code(), StatusCode::kLocked);
+  EXPECT_TRUE(fs::exists(temporary / "a/work.csv"));
+  running = BankDirectory{};
+  EXPECT_TRUE(make_directory(temporary / "a").is_ok());
+}
+
 TEST(BankDirectory, AFileIsRefused) {
   const TemporaryDirectory temporary;
   touch(temporary / "file");

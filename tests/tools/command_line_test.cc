@@ -52,6 +52,8 @@ TEST_F(CommandLine, MistakesAreNamedAndExitWithOne) {
       {{"info"}, "DIR is required"},
       {{"dump", "x", "--type", "70000"}, "--type"},
       {{"dump", "x", "--from", "near"}, "--from"},
+      {{"dump", "x", "--from=-5"}, "--from"},
+      {{"dump", "x", "--to=-5"}, "--to"},
       {{"dump", "x", "--to", "0"}, "--to"},
       {{"verify", "x", "--repair"}, "--repair"},
   };

@@ -59,8 +59,11 @@ void add_dump(CLI::App& app, DumpArguments& arguments, Command& command) {
                    "are left out")
       ->allow_extra_args(false)
       ->type_name("N");
-  dump->add_option("--from", arguments.from, "Begin at this LSN")->type_name("LSN");
+  dump->add_option("--from", arguments.from, "Begin at this LSN")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("LSN");
   dump->add_option("--to", arguments.to, "End before this LSN")
+      ->check(CLI::NonNegativeNumber)
       ->type_name("LSN")
       ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max() - 1)
                   .description(""));
