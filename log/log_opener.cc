@@ -85,6 +85,12 @@ Status LogOpener::check_options() const {
   if (options_.depth < 1 || options_.depth > 32) {
     return bad_option("depth", "1 to 32", options_.depth);
   }
+  if (options_.stall_limit < std::chrono::milliseconds(0) ||
+      options_.stall_limit > std::chrono::hours(24)) {
+    return Status(StatusCode::kInvalidArgument, "stall_limit: expected 0 to 24 hours, found " +
+                                                    std::to_string(options_.stall_limit.count()) +
+                                                    " milliseconds");
+  }
   return Status::ok();
 }
 

@@ -242,6 +242,15 @@ TEST_F(Stall, WithoutALimitNobodyLooks) {
   EXPECT_TRUE(events_.empty());
 }
 
+TEST_F(Stall, LimitOutOfRangeIsNamed) {
+  for (const milliseconds limit : {milliseconds(-1), milliseconds::max()}) {
+    options_.stall_limit = limit;
+    const Status refused = Log::create("log", small_log(), options_).status();
+    EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument);
+    EXPECT_THAT(refused.message(), testing::HasSubstr("stall_limit"));
+  }
+}
+
 // The write ends only when the stall was told: without the event this test does not end.
 TEST(StallThread, TellsThoughTheHousekeepingWaitsForThatVeryWrite) {
   auto gate = std::make_shared<log_test::Gate>();
