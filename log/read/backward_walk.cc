@@ -85,32 +85,68 @@ Result<Lsn> BackwardWalk::block_before(Lsn lsn) {
   return found.is_valid() ? found : horizon_->last_block();
 }
 
+Status BackwardWalk::check_place(Lsn at) const {
+  const std::uint64_t offset = at.offset(source_->geometry().container_size);
+  const bool before = successor_.is_null() || at < successor_;
+  if (before && offset != 0 && offset % source_->geometry().alignment == 0) return Status::ok();
+  StatusDetail detail;
+  detail.lsn_begin = successor_;
+  return Status(
+      StatusCode::kCorrupt,
+      "LSN " + successor_.to_string() +
+          ": previous block: expected an older place where a block can begin, found LSN " +
+          at.to_string(),
+      detail);
+}
+
+Status BackwardWalk::check_successor(const format::BlockHeader& header) const {
+  if (successor_.is_null()) return Status::ok();
+  const std::uint64_t size = source_->geometry().container_size;
+  const Lsn at(header.lsn);
+  bool leads = false;
+  switch (static_cast<format::BlockKind>(header.kind)) {
+    case format::BlockKind::kContainerHeader:
+      break;
+    case format::BlockKind::kData:
+      leads = at + header.padded_length == successor_;
+      break;
+    case format::BlockKind::kSeal:
+      leads = at.container(size) + 1 == successor_.container(size);
+      break;
+    case format::BlockKind::kEpoch:
+      leads = Lsn(header.continue_lsn) == successor_;
+      break;
+  }
+  if (leads) return Status::ok();
+  StatusDetail detail;
+  detail.lsn_begin = at;
+  detail.lsn_end = successor_;
+  return Status(StatusCode::kCorrupt,
+                "LSN " + successor_.to_string() + ": previous block: the one at LSN " +
+                    at.to_string() + " does not lead here",
+                detail);
+}
+
 Status BackwardWalk::load() {
   const Lsn at = next_;
+  CAIRN_RETURN_IF_ERROR(check_place(at));
   if (const auto gap = horizon_->gap_behind(at); gap && at >= gap->begin) {
     // Dead blocks behind a truncation: the newest that still counts begins before it.
     CAIRN_ASSIGN_OR_RETURN(next_, block_before(gap->begin));
-    above_ = gap->begin;
-    if (next_ >= at) return bad_start(at, "a block before LSN " + at.to_string());
-    return Status::ok();
+    above_ = next_ + source_->geometry().block_size;
+    successor_ = Lsn::null();
+    return next_ < at ? Status::ok() : bad_start(at, "a block before LSN " + at.to_string());
   }
   auto outcome = reader_.read_ending_at(at, above_);
   if (!outcome.is_ok() || std::holds_alternative<format::BlockFault>(*outcome)) {
     return fault_at(at, outcome, std::min(above_, horizon_->durable_end()));
   }
   block_ = std::get<BlockReader::Block>(std::move(*outcome));
+  CAIRN_RETURN_IF_ERROR(check_successor(block_.header));
   block_gap_ = horizon_->gap_behind(at);
-  const Lsn previous(block_.header.previous_block);
-  if (previous >= at) {
-    StatusDetail detail;
-    detail.lsn_begin = at;
-    return Status(StatusCode::kCorrupt,
-                  "LSN " + at.to_string() + ": previous block: expected a smaller LSN, found " +
-                      previous.to_string(),
-                  detail);
-  }
-  next_ = at <= lowest_ ? Lsn::null() : previous;
+  next_ = at <= lowest_ ? Lsn::null() : Lsn(block_.header.previous_block);
   above_ = at;
+  successor_ = at;
   offsets_.clear();
   std::uint32_t offset = sizeof(format::BlockHeader);
   for (std::uint32_t i = 0; i < block_.header.record_count; ++i) {

@@ -103,13 +103,17 @@ class BackwardWalk final : public Walk {
   [[nodiscard]] Result<Lsn> block_before(Lsn lsn);
   // Loads the block at next_ and sets next_ to the one before it.
   [[nodiscard]] Status load();
+  // That a block can begin at `at`, and that the one that does leads to where this walk came from.
+  [[nodiscard]] Status check_place(Lsn at) const;
+  [[nodiscard]] Status check_successor(const format::BlockHeader& header) const;
 
   BlockReader reader_;
   bool sought_ = false;
   Lsn from_;
   Lsn lowest_;
-  Lsn next_;   // block to read next; null: none
-  Lsn above_;  // where the block at next_ ends, at the latest
+  Lsn next_;       // block to read next; null: none
+  Lsn above_;      // where the block at next_ ends, at the latest
+  Lsn successor_;  // the block that names next_ as the one before it; null: none does
   BlockReader::Block block_;
   std::optional<format::Gap> block_gap_;  // the one that may reach into the block
   std::vector<std::uint32_t> offsets_;    // of the block's records that were not shown yet

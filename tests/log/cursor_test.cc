@@ -11,6 +11,7 @@
 
 #include <cairn/log.h>
 
+#include "format/block.h"
 #include "log/sim_log_fixture.h"
 
 namespace cairn::log_test {
@@ -186,6 +187,37 @@ TEST_F(CursorTest, BackwardMeetsDamageAsAnErrorWithItsRange) {
   EXPECT_EQ(status.detail().lsn_end, bad.end_lsn());
   EXPECT_EQ(status.detail().file, "log/" + bad.file);
   EXPECT_EQ(cursor->next().code(), StatusCode::kCorrupt) << "an error is repeated";
+}
+
+TEST_F(CursorTest, BackwardFollowsNoForgedLink) {
+  create();
+  ASSERT_TRUE(append(3000, 6));
+  const std::vector<Lsn> all = read({});
+  const std::vector<ImageBlock> blocks = newest_blocks();
+  const auto bad = std::find_if(blocks.begin(), blocks.end(), [&](const ImageBlock& block) {
+    return !block.records.empty() && block.records[0].lsn == all[4];
+  });
+  const ImageBlock& good = *(bad - 1);
+  const auto image = storage->read_image(kDirectory, bad->file);
+  for (const Lsn forged : {good.lsn + 8, Lsn(log::kMinContainerSize), bad->lsn, bad->lsn + 512,
+                           good.lsn + 512, Lsn(good.header.previous_block)}) {
+    Bytes block(image.begin() + static_cast<std::ptrdiff_t>(bad->offset),
+                image.begin() + static_cast<std::ptrdiff_t>(bad->end()));
+    log::format::BlockFields fields;
+    fields.lsn = bad->lsn;
+    fields.previous_block = forged;
+    fields.watermark = Lsn(bad->header.watermark);
+    fields.epoch = bad->header.epoch;
+    fields.record_count = bad->header.record_count;
+    fields.window = bad->header.window;
+    log::format::seal_block(block, bad->header.used_length, 512, fields,
+                            {log->log().info().id, bad->header.incarnation});
+    storage->overwrite(kDirectory, bad->file, bad->offset, block);
+    auto cursor = log->log().read({.order = ReadOrder::kBackward});
+    EXPECT_EQ((*cursor->next())->lsn, all[5]);
+    EXPECT_EQ((*cursor->next())->lsn, all[4]);
+    EXPECT_EQ(cursor->next().code(), StatusCode::kCorrupt) << forged.to_string();
+  }
 }
 
 TEST_F(CursorTest, BackwardFromADamagedEndSaysSoAndFromARecordReadsOn) {
