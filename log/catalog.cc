@@ -38,7 +38,8 @@ void Catalog::appended(Entry& entry, Lsn lsn, std::size_t payload) {
   entry.last = lsn;
   ++entry.statistics.records;
   entry.statistics.payload_bytes += payload;
-  reindex(entry);
+  // A stream that needs something already needs nothing older because of a newer record.
+  if (entry.indexed_.is_invalid()) reindex(entry);
 }
 
 void Catalog::restart_written(Entry& entry, Lsn lsn, Lsn new_base) {
