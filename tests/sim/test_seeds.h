@@ -1,4 +1,5 @@
-// The seeds of the exploring tests: 1, 2, 3, or those that CAIRN_TEST_SEEDS names ("7,8,9"; tools/test --seeds sets it).
+// The seeds of the exploring tests: 1, 2, 3 (with a reduced budget, as under a sanitizer, 1 alone), or those that
+// CAIRN_TEST_SEEDS names ("7,8,9"; tools/test --seeds sets it).
 #ifndef CAIRN_TESTS_SIM_TEST_SEEDS_H_
 #define CAIRN_TESTS_SIM_TEST_SEEDS_H_
 
@@ -7,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/test_budget.h"
+
 namespace cairn::sim {
 
 // How many test cases share the seeds; cases have fixed names, whatever the seeds are.
@@ -14,7 +17,9 @@ inline constexpr std::size_t kSeedShares = 3;
 
 [[nodiscard]] inline std::vector<std::uint64_t> test_seeds() {
   const char* text = std::getenv("CAIRN_TEST_SEEDS");
-  if (text == nullptr || *text == '\0') return {1, 2, 3};
+  if (text == nullptr || *text == '\0') {
+    return test_budget() < 1 ? std::vector<std::uint64_t>{1} : std::vector<std::uint64_t>{1, 2, 3};
+  }
   std::vector<std::uint64_t> seeds;
   for (char* end = nullptr;; text = end + 1) {
     seeds.push_back(std::strtoull(text, &end, 10));
