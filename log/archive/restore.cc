@@ -56,7 +56,7 @@ Status copy_extent(const File& from, const ArchiveExtent& extent, std::uint64_t 
   detail.lsn_begin = extent.begin;
   detail.lsn_end = extent.end;
   const std::string where =
-      from.name() + ": LSN " + extent.begin.to_string() + " to " + extent.end.to_string();
+      from.name() + ": LSN " + std::to_string(extent.begin.value()) + " to " + extent.end.to_string();
   AlignedBuffer buffer(kRestorePiece);
   XXH3_state_t state;
   XXH3_INITSTATE(&state);
@@ -93,7 +93,7 @@ Result<std::unique_ptr<File>> open_archived(const Opened& archive, const Archive
   detail.lsn_begin = extent.begin;
   detail.lsn_end = extent.end;
   return Status(StatusCode::kContainerMissing,
-                detail.file + ": LSN " + extent.begin.to_string() + " to " +
+                detail.file + ": LSN " + std::to_string(extent.begin.value()) + " to " +
                     extent.end.to_string() + ": expected an archived container, found no such file",
                 detail);
 }

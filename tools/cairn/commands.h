@@ -1,5 +1,5 @@
-// The commands of `cairn`. Each reads a log directory, changes nothing in it, prints its findings,
-// and returns the program's exit code. Errors are printed on standard error.
+// The commands of `cairn`. Each reads a log directory, prints its findings, and returns the program's
+// exit code. Only restore and rebuild change something in one: they make what is missing. Errors are printed on standard error.
 #ifndef CAIRN_TOOLS_COMMANDS_H_
 #define CAIRN_TOOLS_COMMANDS_H_
 
@@ -43,6 +43,27 @@ struct TmListArguments {
   bool json = false;
 };
 ExitCode run_tm_list(const TmListArguments& arguments, Output& out);
+
+struct ArchiveArguments {
+  std::string directory;
+  std::string archive;
+  bool json = false;
+};
+ExitCode run_archive(const ArchiveArguments& arguments, Output& out);
+
+struct RestoreArguments {
+  std::string archive;
+  std::string directory;
+  bool json = false;
+};
+ExitCode run_restore(const RestoreArguments& arguments, Output& out);
+
+struct RebuildArguments {
+  std::string directory;
+  bool replace_sound = false;
+  bool json = false;
+};
+ExitCode run_rebuild(const RebuildArguments& arguments, Output& out);
 
 }  // namespace cairn::tools
 

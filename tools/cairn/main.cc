@@ -23,9 +23,9 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit status: 0 done, for verify: sound (a torn tail is); 1 could not run;\n"
-    "2 acknowledged bytes are damaged or missing.\n"
-    "Nothing is ever changed in a log's directory, and no lock is taken: all commands\n"
-    "also work while a process has the log open.";
+    "2 acknowledged bytes are damaged or missing, or an archive is of another log.\n"
+    "Only restore and rebuild change anything in a log's directory. All other commands take\n"
+    "no lock of it, and also work while a process has the log open.";
 
 // What the command line asked for; empty until a command was named.
 using Command = std::function<ExitCode(Output&)>;
@@ -88,6 +88,37 @@ void add_tm(CLI::App& app, TmListArguments& arguments, Command& command) {
   list->callback([&] { command = [&](Output& out) { return run_tm_list(arguments, out); }; });
 }
 
+void add_archive(CLI::App& app, ArchiveArguments& arguments, Command& command) {
+  CLI::App* archive =
+      add_command(app, "archive", "Bring an archive of a log up to its end; may be interrupted",
+                  arguments.directory, arguments.json, "As one JSON object");
+  archive->add_option("ARCHIVE", arguments.archive, "Directory of the archive, made if need be")
+      ->required()
+      ->type_name("");
+  archive->callback([&] { command = [&](Output& out) { return run_archive(arguments, out); }; });
+}
+
+void add_restore(CLI::App& app, RestoreArguments& arguments, Command& command) {
+  CLI::App* restore = app.add_subcommand("restore", "Make a log out of an archive");
+  restore->add_option("ARCHIVE", arguments.archive, "Directory of the archive")
+      ->required()
+      ->type_name("");
+  restore->add_option("DIR", arguments.directory, "Directory of the log, made or empty")
+      ->required()
+      ->type_name("");
+  restore->add_flag("--json", arguments.json, "As one JSON object");
+  restore->callback([&] { command = [&](Output& out) { return run_restore(arguments, out); }; });
+}
+
+void add_rebuild(CLI::App& app, RebuildArguments& arguments, Command& command) {
+  CLI::App* rebuild =
+      add_command(app, "rebuild", "Make a new base log from the containers of a log nobody has open",
+                  arguments.directory, arguments.json, "As one JSON object");
+  rebuild->add_flag("--replace-sound", arguments.replace_sound,
+                    "Also when the base log that is there is sound");
+  rebuild->callback([&] { command = [&](Output& out) { return run_rebuild(arguments, out); }; });
+}
+
 // Writes what a parse ended with: help and version on standard output, mistakes on standard error.
 ExitCode report_parse(const CLI::App& app, const CLI::ParseError& end, Output& out) {
   std::ostringstream help;
@@ -108,11 +139,17 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   DumpArguments dump;
   VerifyArguments verify;
   TmListArguments tm_list;
+  ArchiveArguments archive;
+  RestoreArguments restore;
+  RebuildArguments rebuild;
   Command command;
   add_info(app, info, command);
   add_dump(app, dump, command);
   add_verify(app, verify, command);
   add_tm(app, tm_list, command);
+  add_archive(app, archive, command);
+  add_restore(app, restore, command);
+  add_rebuild(app, rebuild, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {
