@@ -3,11 +3,15 @@
 //
 // One round (housekeep) in this order; each step leaves a log that recovers, whatever happens
 // between them:
-//  1. the next container made ready, one spare behind it;
+//  1. the next container made ready;
 //  2. a snapshot of the catalog, durable, if the log entered a new container or containers could be
 //     given back;
 //  3. both slots of the base log, which then begin at that snapshot and name the new tail;
-//  4. containers before the tail recycled: no slot points at them any more.
+//  4. containers before the tail recycled: no slot points at them any more;
+//  5. free containers that the policies call too many removed;
+//  6. the owners of streams asked to advance, if space is short.
+// Containers are made ahead by another thread (growth.cc), or at the end of a round where there are
+// no threads.
 #include <algorithm>
 #include <utility>
 
@@ -31,7 +35,9 @@ void LogCore::ask_for_housekeeping() {
 
 bool LogCore::needs_housekeeping() const {
   if (house_asked_) return true;
-  return writer_->needs_container() && writer_->older_containers_durable();
+  if (writer_->needs_container() && writer_->older_containers_durable()) return true;
+  return options_.background == Background::kManual &&
+         ledger_->wants_growth(writer_->container_number());
 }
 
 void LogCore::run_thread() {
@@ -54,6 +60,12 @@ void LogCore::run_thread() {
       const Status status = housekeep();
       lock.lock();
       house_failed_ = !status.is_ok();
+      continue;
+    }
+    if (space_waiters_ > 0 && writer_->health().is_ok()) {
+      // Whoever was asked to advance and did not is asked again.
+      house_signal_.wait_for(lock, kRetry);
+      if (space_waiters_ > 0) advance_wanted_ = house_asked_ = true;
       continue;
     }
     const Lsn end = writer_->end();
@@ -96,19 +108,35 @@ Status LogCore::run_background() {
     lock.unlock();
   }
   look_for_stalls();
+  // That no container can be made ready is no news before an append needs it, and then it is told.
+  if (status.code() == StatusCode::kLogFull) return Status::ok();
   return status;
 }
 
 Status LogCore::housekeep() {
-  CAIRN_RETURN_IF_ERROR(provide_container());
-  CAIRN_RETURN_IF_ERROR(keep_spare());
-  return reclaim();
+  // Where there are no threads, the next container comes last: others are made first.
+  const bool manual = options_.background == Background::kManual;
+  Status provided;
+  if (!manual) provided = provide_container(false);
+  if (!provided.is_ok() && provided.code() != StatusCode::kLogFull) return provided;
+  if (const Status status = reclaim(); !status.is_ok() && status.code() != StatusCode::kLogFull) {
+    return status;
+  }
+  CAIRN_RETURN_IF_ERROR(shrink());
+  ask_clients();
+  Status grown;
+  if (manual) {
+    Lock lock(writer_->mutex());
+    grown = grow_ahead(lock);
+  }
+  // What was recycled or made meanwhile may be the next container.
+  if (manual || !provided.is_ok()) provided = provide_container(false);
+  return grown.is_ok() ? provided : grown;
 }
 
 // Step 1, also called by an append that cannot wait for the housekeeping.
-Status LogCore::provide_container() {
+Status LogCore::provide_container(bool append_waits) {
   {
-    // At the maximum the next container must come from the oldest ones.
     const Lock lock(writer_->mutex());
     if (!writer_->needs_container() || !writer_->older_containers_durable()) return Status::ok();
   }
@@ -116,12 +144,19 @@ Status LogCore::provide_container() {
   ContainerFacts facts;
   std::uint64_t number;
   {
-    const Lock lock(writer_->mutex());
-    if (!writer_->needs_container() || !writer_->older_containers_durable()) return Status::ok();
-    number = writer_->container_number() + 1;
-    if (containers_->spares() == 0 && containers_->containers() >= ledger_->max_containers()) {
-      return full(SpaceVerdict::kFull);
+    Lock lock(writer_->mutex());
+    for (;;) {
+      if (!writer_->needs_container() || !writer_->older_containers_durable()) return Status::ok();
+      if (ledger_->free_containers(writer_->container_number()) > 0) break;
+      // At the maximum the next container must come from the oldest ones.
+      const bool grows =
+          ledger_->growing() || (ledger_->may_grow() && ledger_->policies().growth > 0);
+      if (!grows) return full(SpaceVerdict::kFull);
+      const Status grown = append_waits ? grow(lock) : wait_for_container(lock);
+      if (grown.code() == StatusCode::kNoSpace) return full(SpaceVerdict::kFull);
+      CAIRN_RETURN_IF_ERROR(grown);
     }
+    number = writer_->container_number() + 1;
   }
   facts.max_size = max_size_;
   facts.scan_start = Lsn(scan_start_.load());
@@ -136,20 +171,11 @@ Status LogCore::provide_container() {
   return Status::ok();
 }
 
-Status LogCore::keep_spare() {
-  if (containers_->spares() > 0 || containers_->containers() >= ledger_->max_containers()) {
-    return Status::ok();
-  }
-  const Status status = containers_->make_spare();
-  const Lock lock(writer_->mutex());
-  ledger_->set_growth_failed(!status.is_ok());
-  return status;
-}
-
 format::BaseSlot LogCore::present_slot() const {
   format::BaseSlot slot = base_->slot();
   slot.state = static_cast<std::uint64_t>(format::BaseState::kOpen);
   slot.epoch = epoch_;
+  slot.max_size = max_size_.load();
   slot.durable = std::max(slot.durable, durable_lsn().value());
   return slot;
 }
@@ -160,10 +186,13 @@ Status LogCore::reclaim(bool urgent) {
   const std::uint64_t size = geometry_.container_size;
   {
     const Lock lock(writer_->mutex());
-    const Lsn oldest = pins_.allowed(catalog_.oldest_needed(writer_->end()), urgent);
-    const bool entered_new = Lsn(scan_start_.load()).container(size) < writer_->container_number();
-    if (!entered_new && oldest.container(size) <= tail().container(size)) return Status::ok();
+    const std::uint64_t oldest =
+        pins_.allowed(catalog_.oldest_needed(writer_->end()), urgent).container(size);
+    if (!snapshot_due() && oldest < tail().container(size) + ledger_->snapshot_interval()) {
+      return Status::ok();
+    }
   }
+  const std::uint64_t before = tail().container(size);
   CAIRN_ASSIGN_OR_RETURN(const Snapshot snapshot, write_snapshot());
   Lsn tail_allowed;
   {
@@ -182,11 +211,23 @@ Status LogCore::reclaim(bool urgent) {
   }
   const std::uint64_t first = tail().container(size);
   source_->forget_before(first);
-  CAIRN_RETURN_IF_ERROR(containers_->recycle_before(first));
-  const Lock lock(writer_->mutex());
+  Lock lock(writer_->mutex());
+  const std::uint64_t keep = ledger_->keepable(writer_->container_number(), first - before);
+  lock.unlock();
+  const auto [kept, removed, status] = containers_->recycle_before(first, keep);
+  lock.lock();
+  ledger_->recycled(kept, removed);
   catalog_.drop_gaps_before(tail());
-  ledger_->set_growth_failed(false);
-  return Status::ok();
+  ledger_->set_gaps(catalog_.gaps().size());
+  if (kept > 0 || removed > 0) note_space();
+  return status;
+}
+
+// Whether the log went so far into new containers that opening it would read too much. REQUIRES:
+// writer mutex held.
+bool LogCore::snapshot_due() const {
+  const std::uint64_t last = Lsn(scan_start_.load()).container(geometry_.container_size);
+  return writer_->container_number() >= last + ledger_->snapshot_interval();
 }
 
 // The state as of the begin record is captured under the lock that gives the record its LSN:
@@ -199,7 +240,9 @@ Result<LogCore::Snapshot> LogCore::write_snapshot(Lsn cut_from, Catalog* after) 
   {
     Lock lock(writer_->mutex());
     encoded = format::encode_catalog(format::SnapshotBegin{});
-    CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kSnapshot, encoded.payload.size(), true));
+    // The first record asks for all of it: a snapshot is not begun that cannot be ended.
+    CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshot, encoded.payload.size()),
+                                encoded.payload.size(), true));
     begin = writer_->take(encoded.payload.size());
     note_append(kCatalogStream, begin.lsn);
     snapshot.block = Lsn(begin.lsn.value() - begin.block_offset);
@@ -239,7 +282,10 @@ Status LogCore::write_mark(bool closing, Lsn* marked) {
   const auto encoded = format::encode_catalog(mark);
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
   Lock lock(writer_->mutex());
-  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kOrdinary, encoded.payload.size(), true));
+  // The closing mark may use what is held back: without it, every open would leave a gap.
+  const SpaceClass who = closing ? SpaceClass::kHeldBack : SpaceClass::kOrdinary;
+  CAIRN_RETURN_IF_ERROR(
+      admit(lock, demand_of(who, encoded.payload.size()), encoded.payload.size(), true));
   const BlockWriter::Place place = writer_->take(encoded.payload.size());
   *marked = Lsn(place.lsn.value() - place.block_offset);
   const std::uint64_t records = writer_->statistics().records;

@@ -84,6 +84,13 @@ Lsn Log::end_lsn() const { return core_->end_lsn(); }
 Result<Cursor> Log::read(ReadOptions options) const { return core_->read(std::move(options)); }
 LogInfo Log::info() const { return core_->info(); }
 LogStatistics Log::statistics() const { return core_->statistics(); }
+Status Log::add_containers(std::uint32_t count) { return core_->add_containers(count); }
+Status Log::remove_containers(std::uint32_t count) { return core_->remove_containers(count); }
+std::vector<ContainerInfo> Log::scan_containers(const ContainerScan& scan) const {
+  return core_->scan_containers(scan);
+}
+Policies Log::policies() const { return core_->policies(); }
+Status Log::set_policies(const Policies& policies) { return core_->set_policies(policies); }
 Status Log::run_background() { return core_->run_background(); }
 Status Log::health() const { return core_->health(); }
 
@@ -99,9 +106,38 @@ Result<Lsn> Stream::append(Gather pieces, const AppendOptions& options, Reservat
   if (core_ == nullptr) return no_log();
   return core_->append(id_, pieces, options, &reservation);
 }
+Result<Lsn> Stream::append_reserved(Gather pieces, const AppendOptions& options,
+                                    Reservation& reservation, const ReservationChange& change) {
+  if (core_ == nullptr) return no_log();
+  return core_->append(id_, pieces, options, &reservation, change);
+}
 Result<Reservation> Stream::reserve(std::uint32_t records, std::uint64_t payload_bytes) {
   if (core_ == nullptr) return no_log();
-  return core_->reserve(records, payload_bytes);
+  // Each record may round up by 7; their sum is a multiple of 8.
+  constexpr std::uint64_t kMost = Reservation::reserved_bytes(0) + format::kRecordAlignment - 1;
+  const std::uint64_t bytes = payload_bytes + records * kMost;
+  return core_->reserve(id_, records, bytes / format::kRecordAlignment * format::kRecordAlignment);
+}
+Result<Reservation> Stream::reserve(std::span<const std::uint64_t> payloads) {
+  if (core_ == nullptr) return no_log();
+  std::uint64_t bytes = 0;
+  for (const std::uint64_t payload : payloads) {
+    if (payload > core_->max_record()) {
+      return Status(StatusCode::kRecordTooLong, "reserved record: expected at most " +
+                                                    std::to_string(core_->max_record()) +
+                                                    " bytes, found " + std::to_string(payload));
+    }
+    bytes += Reservation::reserved_bytes(payload);
+  }
+  return core_->reserve(id_, payloads.size(), bytes);
+}
+Status Stream::on_advance_request(AdvanceCallback callback) {
+  if (core_ == nullptr) return no_log();
+  return core_->on_advance_request(id_, std::move(callback));
+}
+Status Stream::advance_failed(const Status& why) {
+  if (core_ == nullptr) return no_log();
+  return core_->advance_failed(id_, why);
 }
 Result<Lsn> Stream::write_restart_area(std::span<const std::byte> data, Lsn base) {
   if (core_ == nullptr) return no_log();

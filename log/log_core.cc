@@ -25,6 +25,10 @@ std::size_t total(Gather pieces) {
   return bytes;
 }
 
+ReservedInfo reserved_info(const ReservedSpace& space) {
+  return {space.reservations, space.records, space.bytes};
+}
+
 }  // namespace
 
 LogCore::~LogCore() {
@@ -42,8 +46,11 @@ Status LogCore::close() {
   closing_ = true;
   house_stop_ = true;
   house_signal_.notify_all();
+  maker_signal_.notify_all();
+  space_signal_.notify_all();
   lock.unlock();
   if (house_.joinable()) house_.join();
+  if (maker_.joinable()) maker_.join();
 
   // Everything appended becomes durable; then the mark that proves it, and the base log that says
   // so.
@@ -123,7 +130,7 @@ void LogCore::note_append(StreamId stream, Lsn lsn) {
 }
 
 Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions& options,
-                            Reservation* reservation) {
+                            Reservation* reservation, const ReservationChange& change) {
   const std::size_t payload = total(pieces);
   const std::uint32_t longest = format::max_payload(geometry_.block_size);
   if (payload > longest) {
@@ -134,12 +141,26 @@ Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions&
   CAIRN_RETURN_IF_ERROR(check_link(stream, options.previous, "previous"));
   CAIRN_RETURN_IF_ERROR(check_link(stream, options.undo_next, "undo_next"));
 
+  if (reservation != nullptr && reservation->core_ != nullptr && reservation->stream_ != stream) {
+    return Status(StatusCode::kInvalidArgument,
+                  "reservation: expected one of stream " + std::to_string(stream) +
+                      ", found one of stream " + std::to_string(reservation->stream_));
+  }
+  CAIRN_ASSIGN_OR_RETURN(const Booking booking, plan(reservation, payload, change));
+  std::optional<Deadline> deadline;
+  if (options.wait_for_space > std::chrono::nanoseconds::zero()) {
+    deadline = deadline_after(options.wait_for_space);
+  }
+
   Lock lock(writer_->mutex());
-  const std::uint64_t charge = ledger_->charge(payload);
-  const bool reserved = reservation != nullptr && reservation->bytes_ >= charge;
+  SpaceDemand demand;
+  demand.who =
+      booking.paid && booking.new_records == 0 ? SpaceClass::kReserved : SpaceClass::kOrdinary;
+  demand.bytes = (booking.paid ? 0 : ledger_->charge(payload)) +
+                 ledger_->backing(booking.new_records, booking.new_bytes);
+  demand.given_back = ledger_->backing(booking.freed_records, booking.freed_bytes);
   if (const auto found = entry(stream); !found.is_ok()) return found.status();
-  CAIRN_RETURN_IF_ERROR(
-      admit(lock, reserved ? SpaceClass::kReserved : SpaceClass::kOrdinary, payload));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, payload, false, deadline));
   CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
   for (const Lsn link : {options.previous, options.undo_next}) {
     if (!link.is_null() && link < found->base) {
@@ -152,10 +173,7 @@ Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions&
   const BlockWriter::Place place = writer_->take(payload);
   catalog_.appended(*found, place.lsn, payload);
   note_append(stream, place.lsn);
-  if (reserved) {
-    reservation->bytes_ -= charge;
-    ledger_->release(charge);
-  }
+  if (reservation != nullptr) book(stream, booking, payload, *reservation);
   lock.unlock();
 
   format::RecordFields fields;
@@ -170,12 +188,13 @@ Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions&
   return place.lsn;
 }
 
-// A piece of a snapshot.
+// A piece of a snapshot, for which its begin asked.
 Result<Lsn> LogCore::append_catalog(const format::CatalogRecord& record) {
   const auto encoded = format::encode_catalog(record);
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
   Lock lock(writer_->mutex());
-  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kSnapshot, encoded.payload.size()));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshotPiece, encoded.payload.size()),
+                              encoded.payload.size()));
   const BlockWriter::Place place = writer_->take(encoded.payload.size());
   lock.unlock();
   format::RecordFields fields;
@@ -199,7 +218,7 @@ Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::by
   }
   Lock lock(writer_->mutex());
   if (const auto found = entry(stream); !found.is_ok()) return found.status();
-  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kHeldBack, payload));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kRestart, payload, stream), payload));
   CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
   if (base.is_null()) base = found->base;
   if (!base.is_invalid() && (base < found->base || base > writer_->end())) {
@@ -266,7 +285,9 @@ Status LogCore::advance_base(StreamId stream, Lsn lsn) {
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
   Lock lock(writer_->mutex());
   if (const auto found = entry(stream); !found.is_ok()) return found.status();
-  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kHeldBack, encoded.payload.size()));
+  CAIRN_RETURN_IF_ERROR(admit(lock,
+                              demand_of(SpaceClass::kHeldBack, encoded.payload.size(), stream),
+                              encoded.payload.size()));
   CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
   if (lsn.is_invalid() || lsn > writer_->end()) {
     return Status(StatusCode::kLsnInvalid,
@@ -344,7 +365,10 @@ Result<LogCore::CatalogChange> LogCore::add_stream(std::string_view name) {
   // The name's length decides the record's, the id does not: room first, then the id under the same
   // lock.
   const auto size = format::encode_catalog(format::StreamCreated{0, std::string(name)});
-  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kOrdinary, size.payload.size()));
+  SpaceDemand demand = demand_of(SpaceClass::kOrdinary, size.payload.size());
+  demand.streams = 1;
+  demand.name_bytes = name.size();
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, size.payload.size()));
   if (catalog_.find(name) != nullptr) {
     return Status(StatusCode::kAlreadyExists,
                   "stream \"" + std::string(name) + "\" exists already");
@@ -354,6 +378,7 @@ Result<LogCore::CatalogChange> LogCore::add_stream(std::string_view name) {
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
   const BlockWriter::Place place = writer_->take(encoded.payload.size());
   catalog_.create(id, name, place.lsn);
+  ledger_->stream_created(name.size());
   newest_catalog_change_ = place.lsn + 1;
   note_append(kCatalogStream, place.lsn);
   lock.unlock();
@@ -402,13 +427,18 @@ Result<LogCore::CatalogChange> LogCore::drop_stream(std::string_view name) {
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
   const auto size = format::encode_catalog(format::StreamDeleted{});
-  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kHeldBack, size.payload.size()));
   const Catalog::Entry* found = std::as_const(catalog_).find(name);
+  if (found == nullptr) return no_stream("\"" + std::string(name) + "\"");
+  CAIRN_RETURN_IF_ERROR(admit(
+      lock, demand_of(SpaceClass::kHeldBack, size.payload.size(), found->id), size.payload.size()));
+  found = std::as_const(catalog_).find(name);
   if (found == nullptr) return no_stream("\"" + std::string(name) + "\"");
   const auto encoded = format::encode_catalog(format::StreamDeleted{found->id});
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
   const BlockWriter::Place place = writer_->take(encoded.payload.size());
   const StreamId id = found->id;
+  clients_.remove(id);
+  ledger_->stream_deleted(id, name.size());
   catalog_.remove(id);
   note_append(kCatalogStream, place.lsn);
   lock.unlock();
@@ -424,7 +454,7 @@ std::vector<StreamInfo> LogCore::list_streams() const {
   std::vector<StreamInfo> all;
   for (const auto& [id, found] : catalog_.entries()) {
     all.push_back({id, found.name, found.base, found.last, found.restart, found.previous_restart,
-                   found.statistics});
+                   found.statistics, reserved_info(ledger_->of(id))});
   }
   return all;
 }
@@ -511,6 +541,7 @@ LogStatistics LogCore::statistics() const {
   LogStatistics statistics = writer_->statistics();
   statistics.containers_made = containers_->made();
   statistics.containers_recycled = containers_->recycled();
+  statistics.growth_stalls = growth_stalls_;
   return statistics;
 }
 
@@ -521,7 +552,7 @@ LogInfo LogCore::info() const {
   info.format_version = format::kFormatVersion;
   info.epoch = epoch_;
   info.container_size = geometry_.container_size;
-  info.max_size = max_size_;
+  info.max_size = max_size_.load();
   info.block_size = geometry_.block_size;
   info.alignment = geometry_.alignment;
   info.max_record = format::max_payload(geometry_.block_size);
@@ -535,6 +566,8 @@ LogInfo LogCore::info() const {
   {
     const Lock lock(writer_->mutex());
     info.end = writer_->end();
+    info.policies = ledger_->policies();
+    info.space = space_info();
     info.pins = catalog_.pins(info.end);
     pins_.show(info.end, &info.pins);
     info.archive_tail = catalog_.archive_tail();

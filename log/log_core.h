@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@
 #include "read/end_of_log.h"
 #include "read/read_source.h"
 #include "read/reader_pins.h"
+#include "tail_clients.h"
 
 namespace cairn::log {
 
@@ -45,7 +47,7 @@ class LogCore final : public ReadHorizon {
 
   // Streams (log_core.cc).
   [[nodiscard]] Result<Lsn> append(StreamId stream, Gather pieces, const AppendOptions& options,
-                                   Reservation* reservation);
+                                   Reservation* reservation, const ReservationChange& change = {});
   [[nodiscard]] Result<Lsn> write_restart_area(StreamId stream, std::span<const std::byte> data,
                                                Lsn base);
   [[nodiscard]] Result<RestartArea> read_restart_area(StreamId stream, bool previous);
@@ -59,8 +61,26 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] std::vector<StreamInfo> list_streams() const;
 
   // Reservations (space.cc).
-  [[nodiscard]] Result<Reservation> reserve(std::uint32_t records, std::uint64_t payload_bytes);
-  void release(std::uint64_t bytes);
+  // `bytes`: of headers and payloads, each record rounded up to a multiple of 8.
+  [[nodiscard]] Result<Reservation> reserve(StreamId stream, std::uint64_t records,
+                                            std::uint64_t bytes);
+  void release(StreamId stream, std::uint64_t records, std::uint64_t bytes);
+  // One reservation takes over another.
+  void merge(StreamId from, StreamId to, std::uint64_t records, std::uint64_t bytes);
+  [[nodiscard]] std::uint32_t max_record() const {
+    return format::max_payload(geometry_.block_size);
+  }
+
+  // Clients that can move the tail (space.cc).
+  [[nodiscard]] Status on_advance_request(StreamId stream, AdvanceCallback callback);
+  [[nodiscard]] Status advance_failed(StreamId stream, const Status& why);
+
+  // Containers and policies (growth.cc).
+  [[nodiscard]] Status add_containers(std::uint32_t count);
+  [[nodiscard]] Status remove_containers(std::uint32_t count);
+  [[nodiscard]] std::vector<ContainerInfo> scan_containers(const ContainerScan& scan) const;
+  [[nodiscard]] Policies policies() const;
+  [[nodiscard]] Status set_policies(const Policies& policies);
 
   // Truncation (truncation.cc).
   [[nodiscard]] Status truncate_after(Lsn lsn);
@@ -125,10 +145,49 @@ class LogCore final : public ReadHorizon {
   LogCore() = default;
 
   // Admission (space.cc).
-  [[nodiscard]] Status admit(Lock& lock, SpaceClass who, std::size_t payload,
-                             bool own_block = false);
+  using Deadline = std::chrono::steady_clock::time_point;
+  [[nodiscard]] Status admit(Lock& lock, const SpaceDemand& demand, std::size_t payload,
+                             bool own_block = false, std::optional<Deadline> deadline = {});
+  [[nodiscard]] SpaceDemand demand_of(SpaceClass who, std::size_t payload,
+                                      StreamId stream = kCatalogStream) const;
   [[nodiscard]] SpaceLedger::Stock stock() const;
+  [[nodiscard]] bool snapshot_due() const;
+  // The oldest LSN that something needs.
+  struct TailPin {
+    Lsn lsn;
+    FullCause cause = FullCause::kBase;  // which kind of thing it is
+    StreamId stream = kCatalogStream;    // kBase: whose
+  };
+  [[nodiscard]] std::optional<TailPin> tail_pin(const Catalog& catalog) const;
+  void recount_catalog();
   [[nodiscard]] Status full(SpaceVerdict verdict) const;
+  [[nodiscard]] bool wait_for_space(Lock& lock, Deadline deadline);
+  void note_space();
+  void note_low_space();
+  void ask_to_advance_soon();
+  void ask_clients();
+  [[nodiscard]] SpaceInfo space_info() const;
+
+  // Reservations (space.cc).
+  struct Booking {
+    bool paid = false;  // the record is paid out of the reservation
+    std::uint64_t new_records = 0;
+    std::uint64_t new_bytes = 0;
+    std::uint64_t freed_records = 0;
+    std::uint64_t freed_bytes = 0;
+  };
+  [[nodiscard]] Result<Booking> plan(const Reservation* reservation, std::size_t payload,
+                                     const ReservationChange& change) const;
+  void book(StreamId stream, const Booking& booking, std::size_t payload, Reservation& reservation);
+
+  // Containers (growth.cc).
+  [[nodiscard]] Status grow(Lock& lock);
+  [[nodiscard]] Status wait_for_container(Lock& lock);
+  [[nodiscard]] Status make_container(Lock& lock);
+  [[nodiscard]] Status grow_ahead(Lock& lock);
+  void run_maker();
+  [[nodiscard]] Status shrink();
+  [[nodiscard]] Status remove_free(Lock& lock, std::uint64_t count);
 
   // Appending (log_core.cc).
   [[nodiscard]] Result<Catalog::Entry*> entry(StreamId stream);
@@ -150,8 +209,7 @@ class LogCore final : public ReadHorizon {
   void run_thread();
   [[nodiscard]] bool needs_housekeeping() const;  // REQUIRES: writer mutex held
   [[nodiscard]] Status housekeep();
-  [[nodiscard]] Status provide_container();
-  [[nodiscard]] Status keep_spare();
+  [[nodiscard]] Status provide_container(bool append_waits);
   // `urgent`: an append would meet a full log otherwise.
   [[nodiscard]] Status reclaim(bool urgent = false);
   struct Snapshot {
@@ -186,7 +244,7 @@ class LogCore final : public ReadHorizon {
   std::shared_ptr<Storage> storage_;
   std::unique_ptr<Directory> directory_;
   format::LogGeometry geometry_;
-  std::uint64_t max_size_ = 0;
+  std::atomic<std::uint64_t> max_size_{0};
   std::uint32_t epoch_ = 0;
   EndOfLog found_end_;
   std::unique_ptr<ReadSource> source_;
@@ -222,11 +280,24 @@ class LogCore final : public ReadHorizon {
   bool house_failed_ = false;  // the last round failed: the next one waits a while
   Lsn marked_end_;             // the log's end when the last mark had been written
 
+  // Guarded by the writer's mutex.
+  std::condition_variable space_signal_;  // there may be more space; a container is made, or not
+  std::uint64_t space_changes_ = 0;
+  std::uint64_t space_waiters_ = 0;
+  std::uint64_t growth_stalls_ = 0;  // appends that waited for a container to be made
+  bool low_noted_ = false;
+  bool advance_wanted_ = false;
+  TailClients clients_;
+  std::condition_variable client_signal_;  // a callback of clients_ has ended
+  std::condition_variable maker_signal_;
+  bool maker_failed_ = false;
+
   std::unique_ptr<BlockWriter> writer_;
   std::thread house_;
   std::condition_variable stall_signal_;
   bool stall_stop_ = false;
   std::thread stall_thread_;  // only while OpenOptions::stall_limit is set
+  std::thread maker_;
   bool closed_ = false;
   std::unique_ptr<DirectoryLock> lock_;  // given back by close(), after the last I/O
 };

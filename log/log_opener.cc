@@ -247,8 +247,6 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   core.source_ = std::make_unique<ReadSource>(*core.directory_, core.geometry_);
   core.containers_ =
       std::make_unique<ContainerSet>(*core.directory_, *core.storage_, core.geometry_);
-  core.ledger_ = std::make_unique<SpaceLedger>(core.geometry_, core.max_size_);
-
   CAIRN_RETURN_IF_ERROR(make_read_bytes_durable(slot));
   CAIRN_ASSIGN_OR_RETURN(FoundEnd found, find_end(*core.source_, slot));
   if (end_label_is_damage(found.end.label)) {
@@ -261,6 +259,7 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   core.scan_start_.store(slot.scan_start);
   window_ = block_count(options_, core.geometry_) * core.geometry_.block_size;
 
+  CAIRN_RETURN_IF_ERROR(read_policies(found.catalog));
   CAIRN_RETURN_IF_ERROR(upgrade_format());
   const Continuation to = choose_continuation(found);
   CAIRN_ASSIGN_OR_RETURN(ReadyContainer container, prepare_containers(found, to));
@@ -271,6 +270,22 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   if (dead < to.position) core.catalog_.add_gap(dead, to.position);
   CAIRN_RETURN_IF_ERROR(start_writer(std::move(container), to));
   return std::move(core_);
+}
+
+// Policies that were never set are the defaults, with the maximum from the log's creation.
+Status LogOpener::read_policies(const Catalog& catalog) {
+  LogCore& core = *core_;
+  Policies policies;
+  policies.max_size = core.max_size_.load();
+  if (catalog.policies()) {
+    policies = *catalog.policies();
+    const Status status = check_policies(policies, core.geometry_.container_size,
+                                         format::max_payload(core.geometry_.block_size));
+    if (!status.is_ok()) return Status(StatusCode::kCorrupt, path_ + ": " + status.message());
+    core.max_size_.store(policies.max_size);
+  }
+  core.ledger_ = std::make_unique<SpaceLedger>(core.geometry_, policies);
+  return Status::ok();
 }
 
 // Both slots: code that reads only older versions looks at each of them.
@@ -329,7 +344,8 @@ Result<ReadyContainer> LogOpener::prepare_containers(const FoundEnd& found,
   const std::uint64_t size = core.geometry_.container_size;
   const std::uint64_t last = found.end.end.container(size);
   const std::uint64_t target = to.position.container(size);
-  CAIRN_RETURN_IF_ERROR(core.containers_->adopt(core.tail().container(size), last));
+  CAIRN_RETURN_IF_ERROR(core.containers_->adopt(core.tail().container(size), last,
+                                                core.ledger_->policies().spare_max));
   if (target == last) {
     CAIRN_ASSIGN_OR_RETURN(const auto opened, core.source_->container(last));
     return core.containers_->open_existing(last, opened->identity,
@@ -386,11 +402,13 @@ Status LogOpener::start_writer(ReadyContainer container, const Continuation& to)
   config.depth = std::min(options_.depth, config.blocks - 2);
   config.background = options_.background == Background::kThread;
   config.time = options_.time;
-  config.provide_container = [&core] { return core.provide_container(); };
+  config.provide_container = [&core] { return core.provide_container(true); };
   // One more than the writes: a sync goes beside them.
   CAIRN_ASSIGN_OR_RETURN(auto queue,
                          core.directory_->make_queue(config.depth + 1, core.lock_.get()));
   config.depth = std::max(1U, std::min(config.depth, queue->depth()));
+  core.ledger_->begin(core.containers_->containers(), core.containers_->spares(), container.number);
+  core.recount_catalog();
   WriterStart start;
   start.container = std::move(container);
   start.position = to.position;
@@ -398,6 +416,7 @@ Status LogOpener::start_writer(ReadyContainer container, const Continuation& to)
   start.epoch = core.epoch_;
   core.writer_ =
       std::make_unique<BlockWriter>(std::move(config), std::move(queue), std::move(start));
+  core.writer_->set_health_signal(&core.space_signal_);
   core.house_asked_ = true;
   if (options_.background == Background::kThread) {
     core.writer_->set_driver_signal(&core.house_signal_);
@@ -405,6 +424,7 @@ Status LogOpener::start_writer(ReadyContainer container, const Continuation& to)
     if (options_.stall_limit.count() > 0) {
       core.stall_thread_ = std::thread([&core] { core.run_stall_thread(); });
     }
+    core.maker_ = std::thread([&core] { core.run_maker(); });
   }
   return Status::ok();
 }

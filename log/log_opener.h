@@ -38,6 +38,7 @@ class LogOpener {
   [[nodiscard]] Result<format::BaseSlot> first_slot(const CreateOptions& create_options) const;
   [[nodiscard]] Status write_first_container(const format::BaseSlot& slot);
 
+  [[nodiscard]] Status read_policies(const Catalog& catalog);
   [[nodiscard]] Status upgrade_format();
   [[nodiscard]] Status check_files(const format::BaseSlot& slot) const;
   [[nodiscard]] Status make_read_bytes_durable(const format::BaseSlot& slot);

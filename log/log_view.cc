@@ -168,8 +168,11 @@ LogInfo LogView::Impl::info() const {
   info.end_of_log = found_.end;
   for (const auto& [id, entry] : found_.catalog.entries()) {
     info.streams.push_back(
-        {id, entry.name, entry.base, entry.last, entry.restart, entry.previous_restart, {}});
+        {id, entry.name, entry.base, entry.last, entry.restart, entry.previous_restart, {}, {}});
   }
+  info.policies.max_size = slot_.max_size;
+  if (found_.catalog.policies()) info.policies = *found_.catalog.policies();
+  info.max_size = info.policies.max_size;
   info.pins = found_.catalog.pins(info.end);
   const std::uint64_t active = info.end.container(info.container_size);
   const std::uint64_t first = info.tail.container(info.container_size);

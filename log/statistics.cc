@@ -52,7 +52,7 @@ std::string describe(const LogStatistics& statistics) {
     std::string_view name;
     std::uint64_t LogStatistics::*value;
   };
-  constexpr std::array<Row, 15> kRows{{
+  constexpr std::array<Row, 16> kRows{{
       {"records", &LogStatistics::records},
       {"payload bytes", &LogStatistics::payload_bytes},
       {"blocks", &LogStatistics::blocks},
@@ -62,6 +62,7 @@ std::string describe(const LogStatistics& statistics) {
       {"syncs", &LogStatistics::syncs},
       {"containers made", &LogStatistics::containers_made},
       {"containers recycled", &LogStatistics::containers_recycled},
+      {"growth stalls", &LogStatistics::growth_stalls},
       {"snapshots", &LogStatistics::snapshots},
       {"block waits", &LogStatistics::block_waits},
       {"container waits", &LogStatistics::container_waits},

@@ -71,6 +71,8 @@ Status LogCore::truncate_from(Lsn lsn, Lsn from, const LastRecords& last) {
   CAIRN_RETURN_IF_ERROR(write_snapshot(from, &after).status());
   const Lock lock(writer_->mutex());
   catalog_ = std::move(after);
+  recount_catalog();
+  note_space();
   for (Recent& recent : recent_) {
     if (recent.lsn >= from) recent = {};
   }

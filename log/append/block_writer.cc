@@ -425,6 +425,7 @@ void BlockWriter::poison(const Status& why) {
   grown_.notify_all();
   idle_.notify_all();
   if (driver_signal_ != nullptr) driver_signal_->notify_one();
+  if (health_signal_ != nullptr) health_signal_->notify_all();
 }
 
 void BlockWriter::run_callbacks(Lock& lock) {
@@ -557,6 +558,7 @@ void BlockWriter::stop(Lock& lock, Status why) {
     space_free_.notify_all();
     timed_.notify_all();
     grown_.notify_all();
+    if (health_signal_ != nullptr) health_signal_->notify_all();
   }
   while (in_flight() || submitter_active_ || reaper_active_) {
     if (in_flight() && !reaper_active_) {

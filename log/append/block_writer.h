@@ -140,6 +140,8 @@ class BlockWriter {
   void drive(Lock& lock);
   // Signalled when wants_driver() may have become true.
   void set_driver_signal(std::condition_variable* signal) { driver_signal_ = signal; }
+  // Signalled when health() is no longer OK.
+  void set_health_signal(std::condition_variable* signal) { health_signal_ = signal; }
 
   // Ends all I/O. What is not durable by then is not waited for. REQUIRES: lock held.
   void stop(Lock& lock, Status why);
@@ -224,6 +226,7 @@ class BlockWriter {
   unsigned grown_waiters_ = 0;
   std::condition_variable idle_;  // stop() waits for the submitter, the reaper and callbacks to end
   std::condition_variable* driver_signal_ = nullptr;
+  std::condition_variable* health_signal_ = nullptr;
 
   std::multimap<Lsn, DurableCallback> callbacks_;
   unsigned callbacks_running_ = 0;

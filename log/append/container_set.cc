@@ -36,7 +36,7 @@ std::string ContainerSet::spare_name() {
   return std::string(kSparePrefix) + std::to_string(storage_->random()) + std::string(kSpareSuffix);
 }
 
-Status ContainerSet::adopt(std::uint64_t first, std::uint64_t last) {
+Status ContainerSet::adopt(std::uint64_t first, std::uint64_t last, std::uint64_t spare_max) {
   const std::lock_guard lock(mutex_);
   CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> names, directory_->list());
   std::vector<std::uint64_t> unused;
@@ -59,7 +59,9 @@ Status ContainerSet::adopt(std::uint64_t first, std::uint64_t last) {
     }
   }
   CAIRN_RETURN_IF_ERROR(check(first, last));
-  for (const std::uint64_t number : unused) CAIRN_RETURN_IF_ERROR(to_spare_or_remove(number));
+  for (const std::uint64_t number : unused) {
+    CAIRN_RETURN_IF_ERROR(to_spare_or_remove(number, spares_.size() < spare_max).status());
+  }
   count();
   return Status::ok();
 }
@@ -88,28 +90,25 @@ Status ContainerSet::check(std::uint64_t first, std::uint64_t last) const {
 }
 
 // A file of another size (a log of an older geometry, or one cut short while it was unused) is of
-// no use as a spare.
-Status ContainerSet::to_spare_or_remove(std::uint64_t number) {
+// no use as a spare. True: it became one.
+Result<bool> ContainerSet::to_spare_or_remove(std::uint64_t number, bool keep) {
   const std::string name = container_file_name(number);
-  numbers_.erase(number);
   CAIRN_ASSIGN_OR_RETURN(const auto file, directory_->open(name, OpenMode::kRead));
   CAIRN_ASSIGN_OR_RETURN(const std::uint64_t size, file->size());
-  if (spares_.size() >= kMaxSpares || size != geometry_.container_size) {
-    return directory_->remove(name);
+  if (!keep || size != geometry_.container_size) {
+    CAIRN_RETURN_IF_ERROR(directory_->remove(name));
+    numbers_.erase(number);
+    return false;
   }
   std::string spare = spare_name();
   CAIRN_RETURN_IF_ERROR(directory_->rename(name, spare));
+  numbers_.erase(number);
   spares_.push_back(std::move(spare));
   recycled_.fetch_add(1, std::memory_order_relaxed);
-  return Status::ok();
+  return true;
 }
 
 Status ContainerSet::make_spare() {
-  const std::lock_guard lock(mutex_);
-  return make_spare_locked();
-}
-
-Status ContainerSet::make_spare_locked() {
   const std::string temporary =
       std::string(kNewPrefix) + std::to_string(storage_->random()) + std::string(kNewSuffix);
   CAIRN_ASSIGN_OR_RETURN(auto file, directory_->open(temporary, OpenMode::kCreate));
@@ -123,6 +122,7 @@ Status ContainerSet::make_spare_locked() {
     }
     return status;
   }
+  const std::lock_guard lock(mutex_);
   spares_.push_back(std::move(spare));
   made_.fetch_add(1, std::memory_order_relaxed);
   count();
@@ -131,13 +131,21 @@ Status ContainerSet::make_spare_locked() {
 
 Result<ReadyContainer> ContainerSet::make_ready(std::uint64_t number, Lsn first_block,
                                                 const ContainerFacts& facts) {
-  const std::lock_guard lock(mutex_);
-  if (spares_.empty()) CAIRN_RETURN_IF_ERROR(make_spare_locked());
   const std::string name = container_file_name(number);
-  CAIRN_RETURN_IF_ERROR(directory_->rename(spares_.back(), name));
-  spares_.pop_back();
-  numbers_.insert(number);
-  count();
+  std::unique_lock lock(mutex_);
+  // It is there already if an earlier try got no further than its name.
+  if (!numbers_.contains(number)) {
+    if (spares_.empty()) {
+      lock.unlock();
+      CAIRN_RETURN_IF_ERROR(make_spare());
+      lock.lock();
+    }
+    CAIRN_RETURN_IF_ERROR(directory_->rename(spares_.back(), name));
+    spares_.pop_back();
+    numbers_.insert(number);
+    count();
+  }
+  lock.unlock();
   ReadyContainer ready;
   ready.number = number;
   ready.identity = {geometry_.log_id, storage_->random()};
@@ -195,13 +203,32 @@ Result<ReadyContainer> ContainerSet::open_existing(std::uint64_t number,
   return ready;
 }
 
-Status ContainerSet::recycle_before(std::uint64_t number) {
+ContainerSet::Recycled ContainerSet::recycle_before(std::uint64_t number, std::uint64_t keep) {
   const std::lock_guard lock(mutex_);
-  while (!numbers_.empty() && *numbers_.begin() < number) {
-    CAIRN_RETURN_IF_ERROR(to_spare_or_remove(*numbers_.begin()));
+  Recycled recycled;
+  while (recycled.status.is_ok() && !numbers_.empty() && *numbers_.begin() < number) {
+    const auto kept = to_spare_or_remove(*numbers_.begin(), recycled.kept < keep);
+    if (!kept.is_ok()) {
+      recycled.status = kept.status();
+    } else {
+      ++(*kept ? recycled.kept : recycled.removed);
+    }
   }
   count();
-  return Status::ok();
+  return recycled;
+}
+
+ContainerSet::Removed ContainerSet::remove_spares(std::uint64_t count_wanted) {
+  const std::lock_guard lock(mutex_);
+  Removed removed;
+  while (removed.status.is_ok() && removed.count < count_wanted && !spares_.empty()) {
+    removed.status = directory_->remove(spares_.back());
+    if (!removed.status.is_ok()) break;
+    spares_.pop_back();
+    ++removed.count;
+  }
+  count();
+  return removed;
 }
 
 std::vector<ContainerInfo> ContainerSet::list(std::uint64_t active) const {

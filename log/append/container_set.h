@@ -33,27 +33,25 @@ struct ContainerFacts {
   std::uint32_t window = 0;
 };
 
-// Thread-safe: one mutex, held over the I/O of making containers, never taken on the append path
-// except to wait for one.
+// Thread-safe. No I/O that fills a file under its mutex: the next container can be made ready while
+// others are being made.
 class ContainerSet {
  public:
-  // More recycled files than this are removed instead of kept.
-  static constexpr std::size_t kMaxSpares = 4;
-
   ContainerSet(Directory& directory, Storage& storage, const format::LogGeometry& geometry)
       : directory_(&directory), storage_(&storage), geometry_(geometry) {}
 
-  // Takes stock of the directory at open: containers first..last stay, all others become spares;
-  // unfinished files go. Errors: kContainerMissing, kContainerSize among those that stay;
+  // Takes stock of the directory at open: containers first..last stay, all others become spares,
+  // at most `spare_max` of them; unfinished files go. Errors: kContainerMissing, kContainerSize among those that stay;
   // kInvalidArgument for a file that is not the log's.
-  [[nodiscard]] Status adopt(std::uint64_t first, std::uint64_t last);
+  [[nodiscard]] Status adopt(std::uint64_t first, std::uint64_t last, std::uint64_t spare_max);
 
   // That containers first..last are there and of the right size. Errors: kContainerMissing,
   // kContainerSize.
   [[nodiscard]] Status check(std::uint64_t first, std::uint64_t last) const;
 
   // Makes container `number` ready to take blocks from `first_block` on: header and name are
-  // durable on return. Uses a spare, or makes a file. Errors: kNoSpace, kIoError.
+  // durable on return. Uses a spare, or makes a file. After an error it may be tried again. One at a
+  // time. Errors: kNoSpace, kIoError.
   [[nodiscard]] Result<ReadyContainer> make_ready(std::uint64_t number, Lsn first_block,
                                                   const ContainerFacts& facts);
   // Opens a container of the log for writing behind its blocks.
@@ -62,8 +60,20 @@ class ContainerSet {
                                                      Lsn first_block);
   // Makes one more spare. Errors: kNoSpace, kIoError; nothing is left behind.
   [[nodiscard]] Status make_spare();
-  // Gives up all containers before `number`: spares as far as kMaxSpares goes.
-  [[nodiscard]] Status recycle_before(std::uint64_t number);
+  // Gives up all containers before `number`: the first `keep` become spares, the rest is removed.
+  // What was done counts, also before an error.
+  struct Recycled {
+    std::uint64_t kept = 0;
+    std::uint64_t removed = 0;
+    Status status;
+  };
+  [[nodiscard]] Recycled recycle_before(std::uint64_t number, std::uint64_t keep);
+  // Removes up to `count` spares.
+  struct Removed {
+    std::uint64_t count = 0;
+    Status status;
+  };
+  [[nodiscard]] Removed remove_spares(std::uint64_t count);
 
   // Counts, as of the last change; readable without waiting for I/O in progress.
   [[nodiscard]] std::uint64_t spares() const {
@@ -78,8 +88,7 @@ class ContainerSet {
   [[nodiscard]] std::vector<ContainerInfo> list(std::uint64_t active) const;
 
  private:
-  [[nodiscard]] Status make_spare_locked();
-  [[nodiscard]] Status to_spare_or_remove(std::uint64_t number);
+  [[nodiscard]] Result<bool> to_spare_or_remove(std::uint64_t number, bool keep);
   [[nodiscard]] Status write_header(File& file, std::uint64_t number, Lsn first_block,
                                     const ContainerFacts& facts,
                                     const format::ContainerIdentity& identity);

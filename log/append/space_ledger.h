@@ -1,15 +1,29 @@
-// SpaceLedger: which appends the log's space allows.
+// SpaceLedger: which appends the log's space allows, and who holds what of it.
 //
-// Reckons in bytes that can surely be used, worst case: of each container, the header, the seal and
-// one block of unusable rest are left out. Two promises are kept:
-//  - what was reserved fits into containers that exist, so a full disk cannot break it either;
-//  - one container's worth is held back from ordinary appends, for restart areas and the engine's
-//    own records, so that a full log can always be emptied.
+// Reckons in bytes that can surely be used, worst case: every record alone in a block of its own,
+// every container without its header, its seal, one block of unusable rest at its end, and the
+// snapshot that is written when it is entered. Of what exists, this is spoken for:
+//
+//   reserved   per record: its bytes and the framing and padding of a block of its own
+//   restart    one restart area per stream, of the size that the policies name
+//   common     one largest block: advances of bases, deletions, closing marks, longer restart areas
+//   snapshot   one snapshot of the catalog, without which nothing is recycled
+//
+// What is reserved and held back lies in containers that exist, so that a full disk cannot break it
+// either. Ordinary appends get what is left.
 #ifndef CAIRN_LOG_APPEND_SPACE_LEDGER_H_
 #define CAIRN_LOG_APPEND_SPACE_LEDGER_H_
 
 #include <cstdint>
+#include <deque>
 #include <limits>
+#include <map>
+#include <optional>
+#include <set>
+
+#include <cairn/policies.h>
+#include <cairn/record.h>
+#include <cairn/reservation.h>
 
 #include "format/block.h"
 #include "format/layout.h"
@@ -18,10 +32,12 @@ namespace cairn::log {
 
 // Who asks for space.
 enum class SpaceClass : std::uint8_t {
-  kOrdinary,  // appends without a reservation
-  kReserved,  // appends out of a reservation
-  kHeldBack,  // restart areas, advances of a base
-  kSnapshot,  // the engine's own snapshots
+  kOrdinary,       // appends without a reservation, and new reservations
+  kReserved,       // appends out of a reservation
+  kRestart,        // restart areas: the stream's own room first, then the common one
+  kHeldBack,       // advances of a base, deletions: the common room first, then the stream's own
+  kSnapshot,       // the beginning of a snapshot, for all of it
+  kSnapshotPiece,  // the rest of one that was begun
 };
 
 enum class SpaceVerdict : std::uint8_t {
@@ -31,49 +47,150 @@ enum class SpaceVerdict : std::uint8_t {
   kFullByReservation,  // would be granted if nothing were reserved
 };
 
+// What is asked for: worst-case bytes, and what the call would add to what must be held back.
+struct SpaceDemand {
+  SpaceClass who = SpaceClass::kOrdinary;
+  std::uint64_t bytes = 0;
+  StreamId stream = 0;           // kRestart, kHeldBack: whose
+  std::uint64_t given_back = 0;  // bytes of reservations that the same call frees
+  std::uint64_t streams = 0;     // made by the call
+  std::uint64_t name_bytes = 0;  // of their names
+};
+
+// What a stream's reservations hold together.
+struct ReservedSpace {
+  std::uint64_t reservations = 0;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;  // exact, as Reservation::bytes()
+};
+
 // A pure value; its owner locks.
 class SpaceLedger {
  public:
-  SpaceLedger(const format::LogGeometry& geometry, std::uint64_t max_size);
+  SpaceLedger(const format::LogGeometry& geometry, const Policies& policies);
 
-  // What exists now. `room`: bytes left in the present container; `free_containers`: made, not used
-  // yet; `containers`: all there are, free or not.
+  void set_policies(const Policies& policies);
+  [[nodiscard]] const Policies& policies() const { return policies_; }
+
+  // --- containers ---
+
+  // At open: `containers` files, of which `free` hold nothing, while container `number` takes
+  // blocks.
+  void begin(std::uint64_t containers, std::uint64_t free, std::uint64_t number);
+  // A container is being made, from begin_growth() to end_growth(). One at a time.
+  void begin_growth();
+  void end_growth(const Status& status);
+  [[nodiscard]] bool growing() const { return growing_; }
+  // Growth failed (no space in the file system): until a success, what cannot grow is full.
+  [[nodiscard]] bool growth_failed() const { return growth_failed_; }
+  void forget_failed_growth() { growth_failed_ = false; }
+  // Containers behind the tail were given up: `kept` of them as free ones, `removed` for good.
+  void recycled(std::uint64_t kept, std::uint64_t removed);
+  // Free ones go: from here on they do not count; cancelled for those that could not be removed.
+  void begin_removal(std::uint64_t count);
+  void cancel_removal(std::uint64_t count);
+
+  // What exists when container `number` has `room` bytes left. `snapshot_due`: the snapshot that
+  // belongs to its entry was not written yet.
   struct Stock {
+    std::uint64_t number = 0;
     std::uint64_t room = 0;
-    std::uint64_t free_containers = 0;
-    std::uint64_t containers = 0;
+    bool snapshot_due = false;
   };
+  [[nodiscard]] std::uint64_t containers() const { return containers_; }
+  [[nodiscard]] std::uint64_t free_containers(std::uint64_t number) const {
+    return free_made_ - (number - first_number_);
+  }
+  [[nodiscard]] std::uint64_t max_containers() const;
+  [[nodiscard]] std::uint64_t min_containers() const;
+  // Free containers to have, by the policies and by what was seen to be taken while one was made.
+  [[nodiscard]] std::uint64_t wanted_ahead() const { return wanted_ahead_; }
+  void saw_consumption(std::uint64_t containers);
+  // Whether the background shall make one more.
+  [[nodiscard]] bool wants_growth(std::uint64_t number) const;
+  // Whether one more may be made at all.
+  [[nodiscard]] bool may_grow() const { return containers_ < max_containers(); }
+  // How many free containers are too many by the policies and can go; how many can go at all.
+  [[nodiscard]] std::uint64_t superfluous(const Stock& stock) const;
+  [[nodiscard]] std::uint64_t removable(const Stock& stock) const;
+  // Of `count` containers about to be recycled, how many are kept as free ones.
+  [[nodiscard]] std::uint64_t keepable(std::uint64_t number, std::uint64_t count) const;
+
+  // --- appends ---
 
   // Worst-case bytes that a record of `payload` bytes takes: alone in a block of its own.
   [[nodiscard]] std::uint64_t charge(std::uint64_t payload) const;
+  // Worst-case bytes of `records` records whose headers and payloads, each rounded up to a multiple
+  // of 8, are `bytes` together.
+  [[nodiscard]] std::uint64_t backing(std::uint64_t records, std::uint64_t bytes) const;
+  [[nodiscard]] SpaceVerdict ask(const SpaceDemand& demand, const Stock& stock) const;
+  // Books what a granted demand takes of the room held back; forgets it once all of that is there
+  // again. REQUIRES: ask() granted it for the same stock.
+  void granted(const SpaceDemand& demand, const Stock& stock);
+  // Bytes that ordinary appends may still take, containers yet to be made included (only up to the
+  // maximum).
+  [[nodiscard]] std::uint64_t left(const Stock& stock) const;
+  [[nodiscard]] bool is_low(const Stock& stock) const;
 
-  // Whether a record that is charged `bytes` may be appended.
-  [[nodiscard]] SpaceVerdict ask(SpaceClass who, std::uint64_t bytes, const Stock& stock) const;
-  // Whether `bytes` more may be reserved.
-  [[nodiscard]] SpaceVerdict ask_reserve(std::uint64_t bytes, const Stock& stock) const;
+  // --- reservations ---
 
-  void reserve(std::uint64_t bytes) { reserved_ += bytes; }
-  void release(std::uint64_t bytes) { reserved_ -= bytes; }
-  [[nodiscard]] std::uint64_t reserved() const { return reserved_; }
-  // Growth failed (no space in the file system): until a success, what cannot grow is full.
-  void set_growth_failed(bool failed) { growth_failed_ = failed; }
-  [[nodiscard]] bool growth_failed() const { return growth_failed_; }
+  void reserve(StreamId stream, std::uint64_t reservations, std::uint64_t records,
+               std::uint64_t bytes);
+  void release(StreamId stream, std::uint64_t reservations, std::uint64_t records,
+               std::uint64_t bytes);
+  // Worst-case bytes that all reservations may take.
+  [[nodiscard]] std::uint64_t reserved() const { return backing(total_.records, total_.bytes); }
+  [[nodiscard]] const ReservedSpace& total() const { return total_; }
+  [[nodiscard]] ReservedSpace of(StreamId stream) const;
+  // The stream that holds the most; nothing if none holds any.
+  [[nodiscard]] std::optional<StreamId> largest_holder() const;
 
-  // How many containers the log may have. At least 4.
-  [[nodiscard]] std::uint64_t max_containers() const { return max_containers_; }
+  // --- what is held back ---
+
+  void stream_created(std::uint64_t name_bytes);
+  void stream_deleted(StreamId stream, std::uint64_t name_bytes);
+  void set_gaps(std::uint64_t gaps) { gaps_ = gaps; }
+  // What a snapshot states, as a whole.
+  void set_catalog(std::uint64_t streams, std::uint64_t name_bytes, std::uint64_t gaps);
+  // Worst-case bytes of restart areas, common room and one snapshot, when all of it is there.
+  [[nodiscard]] std::uint64_t held_back() const;
+  [[nodiscard]] std::uint64_t restart_room() const;
+  // Containers from one snapshot to the next: more than one only when a snapshot is long.
+  [[nodiscard]] std::uint64_t snapshot_interval() const;
 
  private:
-  [[nodiscard]] std::uint64_t existing(const Stock& stock) const;
-  [[nodiscard]] bool can_grow(const Stock& stock) const {
-    return !growth_failed_ && stock.containers < max_containers_;
+  [[nodiscard]] std::uint64_t snapshot_bytes(std::uint64_t streams, std::uint64_t names) const;
+  [[nodiscard]] std::uint64_t interval(std::uint64_t snapshot) const;
+  [[nodiscard]] std::uint64_t usable(std::uint64_t snapshot) const;
+  [[nodiscard]] std::uint64_t existing(const Stock& stock, std::uint64_t snapshot) const;
+  [[nodiscard]] bool can_grow() const {
+    return !growth_failed_ && policies_.growth > 0 && may_grow();
   }
+  [[nodiscard]] SpaceVerdict ask_held_back(const SpaceDemand& demand, std::uint64_t have) const;
+  [[nodiscard]] bool own_room(const SpaceDemand& demand) const;
+  [[nodiscard]] bool common_room(const SpaceDemand& demand) const;
 
   std::uint32_t alignment_;
-  std::uint64_t slack_;   // unusable rest of a container
-  std::uint64_t usable_;  // of a whole container
-  std::uint64_t max_containers_;
-  std::uint64_t reserved_ = 0;
+  std::uint64_t container_size_;
+  std::uint64_t slack_;  // unusable rest of a container; the largest block
+  Policies policies_;
+
+  std::uint64_t containers_ = 0;  // files, those in the making included
+  std::uint64_t free_made_ = 0;   // free at open, and made or recycled since, less those removed
+  std::uint64_t first_number_ = 0;
+  std::uint64_t wanted_ahead_ = 1;
+  std::deque<std::uint64_t> seen_;  // containers entered while one was made; the last few times
+  bool growing_ = false;
   bool growth_failed_ = false;
+
+  ReservedSpace total_;
+  std::map<StreamId, ReservedSpace> reserved_;
+
+  std::uint64_t streams_ = 0;
+  std::uint64_t name_bytes_ = 0;
+  std::uint64_t gaps_ = 0;
+  std::set<StreamId> spent_;        // streams whose own room was used and is not there again
+  std::uint64_t common_spent_ = 0;  // bytes of the common room, likewise
 };
 
 }  // namespace cairn::log

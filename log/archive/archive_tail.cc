@@ -48,7 +48,8 @@ Status LogCore::write_archive_tail(Lsn lsn) {
   const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
-  CAIRN_RETURN_IF_ERROR(admit(lock, SpaceClass::kSnapshot, encoded.payload.size()));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshot, encoded.payload.size()),
+                              encoded.payload.size()));
   const BlockWriter::Place place = writer_->take(encoded.payload.size());
   catalog_.set_archive_tail({lsn, place.lsn});
   newest_catalog_change_ = place.lsn + 1;

@@ -54,6 +54,20 @@ TEST_F(Info, JsonHoldsEachContainerWithItsState) {
   EXPECT_EQ(path() + "/" + containers[0]["file"].get<std::string>(), container_path(0));
 }
 
+TEST_F(Info, PoliciesAreShown) {
+  create_log();
+  log::Policies policies = log().policies();
+  policies.ahead = 3;
+  policies.low_space_percent = 20;
+  ASSERT_TRUE(log().set_policies(policies));
+  close_log();
+  const Json json = cairn_json({"info", path(), "--json"})["policies"];
+  EXPECT_EQ(json["ahead"], 3);
+  EXPECT_EQ(json["low_space_percent"], 20);
+  EXPECT_EQ(json["max_size"], policies.max_size);
+  EXPECT_THAT(cairn({"info", path()}).out, HasSubstr("ahead 3, spare 4 at most"));
+}
+
 TEST_F(Info, StorageIsShownWithItsReasonAndWeaknesses) {
   make_sample_log();
   const Json storage = cairn_json({"info", path(), "--json"})["storage"];

@@ -103,6 +103,12 @@ void print_text(const log::LogInfo& info, Output& out) {
            info.max_size == 0 ? "none" : bytes_text(info.max_size));
   out.line("block       {}, aligned to {}, longest record {} bytes", bytes_text(info.block_size),
            bytes_text(info.alignment), info.max_record);
+  const log::Policies& policies = info.policies;
+  out.line("policies    minimum {}, growth {}, ahead {}, spare {} at most",
+           policies.min_size == 0 ? "none" : bytes_text(policies.min_size), policies.growth,
+           policies.ahead, policies.spare_max);
+  out.line("            shrink at {}%, low space at {}%, restart area {} bytes",
+           policies.shrink_percent, policies.low_space_percent, policies.restart_area);
   out.line("tail        {}", info.tail.to_string());
   for (const log::PinInfo& pin : info.pins) {
     out.line("pinned by   {} \"{}\" at {}, {} before the end", log::pin_kind_name(pin.kind),
@@ -133,6 +139,17 @@ nlohmann::ordered_json storage_json(const log::StorageInfo& storage) {
           {"weaknesses", storage.weaknesses}};
 }
 
+nlohmann::ordered_json policies_json(const log::Policies& policies) {
+  return {{"max_size", policies.max_size},
+          {"min_size", policies.min_size},
+          {"growth", policies.growth},
+          {"ahead", policies.ahead},
+          {"spare_max", policies.spare_max},
+          {"shrink_percent", policies.shrink_percent},
+          {"low_space_percent", policies.low_space_percent},
+          {"restart_area", policies.restart_area}};
+}
+
 void print_json(const log::LogInfo& info, Output& out) {
   nlohmann::ordered_json json;
   json["log"] = info.path;
@@ -157,6 +174,7 @@ void print_json(const log::LogInfo& info, Output& out) {
   json["end_of_log"] = {{"label", log::end_label_name(info.end_of_log.label)},
                         {"reason", info.end_of_log.reason},
                         {"epoch", info.end_of_log.epoch}};
+  json["policies"] = policies_json(info.policies);
   json["storage"] = storage_json(info.storage);
   json["streams"] = nlohmann::ordered_json::array();
   for (const log::StreamInfo& stream : info.streams) {

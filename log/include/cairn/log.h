@@ -35,6 +35,7 @@
 #include <cairn/record.h>
 #include <cairn/reservation.h>
 #include <cairn/result.h>
+#include <cairn/space.h>
 #include <cairn/statistics.h>
 #include <cairn/status.h>
 #include <cairn/storage.h>
@@ -76,18 +77,40 @@ class Stream {
   [[nodiscard]] Result<Lsn> append(std::span<const std::byte> payload,
                                    const AppendOptions& options = {});
   [[nodiscard]] Result<Lsn> append(Gather pieces, const AppendOptions& options = {});
-  // The same, with space taken from `reservation` as far as it holds enough; then never kLogFull.
+  // The same, paid out of `reservation` if that covers the record; then never kLogFull. Otherwise an
+  // append like any other. Further error: kInvalidArgument (a reservation of another stream).
   [[nodiscard]] Result<Lsn> append(Gather pieces, const AppendOptions& options,
                                    Reservation& reservation);
+  // The same, and in the same step reserves for further records and gives reserved ones back: all
+  // of it happens, or nothing. An empty reservation is filled. Further errors: kLogFull (for what is
+  // to be reserved), kInvalidArgument (gives back more than there is), kRecordTooLong.
+  [[nodiscard]] Result<Lsn> append_reserved(Gather pieces, const AppendOptions& options,
+                                            Reservation& reservation,
+                                            const ReservationChange& change);
 
-  // Holds back space for `records` more records with together `payload_bytes` of payload. Errors:
-  // kLogFull.
+  // Holds back space for `records` more records with together `payload_bytes` of payload, however
+  // it is divided among them. Errors: kLogFull (cause, pinning stream and LSN in the detail).
   [[nodiscard]] Result<Reservation> reserve(std::uint32_t records, std::uint64_t payload_bytes);
+  // The same for records of exactly these payload sizes. Further error: kRecordTooLong.
+  [[nodiscard]] Result<Reservation> reserve(std::span<const std::uint64_t> payloads);
+
+  // Registers who is asked to move this stream's base and restart areas when they pin the log's tail
+  // and space runs short (Policies::low_space_percent, or an append met a full log). Asked again in
+  // later rounds, as long as space is short and the pin stays. Replaces an earlier callback, which
+  // does not run any more on return (unless this is called from it); an empty one ends it. Lasts
+  // until the log is closed.
+  [[nodiscard]] Status on_advance_request(AdvanceCallback callback);
+  // Says that the stream's present pin cannot be moved, and why: its owner is not asked again until
+  // the pin moves, and appends that wait for space get kLogFull with this reason. Error:
+  // kInvalidArgument (`why` is OK).
+  [[nodiscard]] Status advance_failed(const Status& why);
 
   // Appends a restart area, waits until it is durable, and with it moves the base to `base`: after
   // a crash either both happened or neither. Null `base`: leave it; invalid(): to the restart
   // record itself. REQUIRES: base is not behind the present base and not beyond the end of the log;
-  // else kLsnInvalid. Space for one is always held back.
+  // else kLsnInvalid. Space for one of up to Policies::restart_area bytes is held back
+  // for every stream; it is there again once the log is no longer full. Errors: kRecordTooLong,
+  // kLogFull (the log is full, and this stream has used what was held back for it).
   [[nodiscard]] Result<Lsn> write_restart_area(std::span<const std::byte> data, Lsn base = {});
   // The newest durable restart area. Error: kNoRestartArea.
   [[nodiscard]] Result<RestartArea> read_restart_area() const;
@@ -130,6 +153,7 @@ struct StreamInfo {
   Lsn restart;                  // newest restart area; null: none
   Lsn previous_restart;         // null: none
   StreamStatistics statistics;  // zeros in a LogView
+  ReservedInfo reserved;        // likewise
 };
 
 // Who keeps containers from being recycled.
@@ -162,6 +186,16 @@ struct ContainerInfo {
   ContainerState state = ContainerState::kFree;
 };
 
+// Which containers, and in which order.
+struct ContainerScan {
+  std::optional<ContainerState> state{};  // only these
+  // Logical numbers from `from` to `to`, both included; free ones have 0.
+  std::uint64_t from = 0;
+  std::uint64_t to = ~std::uint64_t{0};
+  bool newest_first = false;
+  std::size_t at_most = ~std::size_t{0};
+};
+
 struct LogInfo {
   std::string path;
   Uuid id;
@@ -179,6 +213,8 @@ struct LogInfo {
   std::vector<StreamInfo> streams;  // by id
   std::vector<PinInfo> pins;        // the stream that pins the tail, if one does; all tail readers
   std::vector<ContainerInfo> containers;
+  Policies policies;
+  SpaceInfo space;  // zeros in a LogView
   StorageInfo storage;
   EndOfLog end_of_log;  // how the end was found when the log was opened
 };
@@ -291,8 +327,23 @@ class Log {
   // Since the log was opened. Some microseconds, under the lock that appends take.
   [[nodiscard]] LogStatistics statistics() const;
 
-  // Background::kManual only: makes containers ahead, drives writes that callbacks wait for, runs
-  // the callbacks, looks for stalls. Returns after one round without waiting for anything but I/O in flight.
+  // Makes `count` more free containers now, durable enough to be used; the policies bound how many.
+  // Errors: kResourceExhausted (more than max_size or spare_max allow), kNoSpace, kPoisoned,
+  // kClosed. What was made before an error stays.
+  [[nodiscard]] Status add_containers(std::uint32_t count);
+  // Removes `count` free containers, or none. Error: kResourceExhausted: one always stays as the
+  // next, and so does what reservations, restart areas and min_size need.
+  [[nodiscard]] Status remove_containers(std::uint32_t count);
+  // The files that make up the log, by number; free ones last.
+  [[nodiscard]] std::vector<ContainerInfo> scan_containers(const ContainerScan& scan = {}) const;
+
+  [[nodiscard]] Policies policies() const;
+  // Changes the policies; durable on return, followed from then on. Errors: kInvalidArgument (which
+  // one, expected and found), kLogFull, kPoisoned, kIndeterminate, kClosed.
+  [[nodiscard]] Status set_policies(const Policies& policies);
+
+  // Background::kManual only: makes containers ahead, recycles, asks owners of streams to advance,
+  // drives writes that callbacks wait for, runs the callbacks, looks for stalls. Returns after one round without waiting for anything but I/O in flight.
   [[nodiscard]] Status run_background();
 
   // OK, or why the log no longer takes appends (kPoisoned with the first error, kClosed).

@@ -19,6 +19,8 @@ struct LogStatistics {
   std::uint64_t syncs = 0;           // flushes on their own
   std::uint64_t containers_made = 0;
   std::uint64_t containers_recycled = 0;
+  // Appends and reservations that had to wait until a container was made.
+  std::uint64_t growth_stalls = 0;
   std::uint64_t snapshots = 0;        // of the catalog
   std::uint64_t block_waits = 0;      // appends that waited for a block in memory
   std::uint64_t container_waits = 0;  // appends that waited for the next container
