@@ -1,10 +1,9 @@
 // Where a log ends, and whether what is missing had been acknowledged: the decision table of read/end_of_log.h.
 #include "read/end_of_log.h"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
-
-#include <algorithm>
 
 #include <gtest/gtest.h>
 
@@ -268,6 +267,40 @@ TEST_F(EndOfLog, CrashInRecoveryIsRecoveredFrom) {
     storage = machine->after_crash(sim::survive_random(io), io);
     ASSERT_TRUE(reopen()) << "I/O " << io;
     EXPECT_EQ(log->model().streams.at("s").records.size(), 1U) << "I/O " << io;
+  }
+}
+
+// A process died and left bytes that were written and not synced; the next one reads them. Before its epoch block says that all
+// before it is durable, they are: in a crash that leaves that block alone, nothing is missing that anyone vouched for.
+TEST_F(EndOfLog, WhatADeadProcessLeftUnsyncedIsDurableBeforeTheEpochBlockVouchesForIt) {
+  ASSERT_TRUE(append(100));
+  log::AppendOptions written;
+  written.durability = log::Durability::kWritten;
+  ASSERT_TRUE(append(3000, 3, written));
+  const auto image = storage->clone();
+  ASSERT_FALSE(image->pending().empty());
+  model = log->model();
+  log.reset();
+  const std::uint64_t first = image->io_count() + 1;
+  const std::uint64_t last = [&] {
+    storage = image->clone();
+    EXPECT_TRUE(reopen());
+    EXPECT_EQ(log->model().streams.at("s").records.size(), 4U);
+    return storage->io_count();
+  }();
+  log.reset();
+  ASSERT_GT(last, first);
+  for (std::uint64_t io = first; io <= last; ++io) {
+    auto machine = image->clone();
+    machine->crash_at(io);
+    EXPECT_FALSE(log::Log::open(kDirectory, manual_options(machine)));
+    sim::OperationId newest = 0;
+    for (const sim::Pending& one : machine->pending()) newest = std::max(newest, one.operation);
+    storage = machine->after_crash([newest](const sim::Pending& pending, std::size_t) {
+      return pending.operation == newest ? sim::Fate::kNew : sim::Fate::kOld;
+    });
+    ASSERT_TRUE(reopen()) << "I/O " << io;
+    log.reset();
   }
 }
 
