@@ -232,13 +232,16 @@ TEST_F(Rebuild, ADamagedHeaderIsNamed) {
 
 TEST_F(Rebuild, AContainerOfAnotherLogIsNamedWithBothLogs) {
   fill();
+  const std::string id = log->log().info().id.to_string();
   close();
   const auto other = std::make_shared<sim::SimStorage>();
   const auto opened = log::Log::create(kDirectory, small_log(), manual_options(other));
   ASSERT_TRUE(opened);
-  expect_refused(StatusCode::kCorrupt, {kFirst, (*opened)->info().id.to_string()}, [&] {
-    storage->overwrite(kDirectory, kFirst, 0, other->read_image(kDirectory, kFirst));
-  });
+  expect_refused(
+      StatusCode::kCorrupt,
+      {kFirst, "expected a container of log " + id,
+       "found one of log " + (*opened)->info().id.to_string()},
+      [&] { storage->overwrite(kDirectory, kFirst, 0, other->read_image(kDirectory, kFirst)); });
 }
 
 TEST_F(Rebuild, SwappedContainersAreNamed) {

@@ -181,6 +181,7 @@ struct Plan {
   bool disk_full = false;  // the file system is full, below the maximum
   bool recycled = false;   // the containers were used before
   unsigned streams = 1;
+  bool tiny = false;  // records whose framing is most of what they take
 };
 
 class Promise : public Space, public testing::WithParamInterface<Plan> {};
@@ -216,9 +217,10 @@ TEST_P(Promise, EveryReservationCanBeUsedToItsLastByteInAFullLog) {
   Status status;
   for (unsigned failures = 0; failures < 20;) {
     Held held;
-    const std::uint64_t records = 1 + random.below(6);
+    const std::uint64_t records = 1 + random.below(plan.tiny ? 60 : 6);
     for (std::uint64_t i = 0; i < records; ++i) {
-      held.sizes.push_back(kinds[random.below(failures == 0 ? 7 : 5)]);
+      const std::uint64_t choices = plan.tiny ? 2 : failures == 0 ? 7 : 5;
+      held.sizes.push_back(kinds[random.below(choices)]);
     }
     auto room = stream("s").reserve(held.sizes);
     status = room.status();
@@ -258,7 +260,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Plan{"ManyContainers", log::Durability::kDurable, 512, 9},
                     Plan{"DiskFull", log::Durability::kDurable, 512, 9, true},
                     Plan{"Recycled", log::Durability::kDurable, 512, 5, false, true},
-                    Plan{"ManyStreams", log::Durability::kDurable, 512, 6, false, false, 300}),
+                    Plan{"ManyStreams", log::Durability::kDurable, 512, 6, false, false, 300},
+                    Plan{"TinyRecords", log::Durability::kDurable, 512, 4, false, false, 1, true}),
     [](const auto& plan) { return std::string(plan.param.name); });
 
 // --- restart areas at a full log ---

@@ -1,5 +1,6 @@
 // Log::truncate_after(): what lies behind the cut is gone for every reader, for good, as a whole; nothing else is.
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -38,6 +39,31 @@ class Truncation : public SimLogTest {
     ASSERT_TRUE(reopen());
     crash(sim::survive_none());
     ASSERT_TRUE(reopen());
+  }
+
+  // Explores the crashes at every I/O of `act`. How many images there were.
+  std::uint64_t explore(const std::function<void()>& act) {
+    struct Point {
+      std::shared_ptr<sim::SimStorage> frozen;
+      LogModel model;
+    };
+    std::vector<Point> points;
+    storage->set_observer([&](const sim::IoEvent&, const auto& frozen) {
+      points.push_back({frozen, log->model()});
+    });
+    act();
+    storage->set_observer(nullptr);
+    ExplorerOptions options;
+    options.states.at_most = 6;
+    options.recovery_crash_every = 30;
+    CrashExplorer explorer(options);
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const std::string violation =
+          explorer.explore(*points[i].frozen, points[i].model, "I/O " + std::to_string(i));
+      EXPECT_EQ(violation, "");
+      if (!violation.empty()) break;
+    }
+    return explorer.counts().images;
   }
 };
 
@@ -230,28 +256,27 @@ TEST_F(Truncation, ACrashAtEveryIoLeavesAllOfItOrNothing) {
   ASSERT_TRUE(log->write_restart_area("s", Bytes(30), Lsn()));
   ASSERT_TRUE(log->create_stream("behind"));
   ASSERT_TRUE(log->append("other", Bytes(1000), {}));
-  struct Point {
-    std::shared_ptr<sim::SimStorage> frozen;
-    LogModel model;
-  };
-  std::vector<Point> points;
-  storage->set_observer([&](const sim::IoEvent&, const auto& frozen) {
-    points.push_back({frozen, log->model()});
+  const std::uint64_t images = explore([&] {
+    ASSERT_TRUE(log->truncate_after(cut));
+    ASSERT_TRUE(append(100, 2));
+    ASSERT_TRUE(log->truncate_after(Lsn(cut.value() - 8)));
+    ASSERT_TRUE(log->log().run_background());
+    ASSERT_TRUE(append(100, 2));
   });
-  ASSERT_TRUE(log->truncate_after(cut));
-  ASSERT_TRUE(append(100, 2));
-  ASSERT_TRUE(log->truncate_after(Lsn(cut.value() - 8)));
-  ASSERT_TRUE(log->log().run_background());
-  ASSERT_TRUE(append(100, 2));
-  storage->set_observer(nullptr);
-  ExplorerOptions options;
-  options.states.at_most = 6;
-  options.recovery_crash_every = 30;
-  CrashExplorer explorer(options);
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    ASSERT_EQ(explorer.explore(*points[i].frozen, points[i].model, "I/O " + std::to_string(i)), "");
+  EXPECT_GE(images, 40U);
+}
+
+// What a truncation writes may be longer than a block: a crash can leave its first blocks without the last one.
+TEST_F(Truncation, ACrashBetweenItsBlocksLeavesAllOfItOrNothing) {
+  create(small_log(8));
+  for (int i = 100; i < 340; ++i) {
+    ASSERT_TRUE(log->create_stream(std::string(250, 'n') + std::to_string(i)));
   }
-  EXPECT_GE(explorer.counts().images, 40U);
+  ASSERT_TRUE(append(100, 8));
+  const Lsn before = log->log().end_lsn();
+  const std::uint64_t images = explore([&] { ASSERT_TRUE(log->truncate_after(record(3))); });
+  EXPECT_GT(log->log().end_lsn() - before, 64 * 1024U) << "more than a block";
+  EXPECT_GE(images, 10U);
 }
 
 TEST_F(Truncation, AWriteErrorLeavesAllOfItOrNothing) {
