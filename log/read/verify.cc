@@ -45,7 +45,8 @@ Status scan_all(ReadSource& source, const format::BaseSlot& slot, Lsn start, Lsn
     if (!end_label_is_damage(scanner.end().label)) return Status::ok();
     Damage damage{scanner.end().damage_begin, scanner.end().damage_end,
                   container_file_name(scanner.end().end.container(size)),
-                  std::string(end_label_name(scanner.end().label)) + ": " + scanner.end().reason};
+                  std::string(end_label_name(scanner.end().label)) + ": " + scanner.end().reason,
+                  scanner.end().label};
     CAIRN_ASSIGN_OR_RETURN(const bool more, scanner.skip_damage(limit));
     if (more) damage.end = std::min(damage.end, std::max(scanner.position(), damage.begin + 1));
     report->damages.push_back(std::move(damage));
@@ -75,10 +76,12 @@ Result<VerifyReport> verify_once(Directory& directory, const BaseLog& base) {
     start = Lsn((*container)->content.first_block);
   } else if (container.code() == StatusCode::kContainerMissing ||
              container.code() == StatusCode::kCorrupt) {
-    // The oldest container is acknowledged bytes as a whole; the rest is checked from its first
-    // block on.
-    report.damages.push_back({Lsn(base.slot().tail), Lsn((first + 1) * size),
-                              container_file_name(first), container.status().message()});
+    // The oldest container is acknowledged bytes as a whole: the base log's tail lies in it. The rest
+    // is checked from its first block on.
+    constexpr EndLabel kProof = EndLabel::kDamageProvenByBaseLog;
+    report.damages.push_back(
+        {Lsn(base.slot().tail), Lsn((first + 1) * size), container_file_name(first),
+         std::string(end_label_name(kProof)) + ": " + container.status().message(), kProof});
     if (Lsn(base.slot().scan_start).container(size) == first) {
       // Without its header nothing in it can be read: said once is enough.
       if (numbers.empty() || numbers.back() == first) return report;
@@ -96,7 +99,7 @@ Result<VerifyReport> verify_once(Directory& directory, const BaseLog& base) {
   if (!found.is_ok()) {
     if (found.code() != StatusCode::kCorrupt) return found.status();
     report.damages.push_back({found.status().detail().lsn_begin, found.status().detail().lsn_end,
-                              "", found.status().message()});
+                              "", found.status().message(), std::nullopt});
   }
   return report;
 }

@@ -304,6 +304,102 @@ TEST_F(EndOfLog, WhatADeadProcessLeftUnsyncedIsDurableBeforeTheEpochBlockVouches
   }
 }
 
+// However often an open is cut off, damage is damage, and stays where it is.
+TEST_F(EndOfLog, DamageStaysDamageThroughCrashesInRecovery) {
+  ASSERT_TRUE(append(100, 3));
+  crash_with_blocks_in_flight(60'000, {true, false});
+  const ImageBlock lost = newest_blocks().end()[-2];
+  zero_sector(lost);
+  for (std::uint64_t io = 1; io <= 8; ++io) {
+    storage->crash_at(io);
+    EXPECT_FALSE(log::Log::open(kDirectory, manual_options(storage)));
+    storage = storage->after_crash(sim::survive_random(io), io);
+    const auto report = verify_log(storage->clone());
+    ASSERT_EQ(report.damages.size(), 1U) << "I/O " << io;
+    EXPECT_EQ(report.damages[0].label, EndLabel::kDamageProvenByWatermark);
+    EXPECT_EQ(report.damages[0].begin, lost.lsn);
+  }
+  EXPECT_EQ(reopen().code(), StatusCode::kCorrupt);
+}
+
+// The second crash tears the epoch block that the first recovery had written: the end is found at the same place.
+TEST_F(EndOfLog, TornEpochBlockOfAnEarlierRecoveryIsATornTail) {
+  ASSERT_TRUE(append(100));
+  crash_with_blocks_in_flight(60'000, {false, true});
+  ASSERT_TRUE(reopen());
+  crash(sim::survive_none());
+  const ImageBlock epoch = newest_blocks().back();
+  ASSERT_EQ(epoch.kind(), log::format::BlockKind::kEpoch);
+  zero_last_sector(epoch);
+  const auto base = read_base_slot(*storage, kDirectory);
+  const auto report = verify_log(storage->clone());
+  if (base.durable > epoch.lsn.value()) {  // the base log vouches for it
+    ASSERT_EQ(report.damages.size(), 1U);
+    EXPECT_EQ(report.damages[0].label, EndLabel::kDamageProvenByBaseLog);
+    EXPECT_EQ(reopen().code(), StatusCode::kCorrupt);
+  } else {
+    EXPECT_EQ(report.end_of_log.label, EndLabel::kTornTail);
+    EXPECT_TRUE(reopen());
+  }
+}
+
+// --- after a truncation: the cut changes nothing of what can be proven ---
+
+class EndOfTruncatedLog : public EndOfLog {
+ protected:
+  void SetUp() override {
+    create();
+    ASSERT_TRUE(append(100, 6));
+    std::vector<Lsn> lsns;
+    for (const auto& [lsn, record] : log->model().streams.at("s").records) lsns.push_back(lsn);
+    cut_ = lsns.at(3);
+    ASSERT_TRUE(log->truncate_after(lsns.at(2)));
+    ASSERT_TRUE(append(100, 3));
+  }
+
+  Lsn cut_;  // the first record taken away
+};
+
+TEST_F(EndOfTruncatedLog, EndsWhereItsLastBlockEnds) {
+  crash(sim::survive_none());
+  ASSERT_TRUE(reopen());
+  EXPECT_EQ(end.label, EndLabel::kEndUnwritten);
+  EXPECT_EQ(log->model().streams.at("s").records.size(), 6U);
+}
+
+TEST_F(EndOfTruncatedLog, TornLastBlockIsNotDamage) {
+  crash_with_blocks_in_flight(3000, {true});
+  zero_last_sector(newest_blocks().back());
+  EXPECT_TRUE(verify_log(storage->clone()).damages.empty());
+  ASSERT_TRUE(reopen());
+  EXPECT_EQ(end.label, EndLabel::kTornTail);
+}
+
+TEST_F(EndOfTruncatedLog, BlockBehindTheCutThatALaterOneKnewDurableIsDamage) {
+  crash(sim::survive_none());
+  const ImageBlock lost = newest_blocks().end()[-2];
+  zero_sector(lost);
+  const auto report = verify_log(storage->clone());
+  ASSERT_EQ(report.damages.size(), 1U);
+  EXPECT_EQ(report.damages[0].label, EndLabel::kDamageProvenByWatermark);
+  EXPECT_EQ(report.damages[0].begin, lost.lsn);
+  EXPECT_EQ(reopen().code(), StatusCode::kCorrupt);
+}
+
+// What was taken away is no longer the log's content; its bytes are still those of a log that is whole, and verify says
+// where they are not.
+TEST_F(EndOfTruncatedLog, DamageInsideTheCutIsReportedAndHidesNothing) {
+  crash(sim::survive_none());
+  const std::vector<ImageBlock> blocks = newest_blocks();
+  const auto lost = std::ranges::find_if(
+      blocks, [&](const ImageBlock& block) { return block.end_lsn() > cut_; });
+  ASSERT_NE(lost, blocks.end());
+  zero_sector(*lost);
+  EXPECT_EQ(verify_log(storage->clone()).damages.size(), 1U);
+  ASSERT_TRUE(reopen());
+  EXPECT_EQ(log->model().streams.at("s").records.size(), 6U);
+}
+
 // A container made ready and not yet entered proves nothing about the one before it.
 TEST_F(EndOfLog, ReadyButUnusedContainerIsNoEvidence) {
   ASSERT_TRUE(append(100));

@@ -3,6 +3,7 @@
 #define CAIRN_VERDICT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,7 +48,10 @@ struct Damage {
   Lsn begin;
   Lsn end;
   std::string file;
-  std::string reason;  // expected and found
+  std::string reason;  // the label if there is one, expected and found
+  // The row of the decision table that says that these bytes had been acknowledged. Unset: each
+  // block is as it was written, and the engine's own records contradict each other.
+  std::optional<EndLabel> label;
 };
 
 struct VerifyReport {
