@@ -11,8 +11,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cairn/sim/random.h>
+
 #include "log/sim_log_fixture.h"
-#include "sim/random.h"
 
 namespace cairn::log_test {
 namespace {

@@ -1,1 +1,0 @@
-#include <cairn/sim/random.h>

@@ -1,1 +1,0 @@
-#include <cairn/sim/sim_storage.h>
