@@ -55,8 +55,8 @@ Status copy_extent(const File& from, const ArchiveExtent& extent, std::uint64_t 
   detail.file = from.name();
   detail.lsn_begin = extent.begin;
   detail.lsn_end = extent.end;
-  const std::string where =
-      from.name() + ": LSN " + std::to_string(extent.begin.value()) + " to " + extent.end.to_string();
+  const std::string where = from.name() + ": LSN " + std::to_string(extent.begin.value()) + " to " +
+                            extent.end.to_string();
   AlignedBuffer buffer(kRestorePiece);
   XXH3_state_t state;
   XXH3_INITSTATE(&state);

@@ -111,9 +111,9 @@ void add_restore(CLI::App& app, RestoreArguments& arguments, Command& command) {
 }
 
 void add_rebuild(CLI::App& app, RebuildArguments& arguments, Command& command) {
-  CLI::App* rebuild =
-      add_command(app, "rebuild", "Make a new base log from the containers of a log nobody has open",
-                  arguments.directory, arguments.json, "As one JSON object");
+  CLI::App* rebuild = add_command(
+      app, "rebuild", "Make a new base log from the containers of a log nobody has open",
+      arguments.directory, arguments.json, "As one JSON object");
   rebuild->add_flag("--replace-sound", arguments.replace_sound,
                     "Also when the base log that is there is sound");
   rebuild->callback([&] { command = [&](Output& out) { return run_rebuild(arguments, out); }; });

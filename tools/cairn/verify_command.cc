@@ -52,13 +52,13 @@ void print_json(const log::VerifyReport& report, const std::string& directory, O
   json["notes"] = report.notes;
   json["damages"] = nlohmann::ordered_json::array();
   for (const log::Damage& damage : report.damages) {
-    json["damages"].push_back({{"begin", lsn_json(damage.begin)},
-                               {"end", lsn_json(damage.end)},
-                               {"file", file_of(damage, directory)},
-                               {"label", damage.label ? nlohmann::ordered_json(
-                                                            log::end_label_name(*damage.label))
-                                                      : nlohmann::ordered_json()},
-                               {"reason", damage.reason}});
+    json["damages"].push_back(
+        {{"begin", lsn_json(damage.begin)},
+         {"end", lsn_json(damage.end)},
+         {"file", file_of(damage, directory)},
+         {"label", damage.label ? nlohmann::ordered_json(log::end_label_name(*damage.label))
+                                : nlohmann::ordered_json()},
+         {"reason", damage.reason}});
   }
   out.line("{}", json_line(json));
 }

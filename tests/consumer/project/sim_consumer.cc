@@ -38,8 +38,7 @@ Status count(const std::shared_ptr<sim::SimStorage>& machine, Point& now) {
   while (now.asked < 5) {
     ++now.asked;
     const std::array<std::byte, 1> one{std::byte{1}};
-    CAIRN_RETURN_IF_ERROR(
-        stream.append(one, {.durability = log::Durability::kDurable}).status());
+    CAIRN_RETURN_IF_ERROR(stream.append(one, {.durability = log::Durability::kDurable}).status());
     ++now.acknowledged;
   }
   return log->close();
