@@ -299,7 +299,8 @@ TEST_F(EndOfLog, WhatADeadProcessLeftUnsyncedIsDurableBeforeTheEpochBlockVouches
     storage = machine->after_crash([newest](const sim::Pending& pending, std::size_t) {
       return pending.operation == newest ? sim::Fate::kNew : sim::Fate::kOld;
     });
-    ASSERT_TRUE(reopen()) << "I/O " << io;
+    const Status status = reopen();
+    ASSERT_TRUE(status) << "I/O " << io << ": " << status.to_string();
     log.reset();
   }
 }

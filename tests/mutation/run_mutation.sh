@@ -56,7 +56,7 @@ for unit in "${units[@]}"; do
   compile=${compile//-c $source_dir\/$unit/-c $from}
   compile=${compile//-o $object/-o $made}
   compile=${compile/ -I/ -I$work\/${changed[0]%%\/*} -I}
-  compile=${compile/ -c / -O0 -w -c }
+  compile=${compile/ -c / -O0 -g0 -w -c }
   compile=$(sed 's/ -MD -MT [^ ]* -MF [^ ]*//' <<<"$compile")
   [[ $compile == *"-c $from"* && $compile == *"-o $made"* ]] || fail "$unit: did not understand how it is compiled: $compile"
   bash -c "$compile" >"$work/compile.log" 2>&1 || fail "does not compile: $(tail -n 20 "$work/compile.log")"
@@ -75,7 +75,7 @@ selected=$("$work/$test_name" --gtest_list_tests --gtest_filter="$filter" | grep
 ((selected > 0)) || fail "$filter: $test_name has no such test"
 status=0
 budget=$(header Budget)
-env -u CAIRN_TEST_COUNTERS CAIRN_TEST_BUDGET=${budget:-0.3} timeout 120 "$work/$test_name" --gtest_filter="$filter" --gtest_brief=1 --gtest_break_on_failure=0 \
+env -u CAIRN_TEST_COUNTERS CAIRN_TEST_BUDGET=${budget:-0.3} timeout 120 "$work/$test_name" --gtest_filter="$filter" --gtest_brief=1 --gtest_fail_fast --gtest_break_on_failure=0 \
   >"$work/test.log" 2>&1 || status=$?
 ((status != 0)) || fail "SURVIVED: $filter of $test_name stays green ($(header Why))"
 ((status != 124)) || fail "the test did not end within 120 s"
