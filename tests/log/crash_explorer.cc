@@ -23,13 +23,19 @@ std::string verify_sound(std::shared_ptr<sim::SimStorage> storage) {
          report->damages[0].reason;
 }
 
-// Two records and a half on what was recovered: durable, durable in a new stream, in memory only.
+// Two records and a half on what was recovered: durable, durable in a new stream, in memory only. And other
+// policies.
 Status append_more(ModelledLog& log) {
   log::AppendOptions durable;
   durable.durability = log::Durability::kDurable;
   const std::string name = "after" + std::to_string(log.model().highest.value());
   CAIRN_RETURN_IF_ERROR(log.create_stream(name));
   CAIRN_RETURN_IF_ERROR(log.append(name, Bytes(100, std::byte{1}), durable));
+  if (log.model().settings) {
+    log::Policies policies = log.model().settings->policies;
+    policies.restart_area ^= 1;
+    CAIRN_RETURN_IF_ERROR(log.set_policies(policies));
+  }
   const std::string first = log.model().streams.begin()->first;
   CAIRN_RETURN_IF_ERROR(log.append(first, Bytes(1000, std::byte{2}), durable));
   return log.append(first, Bytes(10, std::byte{3}), {});
@@ -44,6 +50,7 @@ std::string recover_and_check(std::shared_ptr<sim::SimStorage> storage, const Lo
   // A log whose making was never acknowledged need not be there. Then it can be made now.
   if (!opened && !model.created) opened = log::Log::open_or_create("log", small_log(), options);
   if (!opened) return text_of("open", opened.status());
+  if (const Status space = check_space(**opened); !space) return text_of("space", space);
   Result<LogContents> found = read_contents(**opened);
   if (!found) return text_of("read", found.status());
   *contents = std::move(*found);
@@ -68,6 +75,7 @@ std::string CrashExplorer::recover(std::shared_ptr<sim::SimStorage> storage, con
     digest_.add(stream.last.value());
     digest_.add(stream.records.size());
   }
+  if (model.settings) digest_.add(to_string(contents->settings));
   if (log != nullptr) *log = std::move(opened);
   return violation;
 }

@@ -1,7 +1,9 @@
-// A log on a storage that loses power after every single I/O, checked against I1 to I8:
+// A log on a storage that loses power after every single I/O, checked against I1 to I9:
 //  I1 each acknowledged record is there, same bytes, same LSN. I2 what is recovered is a prefix in LSN order. I3 nothing
-//  that was never appended. I4 base and restart area are acknowledged ones or the one in flight. I5 recovery is
-//  idempotent. I6 after recovery, append and crash keep both. I7 a crash alone is never damage. I8 no LSN twice.
+//  that was never appended. I4 base, restart area, policies and archive tail are acknowledged ones
+//  or the one in flight; what is not archived is held. I5 recovery is idempotent. I6 after recovery,
+//  append and crash keep both. I7 a crash alone is never damage. I8 no LSN twice. I9 a full log
+//  takes what was reserved, and one restart area per stream.
 #include <cstdio>
 #include <map>
 
@@ -26,12 +28,15 @@ constexpr std::uint64_t kContainerSteps = 150;
 constexpr std::size_t kContainerStates = 4;
 constexpr std::uint64_t kTruncationSteps = 100;
 constexpr std::size_t kTruncationStates = 4;
+constexpr std::uint64_t kSpaceSteps = 50;
+constexpr std::size_t kSpaceStates = 3;
 
 struct Plan {
   std::uint64_t seed = 1;
   std::uint64_t steps = 0;
   unsigned bursts = 5;
   unsigned truncations = 0;
+  unsigned space = 0;
   ExplorerOptions explorer = {};
   sim::Lies lies = {};
 };
@@ -48,9 +53,10 @@ struct Outcome {
 Outcome run(const Plan& options) {
   auto storage = std::make_shared<sim::SimStorage>(sim::SimOptions{.seed = options.seed});
   storage->set_lies(options.lies);
-  LogScenario scenario(
-      storage,
-      {.seed = options.seed, .bursts = options.bursts, .truncations = options.truncations});
+  LogScenario scenario(storage, {.seed = options.seed,
+                                 .bursts = options.bursts,
+                                 .truncations = options.truncations,
+                                 .space = options.space});
   CrashExplorer explorer(options.explorer);
 
   struct Point {
@@ -158,6 +164,21 @@ TEST_P(CrashPoints, TruncatedAgainAndAgain) {
                  .bursts = 6,
                  .truncations = 25};
     options.explorer.states.at_most = kTruncationStates;
+    return options;
+  });
+}
+
+// Policies change, containers are added and removed by hand, space is reserved and used, the archive
+// tail moves and goes; the log is filled to its maximum, and truncated now and then.
+TEST_P(CrashPoints, PoliciesReservationsAndArchiveTail) {
+  explore("space", [](std::uint64_t seed) {
+    Plan options{.seed = seed + 400,
+                 .steps = sim::budgeted(kSpaceSteps),
+                 .bursts = 0,
+                 .truncations = 4,
+                 .space = 15};
+    options.explorer.recovery_crash_every = 80;
+    options.explorer.states.at_most = kSpaceStates;
     return options;
   });
 }

@@ -70,9 +70,45 @@ bool operator==(const SeenRestart& one, const SeenRestart& other) {
   return one.lsn == other.lsn && one.base == other.base && same_bytes(one.data, other.data);
 }
 
+Status check_space(const log::Log& log) {
+  const log::LogInfo info = log.info();
+  if (info.archive_tail.is_valid() && info.tail > info.archive_tail) {
+    return Status(StatusCode::kCorrupt, "the log begins at LSN " + info.tail.to_string() +
+                                            " and is archived before " +
+                                            info.archive_tail.to_string() + " only");
+  }
+  if (info.space.containers != info.containers.size()) {
+    return Status(StatusCode::kCorrupt, "the log has " + std::to_string(info.containers.size()) +
+                                            " containers and counts " +
+                                            std::to_string(info.space.containers));
+  }
+  if (info.max_size != info.policies.max_size) {
+    return Status(StatusCode::kCorrupt, "the log has the maximum " + std::to_string(info.max_size) +
+                                            ", its policies say " +
+                                            std::to_string(info.policies.max_size));
+  }
+  return {};
+}
+
+LogSettings settings_of(const log::Log& log) { return {log.policies(), log.archive_tail()}; }
+
+std::string to_string(const LogSettings& settings) {
+  const log::Policies& policies = settings.policies;
+  std::string text = "max_size " + std::to_string(policies.max_size);
+  text += ", min_size " + std::to_string(policies.min_size);
+  text += ", growth " + std::to_string(policies.growth);
+  text += ", ahead " + std::to_string(policies.ahead);
+  text += ", spare_max " + std::to_string(policies.spare_max);
+  text += ", shrink_percent " + std::to_string(policies.shrink_percent);
+  text += ", low_space_percent " + std::to_string(policies.low_space_percent);
+  text += ", restart_area " + std::to_string(policies.restart_area);
+  return text + ", archive tail " + settings.archive_tail.to_string();
+}
+
 // Records before their stream's base, and of streams that are gone, the cursor may show or not.
 Result<LogContents> read_contents(log::Log& log) {
   LogContents contents;
+  contents.settings = settings_of(log);
   std::map<log::StreamId, SeenStream*> by_id;
   for (const log::StreamInfo& info : log.list_streams()) {
     SeenStream& stream = contents.streams[info.name];
@@ -154,6 +190,9 @@ std::string difference(const LogContents& expected, const LogContents& found) {
   }
   for (const auto& [name, stream] : found.streams) {
     if (!expected.streams.contains(name)) return "stream '" + name + "' should not be there";
+  }
+  if (expected.settings != found.settings) {
+    return to_string(found.settings) + " instead of " + to_string(expected.settings);
   }
   return {};
 }

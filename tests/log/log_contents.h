@@ -49,11 +49,26 @@ struct SeenStream {
   friend bool operator==(const SeenStream&, const SeenStream&) = default;
 };
 
+// What the log was told to do with its space.
+struct LogSettings {
+  log::Policies policies;
+  Lsn archive_tail;  // null: archiving is off
+
+  friend bool operator==(const LogSettings&, const LogSettings&) = default;
+};
+
 struct LogContents {
   std::map<std::string, SeenStream> streams;
+  LogSettings settings;
 
   friend bool operator==(const LogContents&, const LogContents&) = default;
 };
+
+[[nodiscard]] LogSettings settings_of(const log::Log& log);
+[[nodiscard]] std::string to_string(const LogSettings& settings);
+// That the log holds what is not archived, counts the containers it has, and names one maximum.
+// Error: kCorrupt.
+[[nodiscard]] Status check_space(const log::Log& log);
 
 // Reads all of it with one cursor over all streams. Errors: those of the log's calls, and kCorrupt if the cursor goes back.
 [[nodiscard]] Result<LogContents> read_contents(log::Log& log);

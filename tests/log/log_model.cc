@@ -28,6 +28,7 @@ class Check {
     for (const auto& [name, seen] : contents_.streams) {
       if (violation_.empty()) check_stream(name, seen);
     }
+    check_settings();
     check_prefix();
     return violation_;
   }
@@ -165,6 +166,20 @@ class Check {
     }
   }
 
+  // A change in flight that is there stands behind all that was appended before it.
+  void check_settings() {
+    if (!model_.settings || contents_.settings == *model_.settings) return;
+    const std::string found = to_string(contents_.settings);
+    if (!model_.in_flight || model_.in_flight->call != Call::kSettings) {
+      violated("I4", found + " instead of " + to_string(*model_.settings));
+    } else if (contents_.settings != model_.in_flight->settings) {
+      violated("I4", found + " instead of " + to_string(*model_.settings) + ", or of " +
+                         to_string(model_.in_flight->settings));
+    } else {
+      highest_present_ = model_.highest + 1;
+    }
+  }
+
   void check_prefix() {
     if (lowest_lost_ < highest_present_) {
       violated("I2", "LSN " + lowest_lost_.to_string() + " is lost, LSN " +
@@ -243,6 +258,7 @@ LogModel LogModel::after_recovery(const LogContents& contents) const {
   LogModel next;
   next.created = true;
   next.highest = highest;
+  if (settings) next.settings = contents.settings;
   for (const auto& [name, seen] : contents.streams) {
     ModelStream& stream = next.streams[name];
     stream.id = seen.id;

@@ -39,19 +39,30 @@ struct ModelStream {
 
 // The call that is running.
 struct InFlight {
-  enum class Call { kAppend, kRestart, kAdvanceBase, kCreateStream, kDeleteStream, kTruncate };
+  enum class Call {
+    kAppend,
+    kRestart,
+    kAdvanceBase,
+    kCreateStream,
+    kDeleteStream,
+    kTruncate,
+    kSettings
+  };
   Call call = Call::kAppend;
   std::string stream;
-  ModelRecord record;  // kAppend, kRestart
-  Lsn base;            // kAdvanceBase; kRestart: as asked for, null or invalid() included
-  Lsn cut = {};        // kTruncate: what is behind it goes
-  Lsn tail = {};       // kTruncate: the log's, before it
+  ModelRecord record;         // kAppend, kRestart
+  Lsn base;                   // kAdvanceBase; kRestart: as asked for, null or invalid() included
+  Lsn cut = {};               // kTruncate: what is behind it goes
+  Lsn tail = {};              // kTruncate: the log's, before it
+  LogSettings settings = {};  // kSettings: all of them, as they are then
 };
 
 // A value: a copy is the state of knowledge at one moment.
 struct LogModel {
   bool created = false;  // Log::create() returned
   std::map<std::string, ModelStream> streams;
+  // Policies and archive tail; null: they change behind the model's back, and are not looked at.
+  std::optional<LogSettings> settings;
   std::optional<InFlight> in_flight;
   Lsn acknowledged;  // every record before this LSN was acknowledged as durable
   Lsn highest;       // of all LSNs ever handed out; never given again

@@ -1,5 +1,6 @@
 #include "log/log_scenario.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 #include <utility>
@@ -18,6 +19,7 @@ Status LogScenario::start() {
   CAIRN_ASSIGN_OR_RETURN(std::unique_ptr<log::Log> log,
                          log::Log::create("log", options_.create, manual_options(storage_)));
   log_ = std::make_unique<ModelledLog>(std::move(log), LogModel());
+  if (options_.space > 0) log_->know_settings();
   for (int i = 0; i < 2; ++i) {
     CAIRN_RETURN_IF_ERROR(log_->create_stream("stream" + std::to_string(next_stream_++)));
   }
@@ -37,7 +39,7 @@ Status LogScenario::do_step() {
     unsigned weight;
     Status (LogScenario::*run)();
   };
-  const std::array<Kind, 11> kinds{{
+  const std::array<Kind, 17> kinds{{
       {"short append", 38, &LogScenario::short_append},
       {"middle append", 17, &LogScenario::middle_append},
       {"long append", 5, &LogScenario::long_append},
@@ -49,6 +51,12 @@ Status LogScenario::do_step() {
       {"background", 9, &LogScenario::background},
       {"burst", options_.bursts, &LogScenario::burst},
       {"truncate", options_.truncations, &LogScenario::truncate},
+      {"set policies", options_.space, &LogScenario::set_policies},
+      {"add or remove containers", options_.space, &LogScenario::add_or_remove_containers},
+      {"reserve", options_.space, &LogScenario::reserve},
+      {"use what was reserved", options_.space, &LogScenario::use_reserved},
+      {"move archive tail", options_.space, &LogScenario::move_archive_tail},
+      {"fill", options_.space / 2, &LogScenario::fill},
   }};
   unsigned total = 0;
   for (const Kind& kind : kinds) total += kind.weight;
@@ -141,6 +149,7 @@ Status LogScenario::truncate() {
 }
 
 Status LogScenario::reopen() {
+  reserved_.clear();
   CAIRN_RETURN_IF_ERROR(log_->close());
   model_ = log_->model();
   log_.reset();
@@ -150,12 +159,115 @@ Status LogScenario::reopen() {
   return {};
 }
 
+Status LogScenario::set_policies() {
+  const std::uint64_t size = options_.create.container_size;
+  log::Policies policies;
+  policies.max_size = (4 + random_.below(3)) * size;
+  policies.min_size = random_.below(4) * size;
+  policies.growth = static_cast<std::uint32_t>(random_.below(3));
+  policies.ahead = static_cast<std::uint32_t>(1 + random_.below(2));
+  policies.spare_max = policies.ahead + static_cast<std::uint32_t>(random_.below(3));
+  policies.shrink_percent = random_.chance(50) ? static_cast<std::uint32_t>(random_.below(101)) : 0;
+  policies.low_space_percent = static_cast<std::uint32_t>(random_.below(91));
+  policies.restart_area = static_cast<std::uint32_t>(300 + random_.below(1000));
+  return log_->set_policies(policies);
+}
+
+// How many there may be is the log's to say.
+Status LogScenario::add_or_remove_containers() {
+  const auto count = static_cast<std::uint32_t>(1 + random_.below(2));
+  Status status =
+      random_.chance(60) ? log_->log().add_containers(count) : log_->log().remove_containers(count);
+  return status.code() == StatusCode::kResourceExhausted ? Status::ok() : status;
+}
+
+Status LogScenario::reserve() {
+  const auto records = static_cast<std::uint32_t>(1 + random_.below(4));
+  return reserve(records, random_.below(random_.chance(30) ? kLongPayload : 2000));
+}
+
+Status LogScenario::reserve(std::uint32_t records, std::uint64_t bytes) {
+  std::erase_if(reserved_, [&](const auto& one) {
+    return !log_->model().streams.contains(one.first) || random_.chance(10);
+  });
+  const std::string stream = any_stream();
+  CAIRN_ASSIGN_OR_RETURN(log::Stream handle, log_->log().open_stream(stream));
+  CAIRN_ASSIGN_OR_RETURN(log::Reservation more, handle.reserve(records, bytes));
+  const auto held = reserved_.find(stream);
+  if (held == reserved_.end() || held->second.records() == 0) {
+    reserved_[stream] = std::move(more);
+  } else {
+    held->second.merge(std::move(more));
+  }
+  return {};
+}
+
+Status LogScenario::append_paid(const std::string& stream, log::Reservation& reservation) {
+  const std::uint64_t others = (reservation.records() - 1) * log::Reservation::reserved_bytes(0);
+  const std::uint64_t most =
+      (reservation.bytes() - others - log::Reservation::reserved_bytes(0)) / 8 * 8;
+  log::AppendOptions options;
+  options.durability = any_durability();
+  const std::uint64_t size = random_.chance(50) ? most : random_.below(most + 1);
+  return log_->append(stream, bytes(std::min(size, kLongPayload)), options, &reservation);
+}
+
+Status LogScenario::use_reserved() {
+  for (auto& [stream, reservation] : reserved_) {
+    if (!log_->model().streams.contains(stream) || reservation.records() == 0) continue;
+    if (random_.chance(50)) CAIRN_RETURN_IF_ERROR(append_paid(stream, reservation));
+  }
+  return {};
+}
+
+Status LogScenario::move_archive_tail() {
+  const Lsn present = log_->model().settings->archive_tail;
+  if (present.is_valid() && random_.chance(25)) return log_->stop_archiving();
+  if (random_.chance(25)) return log_->set_archive_tail({});
+  const Lsn least = std::max(present, log_->log().info().tail);
+  const Lsn most = log_->log().durable_lsn();
+  const Lsn record = any_record(any_stream());
+  return log_->set_archive_tail(std::clamp(record, least, most));
+}
+
+// To the last byte. What was promised is there all the same: every reservation, and one restart area
+// per stream.
+Status LogScenario::fill() {
+  CAIRN_RETURN_IF_ERROR(reserve(8, 8 * kLongPayload));
+  CAIRN_RETURN_IF_ERROR(reserve());
+  for (std::size_t size = kLongPayload;; size /= 2) {
+    Status status;
+    do {
+      status = log_->append(any_stream(), bytes(size), {});
+    } while (status);
+    if (status.code() != StatusCode::kLogFull) return status;
+    if (size == 0) break;
+  }
+  for (auto& [stream, reservation] : reserved_) {
+    if (!log_->model().streams.contains(stream)) continue;
+    while (reservation.records() > 0) CAIRN_RETURN_IF_ERROR(append_paid(stream, reservation));
+  }
+  const auto streams = log_->model().streams;
+  for (const auto& [name, stream] : streams) {
+    const Status status = log_->write_restart_area(name, bytes(random_.below(300)), Lsn());
+    if (status.code() == StatusCode::kLogFull) {
+      return Status(StatusCode::kCorrupt, "I9: no restart area: " + status.to_string());
+    }
+    CAIRN_RETURN_IF_ERROR(status);
+  }
+  return make_room();
+}
+
+// First no stream needs what is there, then it is archived.
 Status LogScenario::make_room() {
   const auto streams = log_->model().streams;
   for (const auto& [name, stream] : streams) {
     if (stream.records.empty()) continue;
     CAIRN_RETURN_IF_ERROR(log_->advance_base(name, stream.records.rbegin()->first));
   }
+  CAIRN_RETURN_IF_ERROR(log_->log().run_background());
+  if (!log_->model().settings || log_->model().settings->archive_tail.is_null()) return {};
+  CAIRN_RETURN_IF_ERROR(log_->set_archive_tail(log_->log().durable_lsn()));
   return log_->log().run_background();
 }
 

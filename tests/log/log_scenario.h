@@ -2,6 +2,7 @@
 #ifndef CAIRN_TESTS_LOG_LOG_SCENARIO_H_
 #define CAIRN_TESTS_LOG_LOG_SCENARIO_H_
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -17,11 +18,15 @@ struct ScenarioOptions {
   unsigned bursts = 5;
   // The weight of steps that truncate the log.
   unsigned truncations = 0;
+  // The weight of steps that change the policies, add and remove containers, reserve, use what was
+  // reserved, move the archive tail, and (half of it) fill the log to its maximum.
+  unsigned space = 0;
   log::CreateOptions create = small_log();
 };
 
 // Streams are made and deleted, records of 0 to 60,000 bytes appended at all three levels, restart areas
-// written with and without a new base, bases advanced, the log flushed, closed and reopened. For one thread.
+// written with and without a new base, bases advanced, the log flushed, closed and reopened. If
+// asked for, also all that concerns its space. For one thread.
 class LogScenario {
  public:
   LogScenario(std::shared_ptr<sim::SimStorage> storage, const ScenarioOptions& options);
@@ -50,6 +55,15 @@ class LogScenario {
   [[nodiscard]] Status make_or_delete_stream();
   [[nodiscard]] Status truncate();
   [[nodiscard]] Status reopen();
+  [[nodiscard]] Status set_policies();
+  [[nodiscard]] Status add_or_remove_containers();
+  [[nodiscard]] Status reserve();
+  [[nodiscard]] Status reserve(std::uint32_t records, std::uint64_t bytes);
+  [[nodiscard]] Status use_reserved();
+  [[nodiscard]] Status move_archive_tail();
+  [[nodiscard]] Status fill();
+  // A record of what was reserved for `stream`.
+  [[nodiscard]] Status append_paid(const std::string& stream, log::Reservation& reservation);
   [[nodiscard]] Status make_room();
 
   [[nodiscard]] const std::string& any_stream();
@@ -62,7 +76,8 @@ class LogScenario {
   ScenarioOptions options_;
   sim::Random random_;
   std::unique_ptr<ModelledLog> log_;
-  LogModel model_;  // while no log is open
+  std::map<std::string, log::Reservation> reserved_;  // by stream
+  LogModel model_;                                    // while no log is open
   unsigned next_stream_ = 0;
   std::string last_step_ = "create";
 };

@@ -1,5 +1,8 @@
 #include "log/modelled_log.h"
 
+#include <algorithm>
+#include <array>
+#include <span>
 #include <utility>
 
 namespace cairn::log_test {
@@ -68,7 +71,7 @@ Status ModelledLog::delete_stream(const std::string& name) {
 }
 
 Status ModelledLog::append(const std::string& stream, Bytes payload,
-                           const log::AppendOptions& options) {
+                           const log::AppendOptions& options, log::Reservation* reservation) {
   CAIRN_ASSIGN_OR_RETURN(log::Stream handle, log_->open_stream(stream));
   ModelRecord record;
   record.type = options.type;
@@ -76,7 +79,14 @@ Status ModelledLog::append(const std::string& stream, Bytes payload,
   record.undo_next = options.undo_next;
   record.payload = std::make_shared<const Bytes>(std::move(payload));
   model_.in_flight = {Call::kAppend, stream, record, {}};
-  const Result<Lsn> lsn = handle.append(*record.payload, options);
+  const std::array<std::span<const std::byte>, 1> pieces{*record.payload};
+  const bool paid = reservation != nullptr && reservation->covers(record.payload->size());
+  const Result<Lsn> lsn = reservation == nullptr
+                              ? handle.append(*record.payload, options)
+                              : handle.append(log::Gather(pieces), options, *reservation);
+  if (paid && lsn.code() == StatusCode::kLogFull) {
+    return Status(StatusCode::kCorrupt, "I9: reserved, and refused: " + lsn.status().to_string());
+  }
   CAIRN_RETURN_IF_ERROR(ended(lsn));
   CAIRN_RETURN_IF_ERROR(check_lsn(*lsn));
   model_.appended(stream, *lsn, record, options.durability == log::Durability::kDurable);
@@ -114,6 +124,35 @@ Status ModelledLog::truncate_after(Lsn cut) {
   model_.truncated(cut, call.tail);
   model_.all_durable_before(model_.highest + 1);
   return {};
+}
+
+template <typename Change>
+Status ModelledLog::change_settings(const LogSettings& settings, const Change& change) {
+  InFlight call{Call::kSettings, {}, {}, {}};
+  call.settings = settings;
+  model_.in_flight = call;
+  CAIRN_RETURN_IF_ERROR(ended(change()));
+  model_.settings = settings;
+  model_.all_durable_before(log_->durable_lsn());
+  return {};
+}
+
+Status ModelledLog::set_policies(const log::Policies& policies) {
+  LogSettings settings = *model_.settings;
+  settings.policies = policies;
+  return change_settings(settings, [&] { return log_->set_policies(policies); });
+}
+
+Status ModelledLog::set_archive_tail(Lsn lsn) {
+  LogSettings settings = *model_.settings;
+  settings.archive_tail = lsn.is_null() ? std::max(settings.archive_tail, log_->info().tail) : lsn;
+  return change_settings(settings, [&] { return log_->set_archive_tail(lsn); });
+}
+
+Status ModelledLog::stop_archiving() {
+  LogSettings settings = *model_.settings;
+  settings.archive_tail = Lsn();
+  return change_settings(settings, [&] { return log_->stop_archiving(); });
 }
 
 Status ModelledLog::flush() {

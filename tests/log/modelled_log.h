@@ -29,12 +29,21 @@ class ModelledLog {
 
   [[nodiscard]] Status create_stream(const std::string& name);
   [[nodiscard]] Status delete_stream(const std::string& name);
+  // With a reservation it is paid out of that, if that covers it; kCorrupt if it then meets a full
+  // log (I9).
   [[nodiscard]] Status append(const std::string& stream, Bytes payload,
-                              const log::AppendOptions& options);
+                              const log::AppendOptions& options,
+                              log::Reservation* reservation = nullptr);
   [[nodiscard]] Status write_restart_area(const std::string& stream, Bytes data, Lsn base);
   [[nodiscard]] Status advance_base(const std::string& stream, Lsn base);
   // All streams' records behind `cut`.
   [[nodiscard]] Status truncate_after(Lsn cut);
+  // Policies and archive tail: the model knows them from here on.
+  void know_settings() { model_.settings = settings_of(*log_); }
+  // REQUIRES: know_settings() was called.
+  [[nodiscard]] Status set_policies(const log::Policies& policies);
+  [[nodiscard]] Status set_archive_tail(Lsn lsn);
+  [[nodiscard]] Status stop_archiving();
   [[nodiscard]] Status flush();
   [[nodiscard]] Status close();
 
@@ -44,6 +53,9 @@ class ModelledLog {
  private:
   template <typename Answer>
   Status ended(const Answer& answer);
+  // A change of policies or archive tail.
+  template <typename Change>
+  Status change_settings(const LogSettings& settings, const Change& change);
   // I8, and what the log now says is durable.
   Status check_lsn(Lsn lsn);
 
