@@ -13,7 +13,7 @@ namespace cairn::sim {
 
 [[nodiscard]] inline double test_budget() {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-  constexpr double kDefault = 0.25;
+  constexpr double kDefault = 0.1;
 #else
   constexpr double kDefault = 1.0;
 #endif
