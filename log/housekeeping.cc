@@ -119,7 +119,13 @@ Status LogCore::housekeep() {
   Status provided;
   if (!manual) provided = provide_container(false);
   if (!provided.is_ok() && provided.code() != StatusCode::kLogFull) return provided;
-  if (const Status status = reclaim(); !status.is_ok() && status.code() != StatusCode::kLogFull) {
+  bool urgent;
+  {
+    const Lock lock(writer_->mutex());
+    urgent = space_waiters_ > 0;
+  }
+  if (const Status status = reclaim(urgent);
+      !status.is_ok() && status.code() != StatusCode::kLogFull) {
     return status;
   }
   CAIRN_RETURN_IF_ERROR(shrink());
@@ -188,9 +194,12 @@ Status LogCore::reclaim(bool urgent) {
     const Lock lock(writer_->mutex());
     const std::uint64_t oldest =
         pins_.allowed(catalog_.oldest_needed(writer_->end()), urgent).container(size);
-    if (!snapshot_due() && oldest < tail().container(size) + ledger_->snapshot_interval()) {
-      return Status::ok();
-    }
+    const std::uint64_t first = tail().container(size);
+    const std::uint64_t gained = oldest > first ? oldest - first : 0;
+    // A long snapshot is worth several containers, but not that an append fails.
+    const bool pays =
+        urgent ? ledger_->snapshot_pays(gained) : gained >= ledger_->snapshot_interval();
+    if (!snapshot_due() && !pays) return Status::ok();
   }
   const std::uint64_t before = tail().container(size);
   CAIRN_ASSIGN_OR_RETURN(const Snapshot snapshot, write_snapshot());

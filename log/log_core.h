@@ -210,7 +210,7 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] bool needs_housekeeping() const;  // REQUIRES: writer mutex held
   [[nodiscard]] Status housekeep();
   [[nodiscard]] Status provide_container(bool append_waits);
-  // `urgent`: an append would meet a full log otherwise.
+  // `urgent`: an append would meet a full log otherwise, or waits for space.
   [[nodiscard]] Status reclaim(bool urgent = false);
   struct Snapshot {
     Lsn block;  // that begins with the snapshot

@@ -156,6 +156,11 @@ std::uint64_t SpaceLedger::snapshot_interval() const {
   return interval(snapshot_bytes(streams_, name_bytes_));
 }
 
+bool SpaceLedger::snapshot_pays(std::uint64_t containers) const {
+  const std::uint64_t snapshot = snapshot_bytes(streams_, name_bytes_);
+  return containers * usable(snapshot) > snapshot;
+}
+
 std::uint64_t SpaceLedger::usable(std::uint64_t snapshot) const {
   const std::uint64_t share = snapshot / interval(snapshot) + 1;
   return container_size_ - 2 * std::uint64_t{alignment_} - slack_ - share;

@@ -157,6 +157,8 @@ class SpaceLedger {
   [[nodiscard]] std::uint64_t restart_room() const;
   // Containers from one snapshot to the next: more than one only when a snapshot is long.
   [[nodiscard]] std::uint64_t snapshot_interval() const;
+  // Whether a snapshot with which `containers` can be recycled leaves more room than it takes.
+  [[nodiscard]] bool snapshot_pays(std::uint64_t containers) const;
 
  private:
   [[nodiscard]] std::uint64_t snapshot_bytes(std::uint64_t streams, std::uint64_t names) const;

@@ -172,6 +172,16 @@ TEST_F(Ledger, ALongSnapshotIsWrittenMoreSeldom) {
   EXPECT_EQ(ledger_.snapshot_interval(), 5U);
 }
 
+TEST_F(Ledger, ASnapshotPaysWhenItTakesLessThanItGains) {
+  EXPECT_FALSE(ledger_.snapshot_pays(0));
+  EXPECT_TRUE(ledger_.snapshot_pays(1));
+  for (int i = 0; i < 5'000; ++i) ledger_.stream_created(20);
+  EXPECT_TRUE(ledger_.snapshot_pays(1)) << "half a container";
+  for (int i = 0; i < 10'000; ++i) ledger_.stream_created(20);
+  EXPECT_FALSE(ledger_.snapshot_pays(1)) << "more than a container";
+  EXPECT_TRUE(ledger_.snapshot_pays(3));
+}
+
 TEST_F(Ledger, KeepsMoreAheadWhenMoreWasTakenMeanwhileAndForgetsIt) {
   policies_ = {.max_size = 0, .ahead = 2, .spare_max = 20};
   ledger_.set_policies(policies_);

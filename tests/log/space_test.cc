@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -323,6 +324,48 @@ TEST_F(Space, CloseAndReopenAtAFullLogTakesNoRoomWorthMentioning) {
   expect_the_way_out();
 }
 
+// --- a catalog so long that its snapshot is worth several containers ---
+
+class LongSnapshots : public Space {
+ protected:
+  // A full log whose snapshots come every third container.
+  void make_full() {
+    create(small_log(16));
+    log::Policies policies = log->log().policies();
+    policies.restart_area = 0;
+    ASSERT_TRUE(log->log().set_policies(policies));
+    std::vector<std::string> names;
+    for (int i = 0; i < 2100; ++i) names.push_back(std::to_string(i) + std::string(200, 'n'));
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    ASSERT_TRUE(log->log().create_streams(views));
+    ASSERT_EQ(fill().code(), StatusCode::kLogFull);
+  }
+  // Exactly one container is needed no more; by itself that is not worth a snapshot.
+  void give_one_up() {
+    const Lsn tail = log->log().info().tail;
+    const std::uint64_t next = tail.container(log::kMinContainerSize) + 1;
+    ASSERT_TRUE(stream("s").advance_base(Lsn(next * log::kMinContainerSize)));
+  }
+};
+
+TEST_F(LongSnapshots, AreNotWrittenForOneContainerUnlessAnAppendWouldFail) {
+  make_full();
+  const Lsn tail = log->log().info().tail;
+  give_one_up();
+  ASSERT_TRUE(log->log().run_background());
+  EXPECT_EQ(log->log().info().tail, tail);
+  const std::uint64_t before = log->log().statistics().snapshots;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(append(60'000)) << i;
+    ASSERT_EQ(fill().code(), StatusCode::kLogFull);
+    EXPECT_EQ(log->log().info().tail.container(log::kMinContainerSize),
+              tail.container(log::kMinContainerSize) + i + 1);
+    give_one_up();
+  }
+  EXPECT_LE(log->log().info().space.containers, 16U);
+  EXPECT_LE(log->log().statistics().snapshots, before + 5);
+}
+
 // --- what a full log says ---
 
 TEST_F(Space, AFullLogNamesItsCauseAndThePin) {
@@ -481,6 +524,20 @@ TEST_F(Space, AWaitIsWokenWhenTheBaseAdvances) {
   Waiters waiters(log->log(), stream("s"), 3);
   ASSERT_TRUE(stream("s").advance_base(stream("s").last_lsn()));
   ASSERT_TRUE(log->log().run_background());
+  for (const Status& status : waiters.join()) EXPECT_TRUE(status) << status.to_string();
+}
+
+TEST_F(LongSnapshots, AreWrittenForOneContainerWhenAnAppendWaits) {
+  make_full();
+  const Lsn tail = log->log().info().tail;
+  Waiters waiters(log->log(), stream("s"), 1);
+  give_one_up();
+  ASSERT_TRUE(log->log().run_background());
+  EXPECT_GT(log->log().info().tail, tail);
+  if (HasFailure()) {
+    ASSERT_TRUE(stream("s").advance_base(stream("s").last_lsn()));
+    ASSERT_TRUE(log->log().run_background());
+  }
   for (const Status& status : waiters.join()) EXPECT_TRUE(status) << status.to_string();
 }
 
