@@ -49,7 +49,9 @@ Result<std::size_t> SimFile::read(std::uint64_t offset, std::span<std::byte> out
   if (world_->crashed) return world_->crash_status();
   const std::optional<FaultKind> fault = world_->strike(IoKind::kRead);
   if (is_error(fault)) return fault_status(*fault, "read " + describe(offset, out.size()));
-  return world_->disk.current(id_).read(offset, out);
+  const std::size_t count = world_->disk.current(id_).read(offset, out);
+  world_->bytes_read += count;
+  return count;
 }
 
 Status SimFile::write(std::uint64_t offset, std::span<const std::byte> data) {

@@ -20,6 +20,7 @@ std::shared_ptr<World> copy_of(const World& world) {
   copy->identities = world.identities;
   copy->crash_number = world.crash_number;
   copy->io_count = world.io_count;
+  copy->bytes_read = world.bytes_read;
   copy->crashed = world.crashed;
   copy->failed_syncs_keep_view = world.failed_syncs_keep_view;
   copy->lies = world.lies;
@@ -129,6 +130,11 @@ std::uint64_t SimStorage::random() {
 std::uint64_t SimStorage::io_count() const {
   const std::lock_guard lock(world_->mutex);
   return world_->io_count;
+}
+
+std::uint64_t SimStorage::bytes_read() const {
+  const std::lock_guard lock(world_->mutex);
+  return world_->bytes_read;
 }
 
 void SimStorage::crash_at(std::uint64_t number) {

@@ -67,6 +67,7 @@ struct World {
   Random chance;      // order, delays, tears, what failures leave
   Random identities;  // what random() gives; never the same value again on one machine
   std::uint64_t io_count = 0;
+  std::uint64_t bytes_read = 0;
   std::optional<std::uint64_t> crash_number;
   bool crashed = false;
   SimStorage::Observer observer;

@@ -160,6 +160,15 @@ class ManyStreams : public Streams {
     ASSERT_TRUE(made) << made.status().to_string();
     streams_ = std::move(*made);
   }
+  // Bytes that an open after a crash now reads.
+  [[nodiscard]] std::uint64_t read_by_an_open() const {
+    const auto next_boot = storage_->after_crash(sim::survive_all());
+    const auto opened = Log::open("log", manual_options(next_boot));
+    EXPECT_TRUE(opened) << opened.status().to_string();
+    EXPECT_EQ((*opened)->list_streams().size(), kStreams);
+    return next_boot->bytes_read();
+  }
+
   std::vector<std::string> names_;
   std::vector<std::string_view> views_;
   std::vector<Stream> streams_;
@@ -192,6 +201,36 @@ TEST_F(ManyStreams, KeepTheirFactsOverAReopenAndGoAgain) {
   reopen();
   ASSERT_EQ(log_->list_streams().size(), 1U);
   EXPECT_EQ(log_->info().pins.at(0).name, names_.back());
+}
+
+// A snapshot of all these streams takes half a container.
+TEST_F(ManyStreams, InSmallContainersCostAQuarterAndAnOpenReadsSomeContainersOfALongLog) {
+  create(small_log(64));
+  Policies policies = log_->policies();
+  policies.restart_area = 0;  // 10,000 of them are more than this log
+  ASSERT_TRUE(log_->set_policies(policies));
+  make_streams();
+  ASSERT_TRUE(streams_.back().append(bytes("pins all that follows")));
+  const LogStatistics before = log_->statistics();
+  const std::vector<std::byte> payload(60'000);
+  std::uint64_t appended = 0;
+  std::uint64_t most_read = 0;
+  while (appended < 45 * kMinContainerSize) {
+    const auto lsn = streams_[appended / payload.size() % 100].append(payload);
+    ASSERT_TRUE(lsn) << lsn.status().to_string();
+    appended += payload.size();
+    ASSERT_TRUE(log_->run_background());
+    const bool is_long = appended > 35 * kMinContainerSize;
+    if (is_long && appended / payload.size() % 12 == 0)
+      most_read = std::max(most_read, read_by_an_open());
+  }
+  ASSERT_TRUE(log_->flush());
+  const LogStatistics after = log_->statistics();
+  const std::uint64_t written = after.block_bytes - before.block_bytes;
+  EXPECT_LT(written, appended + appended * 3 / 10) << "a quarter for snapshots, some for framing";
+  ASSERT_GT(log_->info().end - log_->info().tail, 48 * kMinContainerSize);
+  EXPECT_GT(most_read, 2 * kMinContainerSize);
+  EXPECT_LT(most_read, 5 * kMinContainerSize);
 }
 
 }  // namespace

@@ -120,6 +120,8 @@ class SimStorage final : public log::Storage {
 
   // I/Os begun so far.
   [[nodiscard]] std::uint64_t io_count() const;
+  // Bytes that all reads of files gave so far. What opening a log reads is a promise to be tested.
+  [[nodiscard]] std::uint64_t bytes_read() const;
   // The power goes just before the I/O number `number` takes effect. That one and all later calls fail with
   // kIoError; what was pending stays undecided until after_crash().
   void crash_at(std::uint64_t number);
