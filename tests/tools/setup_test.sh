@@ -80,6 +80,16 @@ install --yes --no-install-recommends cmake libfmt-dev"
     expect_calls "install --simulate clang
 install --yes --no-install-recommends clang"
     ;;
+  benchmarks-peers-only-when-asked-for)
+    run_setup libleveldb-dev fio
+    expect_status 0
+    expect_calls ""
+    options=(--bench)
+    run_setup libleveldb-dev fio
+    expect_status 0
+    expect_calls "install --simulate libleveldb-dev fio
+install --yes --no-install-recommends libleveldb-dev fio"
+    ;;
   fetches-lists-only-when-they-do-not-serve)
     touch "$work/stale"
     run_setup cmake
