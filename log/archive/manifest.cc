@@ -182,6 +182,16 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes, std::uint64_t
                            manifest_mismatch("bytes of the manifest",
                                              format::align_up(used, kManifestPage), bytes.size()));
   }
+  const auto padding = bytes.subspan(used);
+  const auto unused =
+      std::find_if(padding.begin(), padding.end(), [](std::byte b) { return b != std::byte{0}; });
+  if (unused != padding.end()) {
+    return manifest_damage(
+        file, {},
+        "byte " + std::to_string(used + static_cast<std::size_t>(unused - padding.begin())) +
+            " of the manifest: expected 0 behind the extents, found " +
+            std::to_string(std::to_integer<unsigned>(*unused)));
+  }
   format::BaseSlot geometry{};
   geometry.container_size = header.container_size;
   geometry.block_size = header.block_size;
@@ -203,6 +213,12 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes, std::uint64_t
   for (std::uint64_t i = 0; i < header.extents; ++i) {
     ManifestExtent disk;
     std::memcpy(&disk, bytes.data() + sizeof header + i * sizeof disk, sizeof disk);
+    if (disk.sealed > 1) {
+      return manifest_damage(file, Lsn(disk.begin),
+                             "LSN " + std::to_string(disk.begin) +
+                                 ": extent: sealed: expected 0 or 1, found " +
+                                 std::to_string(disk.sealed));
+    }
     manifest.extents.push_back(from_disk(disk));
   }
   CAIRN_RETURN_IF_ERROR(check_extents(manifest, file));

@@ -20,16 +20,26 @@ struct FuzzTarget {
   void (*run)(Input input);
 };
 
-// All of them.
+// All that were built.
 [[nodiscard]] std::span<const FuzzTarget> fuzz_targets();
 
 void fuzz_block(Input input);
 void fuzz_base_slot(Input input);
 void fuzz_catalog_record(Input input);
+void fuzz_catalog(Input input);
 void fuzz_end_of_log(Input input);
+void fuzz_rebuild(Input input);
+void fuzz_manifest(Input input);
+void fuzz_restore(Input input);
+void fuzz_names(Input input);
 void fuzz_tm_record(Input input);
 void fuzz_tm_restart(Input input);
 void fuzz_tm_fold(Input input);
+// With the examples only.
+void fuzz_bank_csv(Input input);
+void fuzz_bank_message(Input input);
+void fuzz_bank_entry(Input input);
+void fuzz_kv_record(Input input);
 
 // A promise of the parser, in every build.
 inline void expect(bool kept, const char* promise) {
