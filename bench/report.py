@@ -135,7 +135,9 @@ class Row:
         if best and threads in AIM_BEST_PEER:
             yield judge(">=", AIM_BEST_PEER[threads], best, f"x the best engine ({self.best_peer()})")
         if limit and threads in AIM_LIMIT:
-            yield judge(">=", AIM_LIMIT[threads], self.median("cairn") / limit, "of the physical limit")
+            share = judge(">=", AIM_LIMIT[threads], self.median("cairn") / limit, "of the physical limit")
+            # Nobody is faster than the device: then what one flush takes was measured while others slowed it.
+            yield {**share, "met": None} if share["found"] > 1.1 else share
 
 
 def aims_of_opening(rows, subjects):
@@ -245,6 +247,8 @@ def number(value):
 
 
 def aim_text(aim):
+    if aim["met"] is None:
+        return f"{aim['what']}: {number(aim['found'])}, aim {aim['aim']}: no verdict, more than there is: the floor was disturbed"
     verdict = "met" if aim["met"] else f"**short by {aim['short_by']:.0%}**"
     return f"{aim['what']}: {number(aim['found'])}, aim {aim['aim']}: {verdict}"
 

@@ -26,6 +26,7 @@ class BaseFollower {
       wanted_ = durable.value();
       wanted_.notify_one();
     });
+    status_ = watch.status();
     if (watch.is_ok()) watch_ = std::move(watch).value();
     thread_ = std::thread([this] { follow(); });
   }
@@ -35,6 +36,9 @@ class BaseFollower {
     wanted_.notify_one();
     thread_.join();
   }
+
+  // OK, or why the base does not follow.
+  [[nodiscard]] const Status& status() const { return status_; }
 
  private:
   static constexpr std::uint64_t kEnd = ~std::uint64_t{0};
@@ -51,6 +55,7 @@ class BaseFollower {
   BenchLog& log_;
   std::atomic<std::uint64_t> wanted_{0};
   log::GrowthWatch watch_;
+  Status status_;
   std::thread thread_;
 };
 
@@ -91,6 +96,7 @@ Result<double> stream_round(benchmark::State& state, Run& run, BenchLog& log, un
   double seconds = 0;
   {
     const BaseFollower follower(log);
+    CAIRN_RETURN_IF_ERROR(follower.status());
     const auto start = Clock::now();
     std::vector<std::thread> producers;
     for (unsigned i = 0; i < threads; ++i) {

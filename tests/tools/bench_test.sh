@@ -78,6 +78,13 @@ case $case in
     # Less is better here.
     expect_output_has "- C 128B-1t: x memcpy + XXH3: 3, aim <= 2: **short by 50%**"
     ;;
+  report-believes-nobody-who-beats-the-physical-limit)
+    needs python3
+    sed 's/"p50_us": 160/"p50_us": 400/' "$result" >"$work/slow.json"
+    run_bench --json out.json --report slow.json
+    expect_output_has "- A16 128B: of the physical limit: 2, aim >= 0.75: no verdict, more than there is: the floor was disturbed"
+    expect_value "d['rows'][0]['aims'][2]['met']" None
+    ;;
   report-judges-opening-over-all-its-cases)
     needs python3
     run_bench --json out.json --report "$result"
