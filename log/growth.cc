@@ -173,30 +173,23 @@ Policies LogCore::policies() const {
 Status LogCore::set_policies(const Policies& policies) {
   CAIRN_RETURN_IF_ERROR(check_policies(policies, geometry_.container_size,
                                        format::max_payload(geometry_.block_size)));
-  format::PolicyRecord record{};
-  const std::size_t size = sizeof record;
+  const std::size_t size = sizeof(format::PolicyRecord);
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
   CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kHeldBack, size), size));
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
-  const BlockWriter::Place place = writer_->take(size);
-  catalog_.set_policies(policies, place.lsn);
-  record = catalog_.policy_record();
-  record.changed = 0;
-  ledger_->set_policies(policies);
-  max_size_.store(policies.max_size);
-  newest_catalog_change_ = place.lsn + 1;
-  note_append(kCatalogStream, place.lsn);
-  note_space();
-  maker_signal_.notify_one();
-  lock.unlock();
-  const auto encoded = format::encode_catalog(record);
-  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
-  format::RecordFields fields;
-  fields.kind = RecordKind::kCatalog;
-  fields.type = static_cast<std::uint16_t>(encoded.type);
-  writer_->fill(place, fields, pieces);
-  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
+  const Lsn lsn = append_catalog(lock, size, [&](const BlockWriter::Place& place) {
+    catalog_.set_policies(policies, place.lsn);
+    ledger_->set_policies(policies);
+    max_size_.store(policies.max_size);
+    newest_catalog_change_ = place.lsn + 1;
+    note_space();
+    maker_signal_.notify_one();
+    format::PolicyRecord record = catalog_.policy_record();
+    record.changed = 0;
+    return format::encode_catalog(record);
+  });
+  CAIRN_RETURN_IF_ERROR(wait_for(lsn + 1, Durability::kDurable));
   {
     const std::lock_guard base_lock(base_mutex_);
     CAIRN_RETURN_IF_ERROR(base_->write(present_slot()));

@@ -244,38 +244,37 @@ bool LogCore::snapshot_due() const {
 Result<LogCore::Snapshot> LogCore::write_snapshot(Lsn cut_from, Catalog* after) {
   Snapshot snapshot;
   std::vector<format::CatalogRecord> records;
-  BlockWriter::Place begin;
-  format::EncodedCatalogRecord encoded;
-  {
-    Lock lock(writer_->mutex());
-    encoded = format::encode_catalog(format::SnapshotBegin{});
-    // The first record asks for all of it: a snapshot is not begun that cannot be ended.
-    CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshot, encoded.payload.size()),
-                                encoded.payload.size(), true));
-    begin = writer_->take(encoded.payload.size());
-    note_append(kCatalogStream, begin.lsn);
-    snapshot.block = Lsn(begin.lsn.value() - begin.block_offset);
+  const std::size_t size = format::encode_catalog(format::SnapshotBegin{}).payload.size();
+  Lock lock(writer_->mutex());
+  // The first record asks for all of it: a snapshot is not begun that cannot be ended.
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshot, size), size, true));
+  const Lsn begin = append_catalog(lock, size, [&](const BlockWriter::Place& place) {
+    snapshot.block = Lsn(place.lsn.value() - place.block_offset);
     if (after != nullptr) after->cut(cut_from, snapshot.block);
     const Catalog& stated = after == nullptr ? catalog_ : *after;
     records = stated.snapshot();
-    encoded = format::encode_catalog(records.front());
     if (after != nullptr) {
       records.insert(records.begin() + 1, format::Truncation{cut_from, snapshot.block});
     }
     snapshot.tail = std::min(stated.oldest_needed(snapshot.block), snapshot.block);
     ++writer_->statistics().snapshots;
-  }
-  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
-  format::RecordFields fields;
-  fields.kind = RecordKind::kCatalog;
-  fields.type = static_cast<std::uint16_t>(encoded.type);
-  writer_->fill(begin, fields, pieces);
+    return format::encode_catalog(records.front());
+  });
   for (std::size_t i = 1; i < records.size(); ++i) {
-    CAIRN_RETURN_IF_ERROR(append_catalog(records[i]).status());
+    CAIRN_RETURN_IF_ERROR(append_snapshot_piece(records[i]).status());
   }
-  CAIRN_ASSIGN_OR_RETURN(const Lsn end, append_catalog(format::SnapshotEnd{begin.lsn}));
+  CAIRN_ASSIGN_OR_RETURN(const Lsn end, append_snapshot_piece(format::SnapshotEnd{begin}));
   CAIRN_RETURN_IF_ERROR(wait_for(end + 1, Durability::kDurable));
   return snapshot;
+}
+
+// The snapshot's begin asked for its room.
+Result<Lsn> LogCore::append_snapshot_piece(const format::CatalogRecord& record) {
+  auto encoded = format::encode_catalog(record);
+  const std::size_t size = encoded.payload.size();
+  Lock lock(writer_->mutex());
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshotPiece, size), size));
+  return append_catalog(lock, size, [&](const BlockWriter::Place&) { return std::move(encoded); });
 }
 
 // Makes everything durable and says so in a block of its own: from then on damage to any byte
@@ -288,23 +287,20 @@ Status LogCore::write_mark(bool closing, Lsn* marked) {
   format::Mark mark{};
   mark.durable = durable_lsn().value();
   mark.closed = closing ? 1 : 0;
-  const auto encoded = format::encode_catalog(mark);
-  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  auto encoded = format::encode_catalog(mark);
+  const std::size_t size = encoded.payload.size();
   Lock lock(writer_->mutex());
   // The closing mark may use what is held back: without it, every open would leave a gap.
   const SpaceClass who = closing ? SpaceClass::kHeldBack : SpaceClass::kOrdinary;
-  CAIRN_RETURN_IF_ERROR(
-      admit(lock, demand_of(who, encoded.payload.size()), encoded.payload.size(), true));
-  const BlockWriter::Place place = writer_->take(encoded.payload.size());
-  *marked = Lsn(place.lsn.value() - place.block_offset);
-  const std::uint64_t records = writer_->statistics().records;
-  lock.unlock();
-  format::RecordFields fields;
-  fields.kind = RecordKind::kCatalog;
-  fields.type = static_cast<std::uint16_t>(encoded.type);
-  writer_->fill(place, fields, pieces);
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(who, size), size, true));
+  std::uint64_t records = 0;
+  const Lsn lsn = append_catalog(lock, size, [&](const BlockWriter::Place& place) {
+    *marked = Lsn(place.lsn.value() - place.block_offset);
+    records = writer_->statistics().records;
+    return std::move(encoded);
+  });
   lock.lock();
-  CAIRN_RETURN_IF_ERROR(writer_->wait(lock, place.lsn + 1, Durability::kDurable));
+  CAIRN_RETURN_IF_ERROR(writer_->wait(lock, lsn + 1, Durability::kDurable));
   // What was appended in between gets its own mark.
   if (writer_->statistics().records == records) marked_end_ = writer_->end();
   return Status::ok();

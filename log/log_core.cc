@@ -1,6 +1,7 @@
 #include "log_core.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -188,20 +189,26 @@ Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions&
   return place.lsn;
 }
 
-// A piece of a snapshot, for which its begin asked.
-Result<Lsn> LogCore::append_catalog(const format::CatalogRecord& record) {
-  const auto encoded = format::encode_catalog(record);
-  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
-  Lock lock(writer_->mutex());
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshotPiece, encoded.payload.size()),
-                              encoded.payload.size()));
-  const BlockWriter::Place place = writer_->take(encoded.payload.size());
+// --- records of the catalog ---
+
+Lsn LogCore::append_catalog(Lock& lock, std::size_t payload, const ChangeAt& change) {
+  const BlockWriter::Place place = writer_->take(payload);
+  const format::EncodedCatalogRecord encoded = change(place);
+  assert(encoded.payload.size() == payload);
+  note_append(kCatalogStream, place.lsn);
   lock.unlock();
+  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
   format::RecordFields fields;
   fields.kind = RecordKind::kCatalog;
   fields.type = static_cast<std::uint16_t>(encoded.type);
   writer_->fill(place, fields, pieces);
   return place.lsn;
+}
+
+Status LogCore::settle(Lsn change) {
+  CAIRN_RETURN_IF_ERROR(wait_for(change + 1, Durability::kDurable));
+  ask_for_housekeeping();
+  return Status::ok();
 }
 
 // --- restart areas and bases ---
@@ -242,8 +249,7 @@ Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::by
   const std::array<std::span<const std::byte>, 2> pieces{
       std::as_bytes(std::span<const format::RestartPrefix, 1>(&prefix, 1)), data};
   writer_->fill(place, fields, pieces);
-  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
-  ask_for_housekeeping();
+  CAIRN_RETURN_IF_ERROR(settle(place.lsn));
   return place.lsn;
 }
 
@@ -281,13 +287,11 @@ Result<std::optional<RestartArea>> LogCore::try_read_restart_area(StreamId strea
 }
 
 Status LogCore::advance_base(StreamId stream, Lsn lsn) {
-  const auto encoded = format::encode_catalog(format::BaseAdvanced{stream, lsn});
-  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  auto encoded = format::encode_catalog(format::BaseAdvanced{stream, lsn});
+  const std::size_t size = encoded.payload.size();
   Lock lock(writer_->mutex());
   if (const auto found = entry(stream); !found.is_ok()) return found.status();
-  CAIRN_RETURN_IF_ERROR(admit(lock,
-                              demand_of(SpaceClass::kHeldBack, encoded.payload.size(), stream),
-                              encoded.payload.size()));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kHeldBack, size, stream), size));
   CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
   if (lsn.is_invalid() || lsn > writer_->end()) {
     return Status(StatusCode::kLsnInvalid,
@@ -299,18 +303,11 @@ Status LogCore::advance_base(StreamId stream, Lsn lsn) {
     // Someone was there before: what he wrote is what this caller waits for.
     return writer_->wait(lock, newest_catalog_change_, Durability::kDurable);
   }
-  const BlockWriter::Place place = writer_->take(encoded.payload.size());
-  catalog_.advance(*found, lsn);
-  newest_catalog_change_ = place.lsn + 1;
-  note_append(kCatalogStream, place.lsn);
-  lock.unlock();
-  format::RecordFields fields;
-  fields.kind = RecordKind::kCatalog;
-  fields.type = static_cast<std::uint16_t>(encoded.type);
-  writer_->fill(place, fields, pieces);
-  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
-  ask_for_housekeeping();
-  return Status::ok();
+  return settle(append_catalog(lock, size, [&](const BlockWriter::Place& place) {
+    catalog_.advance(*found, lsn);
+    newest_catalog_change_ = place.lsn + 1;
+    return std::move(encoded);
+  }));
 }
 
 Lsn LogCore::stream_base(StreamId stream) const {
@@ -364,29 +361,24 @@ Result<LogCore::CatalogChange> LogCore::add_stream(std::string_view name) {
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
   // The name's length decides the record's, the id does not: room first, then the id under the same
   // lock.
-  const auto size = format::encode_catalog(format::StreamCreated{0, std::string(name)});
-  SpaceDemand demand = demand_of(SpaceClass::kOrdinary, size.payload.size());
+  const std::size_t size =
+      format::encode_catalog(format::StreamCreated{0, std::string(name)}).payload.size();
+  SpaceDemand demand = demand_of(SpaceClass::kOrdinary, size);
   demand.streams = 1;
   demand.name_bytes = name.size();
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand, size.payload.size()));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, size));
   if (catalog_.find(name) != nullptr) {
     return Status(StatusCode::kAlreadyExists,
                   "stream \"" + std::string(name) + "\" exists already");
   }
   const StreamId id = catalog_.next_stream();
-  const auto encoded = format::encode_catalog(format::StreamCreated{id, std::string(name)});
-  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
-  const BlockWriter::Place place = writer_->take(encoded.payload.size());
-  catalog_.create(id, name, place.lsn);
-  ledger_->stream_created(name.size());
-  newest_catalog_change_ = place.lsn + 1;
-  note_append(kCatalogStream, place.lsn);
-  lock.unlock();
-  format::RecordFields fields;
-  fields.kind = RecordKind::kCatalog;
-  fields.type = static_cast<std::uint16_t>(encoded.type);
-  writer_->fill(place, fields, pieces);
-  return CatalogChange{id, place.lsn};
+  const Lsn lsn = append_catalog(lock, size, [&](const BlockWriter::Place& place) {
+    catalog_.create(id, name, place.lsn);
+    ledger_->stream_created(name.size());
+    newest_catalog_change_ = place.lsn + 1;
+    return format::encode_catalog(format::StreamCreated{id, std::string(name)});
+  });
+  return CatalogChange{id, lsn};
 }
 
 Result<Stream> LogCore::open_stream(std::string_view name) {
@@ -413,10 +405,7 @@ Status LogCore::delete_streams(std::span<const std::string_view> names) {
     last = gone->lsn;
     ++count;
   }
-  if (last.is_valid()) {
-    CAIRN_RETURN_IF_ERROR(wait_for(last + 1, Durability::kDurable));
-    ask_for_housekeeping();
-  }
+  if (last.is_valid()) CAIRN_RETURN_IF_ERROR(settle(last));
   if (names.size() == 1) return status;
   return status.with_context(std::to_string(count) + " of " + std::to_string(names.size()) +
                              " streams were deleted");
@@ -426,27 +415,20 @@ Status LogCore::delete_streams(std::span<const std::string_view> names) {
 Result<LogCore::CatalogChange> LogCore::drop_stream(std::string_view name) {
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
-  const auto size = format::encode_catalog(format::StreamDeleted{});
+  const std::size_t size = format::encode_catalog(format::StreamDeleted{}).payload.size();
   const Catalog::Entry* found = std::as_const(catalog_).find(name);
   if (found == nullptr) return no_stream("\"" + std::string(name) + "\"");
-  CAIRN_RETURN_IF_ERROR(admit(
-      lock, demand_of(SpaceClass::kHeldBack, size.payload.size(), found->id), size.payload.size()));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kHeldBack, size, found->id), size));
   found = std::as_const(catalog_).find(name);
   if (found == nullptr) return no_stream("\"" + std::string(name) + "\"");
-  const auto encoded = format::encode_catalog(format::StreamDeleted{found->id});
-  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
-  const BlockWriter::Place place = writer_->take(encoded.payload.size());
   const StreamId id = found->id;
-  clients_.remove(id);
-  ledger_->stream_deleted(id, name.size());
-  catalog_.remove(id);
-  note_append(kCatalogStream, place.lsn);
-  lock.unlock();
-  format::RecordFields fields;
-  fields.kind = RecordKind::kCatalog;
-  fields.type = static_cast<std::uint16_t>(encoded.type);
-  writer_->fill(place, fields, pieces);
-  return CatalogChange{id, place.lsn};
+  const Lsn lsn = append_catalog(lock, size, [&](const BlockWriter::Place&) {
+    clients_.remove(id);
+    ledger_->stream_deleted(id, name.size());
+    catalog_.remove(id);
+    return format::encode_catalog(format::StreamDeleted{id});
+  });
+  return CatalogChange{id, lsn};
 }
 
 std::vector<StreamInfo> LogCore::list_streams() const {

@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -201,7 +202,13 @@ class LogCore final : public ReadHorizon {
   };
   [[nodiscard]] Result<CatalogChange> add_stream(std::string_view name);
   [[nodiscard]] Result<CatalogChange> drop_stream(std::string_view name);
-  [[nodiscard]] Result<Lsn> append_catalog(const format::CatalogRecord& record);
+  // Appends a record of the catalog. `change` runs under the lock that gives the record its LSN: it
+  // makes the catalog what the record says, and gives the record, of `payload` bytes. REQUIRES: lock
+  // held, admit() has let the record in since; gives the lock up. Not durable yet.
+  using ChangeAt = std::function<format::EncodedCatalogRecord(const BlockWriter::Place& place)>;
+  Lsn append_catalog(Lock& lock, std::size_t payload, const ChangeAt& change);
+  // The end of a change of the catalog: what it says is durable, and may set space free.
+  [[nodiscard]] Status settle(Lsn change);
   [[nodiscard]] Status wait_for(Lsn end, Durability level);
   void note_append(StreamId stream, Lsn lsn);
 
@@ -219,6 +226,7 @@ class LogCore final : public ReadHorizon {
   // With `cut_from`, a snapshot of `after` (which it completes) that carries a truncation from there
   // to its own first block; otherwise one of the catalog.
   [[nodiscard]] Result<Snapshot> write_snapshot(Lsn cut_from = {}, Catalog* after = nullptr);
+  [[nodiscard]] Result<Lsn> append_snapshot_piece(const format::CatalogRecord& record);
   [[nodiscard]] Status write_mark(bool closing, Lsn* marked);
   [[nodiscard]] format::BaseSlot present_slot() const;  // REQUIRES: base_mutex_ held
   void ask_for_housekeeping();

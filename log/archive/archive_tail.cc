@@ -1,6 +1,5 @@
 // LogCore's archive tail: what has not been archived is not recycled.
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "log_core.h"
@@ -44,24 +43,16 @@ Lsn LogCore::archive_tail() const {
 // REQUIRES: housekeeping_mutex_ held. As a part of the housekeeping it does not ask for space to be
 // reclaimed; a full log has some held back for it.
 Status LogCore::write_archive_tail(Lsn lsn) {
-  const auto encoded = format::encode_catalog(format::ArchiveTail{lsn, Lsn()});
-  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
+  auto encoded = format::encode_catalog(format::ArchiveTail{lsn, Lsn()});
+  const std::size_t size = encoded.payload.size();
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshot, encoded.payload.size()),
-                              encoded.payload.size()));
-  const BlockWriter::Place place = writer_->take(encoded.payload.size());
-  catalog_.set_archive_tail({lsn, place.lsn});
-  newest_catalog_change_ = place.lsn + 1;
-  note_append(kCatalogStream, place.lsn);
-  lock.unlock();
-  format::RecordFields fields;
-  fields.kind = RecordKind::kCatalog;
-  fields.type = static_cast<std::uint16_t>(encoded.type);
-  writer_->fill(place, fields, pieces);
-  CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, Durability::kDurable));
-  ask_for_housekeeping();
-  return Status::ok();
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshot, size), size));
+  return settle(append_catalog(lock, size, [&](const BlockWriter::Place& place) {
+    catalog_.set_archive_tail({lsn, place.lsn});
+    newest_catalog_change_ = place.lsn + 1;
+    return std::move(encoded);
+  }));
 }
 
 }  // namespace cairn::log
