@@ -1,5 +1,6 @@
 #include "format/base_slot.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <optional>
@@ -40,6 +41,7 @@ Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes, const std:
   std::optional<BaseChoice> best;
   std::uint32_t valid = 0;
   bool any_magic = false;
+  std::uint16_t newest = 0;  // of the versions that are not known here; 0: none
   std::string reasons;
   for (std::uint32_t i = 0; i < kBaseSlots; ++i) {
     const std::size_t offset = std::size_t{i} * kBaseSlotStride;
@@ -57,15 +59,12 @@ Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes, const std:
       continue;
     }
     any_magic = true;
-    // The version comes before the checksum: only the first eight bytes keep their meaning for
-    // ever.
+    // Before the checksum: only the first eight bytes keep their meaning for ever.
     if (slot.version > kFormatVersion) {
-      StatusDetail detail;
-      detail.file = file;
-      return Status(StatusCode::kNewerVersion,
-                    file + ": written by format version " + std::to_string(slot.version) +
-                        ", this code reads up to version " + std::to_string(kFormatVersion),
-                    detail);
+      newest = std::max(newest, slot.version);
+      reasons += where + "expected a version up to " + std::to_string(kFormatVersion) + ", found " +
+                 std::to_string(slot.version) + "; ";
+      continue;
     }
     const std::uint64_t sum = slot_checksum(slot);
     if (sum != slot.checksum || slot.version < kOldestFormatVersion || !geometry_ok(slot)) {
@@ -82,6 +81,14 @@ Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes, const std:
   }
   StatusDetail detail;
   detail.file = file;
+  // Nothing here can tell a newer slot from a damaged one, and a newer log must not be touched.
+  if (newest != 0) {
+    return Status(StatusCode::kNewerVersion,
+                  file + ": written by format version " + std::to_string(newest) +
+                      ", this code reads up to version " + std::to_string(kFormatVersion) + ": " +
+                      reasons,
+                  detail);
+  }
   if (!any_magic && bytes.size() >= sizeof(BaseSlot)) {
     bool zeros = true;
     for (const std::byte b : bytes) zeros = zeros && b == std::byte{0};

@@ -19,8 +19,8 @@ namespace cairn::log::format {
 void encode_base_slot(BaseSlot slot, std::span<std::byte, kBaseSlotStride> out);
 
 // The content of a base log file, `bytes` being as much of it as there is. Returns the valid slot
-// with the higher generation. Errors: kNotALog (no magic in either slot), kNewerVersion,
-// kBaseLogDamaged.
+// with the higher generation. Errors, none being valid: kNewerVersion (one says so), kNotALog (no
+// magic in either), kBaseLogDamaged.
 struct BaseChoice {
   BaseSlot slot;
   std::uint32_t index = 0;   // which slot it is

@@ -267,8 +267,6 @@ TEST_F(Corruption, EveryBitOfABaseSlot) {
       damaged->flip_bit(kDirectory, format::kBaseFileName, slot + offset,
                         static_cast<unsigned>(offset % 8));
       const auto opened = log::Log::open(kDirectory, manual_options(damaged));
-      const bool in_version = offset == 4 || offset == 5;
-      if (in_version && opened.code() == StatusCode::kNewerVersion) continue;
       ASSERT_TRUE(opened) << "slot @" << slot << "+" << offset << ": "
                           << opened.status().to_string();
       EXPECT_EQ(model.violation(read_contents(**opened).value()), "");
