@@ -28,7 +28,7 @@ constexpr std::uint64_t kContainerSteps = 150;
 constexpr std::size_t kContainerStates = 4;
 constexpr std::uint64_t kTruncationSteps = 100;
 constexpr std::size_t kTruncationStates = 4;
-constexpr std::uint64_t kSpaceSteps = 50;
+constexpr std::uint64_t kSpaceSteps = 70;
 constexpr std::size_t kSpaceStates = 3;
 
 struct Plan {
@@ -47,6 +47,7 @@ struct Outcome {
   std::map<std::string, std::uint64_t> labels;
   std::string digest;
   std::uint64_t containers_switched = 0;
+  LogScenario::Counts scenario;
 };
 
 // Runs the scenario; after each step all crash points within it are explored.
@@ -87,6 +88,7 @@ Outcome run(const Plan& options) {
   outcome.labels = explorer.labels();
   outcome.digest = explorer.digest();
   outcome.containers_switched = scenario.model().highest.value() / log::kMinContainerSize;
+  outcome.scenario = scenario.counts();
   storage->set_observer(nullptr);
   return outcome;
 }
@@ -106,6 +108,8 @@ void report(const char* plan, std::uint64_t seed, const Outcome& outcome) {
   counters.add("crash points", outcome.counts.crash_points);
   counters.add("crash states visited", outcome.counts.states());
   counters.add("crash states with a wrong verdict", outcome.violation.empty() ? 0 : 1);
+  counters.add("advances asked for while crashes were explored", outcome.scenario.requests);
+  counters.add("waits for space ended while crashes were explored", outcome.scenario.waits);
   for (const auto& [label, count] : outcome.labels) {
     counters.add("crash states judged " + label, count);
   }

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <iterator>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace cairn::log_test {
 
@@ -21,13 +25,14 @@ Status LogScenario::start() {
   log_ = std::make_unique<ModelledLog>(std::move(log), LogModel());
   if (options_.space > 0) log_->know_settings();
   for (int i = 0; i < 2; ++i) {
-    CAIRN_RETURN_IF_ERROR(log_->create_stream("stream" + std::to_string(next_stream_++)));
+    CAIRN_RETURN_IF_ERROR(create_stream());
   }
   return {};
 }
 
 Status LogScenario::step() {
   Status status = do_step();
+  if (!callback_status_) return callback_status_.with_context("in an owner's callback");
   if (status.code() != StatusCode::kLogFull) return status;
   last_step_ += ", log full";
   return make_room();
@@ -39,7 +44,7 @@ Status LogScenario::do_step() {
     unsigned weight;
     Status (LogScenario::*run)();
   };
-  const std::array<Kind, 17> kinds{{
+  const std::array<Kind, 18> kinds{{
       {"short append", 38, &LogScenario::short_append},
       {"middle append", 17, &LogScenario::middle_append},
       {"long append", 5, &LogScenario::long_append},
@@ -57,6 +62,8 @@ Status LogScenario::do_step() {
       {"use what was reserved", options_.space, &LogScenario::use_reserved},
       {"move archive tail", options_.space, &LogScenario::move_archive_tail},
       {"fill", options_.space / 2, &LogScenario::fill},
+      {"append and change a reservation", options_.space / 2,
+       &LogScenario::append_and_change_reservation},
   }};
   unsigned total = 0;
   for (const Kind& kind : kinds) total += kind.weight;
@@ -135,7 +142,7 @@ Status LogScenario::advance_base() {
 Status LogScenario::make_or_delete_stream() {
   const std::size_t streams = log_->model().streams.size();
   if (streams < 2 || (streams < kMostStreams && random_.chance(60))) {
-    return log_->create_stream("stream" + std::to_string(next_stream_++));
+    return create_stream();
   }
   return log_->delete_stream(any_stream());
 }
@@ -156,6 +163,7 @@ Status LogScenario::reopen() {
   CAIRN_ASSIGN_OR_RETURN(std::unique_ptr<log::Log> log,
                          log::Log::open("log", manual_options(storage_)));
   log_ = std::make_unique<ModelledLog>(std::move(log), std::move(model_));
+  for (const auto& [name, stream] : log_->model().streams) CAIRN_RETURN_IF_ERROR(listen(name));
   return {};
 }
 
@@ -220,6 +228,26 @@ Status LogScenario::use_reserved() {
   return {};
 }
 
+// One step pays, reserves and gives back. What the others need at least is left to them.
+Status LogScenario::append_and_change_reservation() {
+  std::erase_if(reserved_,
+                [&](const auto& one) { return !log_->model().streams.contains(one.first); });
+  const std::string stream = any_stream();
+  log::Reservation& room = reserved_[stream];
+  std::uint64_t most = 1000;
+  if (room.records() > 0) {
+    const std::uint64_t least = room.records() * log::Reservation::reserved_bytes(0);
+    most = std::min(most, (room.bytes() - least) / 8 * 8);
+  }
+  std::vector<std::uint64_t> more(random_.below(3));
+  for (std::uint64_t& size : more) size = random_.below(random_.chance(20) ? kLongPayload : 500);
+  std::vector<std::uint64_t> less(room.records() > 1 ? random_.below(2) : 0);
+  log::AppendOptions options;
+  options.durability = any_durability();
+  return log_->append(stream, bytes(random_.below(most + 1)), options, &room,
+                      {.reserve = more, .free = less});
+}
+
 Status LogScenario::move_archive_tail() {
   const Lsn present = log_->model().settings->archive_tail;
   if (present.is_valid() && random_.chance(25)) return log_->stop_archiving();
@@ -243,6 +271,8 @@ Status LogScenario::fill() {
     if (status.code() != StatusCode::kLogFull) return status;
     if (size == 0) break;
   }
+  CAIRN_RETURN_IF_ERROR(wait_for_space());
+  if (random_.chance(50)) CAIRN_RETURN_IF_ERROR(background());  // the owner of the tail is asked
   for (auto& [stream, reservation] : reserved_) {
     if (!log_->model().streams.contains(stream)) continue;
     while (reservation.records() > 0) CAIRN_RETURN_IF_ERROR(append_paid(stream, reservation));
@@ -256,6 +286,79 @@ Status LogScenario::fill() {
     CAIRN_RETURN_IF_ERROR(status);
   }
   return make_room();
+}
+
+Status LogScenario::wait_for_space() {
+  constexpr std::size_t kPayload = 1000;
+  log::AppendOptions options;
+  options.wait_for_space = std::chrono::nanoseconds(1);
+  Status status = log_->append(any_stream(), bytes(kPayload), options);
+  if (status.code() != StatusCode::kLogFull) return status;
+  // One is given back that is worth more than the append; an append of this thread would find room.
+  const auto held = std::find_if(reserved_.begin(), reserved_.end(), [&](const auto& one) {
+    return log_->model().streams.contains(one.first) && one.second.covers(2 * kPayload);
+  });
+  if (held == reserved_.end()) return {};
+  CAIRN_ASSIGN_OR_RETURN(log::Stream handle, log_->log().open_stream(held->first));
+  const auto records = static_cast<std::uint32_t>(held->second.records());
+  const std::uint64_t payloads =
+      held->second.bytes() - records * log::Reservation::reserved_bytes(0);
+  held->second.release();
+  const bool enough = log_->log().info().space.left >= 2 * kPayload;
+  CAIRN_ASSIGN_OR_RETURN(held->second, handle.reserve(records, payloads));
+  if (!enough) return {};
+
+  options.wait_for_space = std::chrono::seconds(30);
+  const std::string stream = any_stream();
+  Bytes payload = bytes(kPayload);
+  std::atomic<bool> ended = false;
+  std::thread waiter([&] {
+    status = log_->append(stream, std::move(payload), options);
+    ended = true;
+  });
+  while (log_->log().info().space.waiting_appends == 0 && !ended) std::this_thread::yield();
+  held->second.release();
+  waiter.join();
+  if (status.is_ok()) ++counts_.waits;
+  if (status.code() != StatusCode::kLogFull) return status;
+  return Status(StatusCode::kCorrupt, "a wait for space was not ended: " + status.to_string());
+}
+
+Status LogScenario::create_stream() {
+  const std::string name = "stream" + std::to_string(next_stream_++);
+  CAIRN_RETURN_IF_ERROR(log_->create_stream(name));
+  return listen(name);
+}
+
+Status LogScenario::listen(const std::string& stream) {
+  if (options_.space == 0) return {};
+  CAIRN_ASSIGN_OR_RETURN(log::Stream handle, log_->log().open_stream(stream));
+  return handle.on_advance_request(
+      [this, stream](const log::AdvanceRequest& request) { follow_request(stream, request); });
+}
+
+// From within the call: the base moves, alone or with a restart area, or the owner says that it cannot.
+void LogScenario::follow_request(const std::string& stream, const log::AdvanceRequest& request) {
+  ++counts_.requests;
+  const auto& records = log_->model().streams.at(stream).records;
+  if (records.empty()) return;
+  const auto found = records.lower_bound(request.target);
+  const Lsn base = found == records.end() ? records.rbegin()->first : found->first;
+  Status status;
+  switch (random_.below(4)) {
+    case 0:
+      status = log_->write_restart_area(stream, bytes(random_.below(300)), base);
+      break;
+    case 1:
+      status = log_->log().open_stream(stream)->advance_failed(
+          Status(StatusCode::kInvalidState, "the owner is busy"));
+      break;
+    default:
+      status = log_->advance_base(stream, base);
+  }
+  // Restart areas that nobody holds back room for may meet a full log.
+  if (status.code() == StatusCode::kLogFull) status = {};
+  if (callback_status_) callback_status_ = status;
 }
 
 // First no stream needs what is there, then it is archived.

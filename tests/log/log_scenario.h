@@ -19,14 +19,16 @@ struct ScenarioOptions {
   // The weight of steps that truncate the log.
   unsigned truncations = 0;
   // The weight of steps that change the policies, add and remove containers, reserve, use what was
-  // reserved, move the archive tail, and (half of it) fill the log to its maximum.
+  // reserved, move the archive tail, and (half of it) fill the log to its maximum, or append and
+  // change a reservation in one. Above 0, the owners of all streams follow requests to advance.
   unsigned space = 0;
   log::CreateOptions create = small_log();
 };
 
 // Streams are made and deleted, records of 0 to 60,000 bytes appended at all three levels, restart areas
 // written with and without a new base, bases advanced, the log flushed, closed and reopened. If
-// asked for, also all that concerns its space. For one thread.
+// asked for, also all that concerns its space. For one thread; an append that waits for space does so on
+// another one, while this one stands still.
 class LogScenario {
  public:
   LogScenario(std::shared_ptr<sim::SimStorage> storage, const ScenarioOptions& options);
@@ -40,6 +42,12 @@ class LogScenario {
   [[nodiscard]] const LogModel& model() const { return log_ ? log_->model() : model_; }
   // What the newest step was, for messages.
   [[nodiscard]] const std::string& last_step() const { return last_step_; }
+  // How often an owner was asked to advance, and an append waited for space and got it.
+  struct Counts {
+    std::uint64_t requests = 0;
+    std::uint64_t waits = 0;
+  };
+  [[nodiscard]] const Counts& counts() const { return counts_; }
 
  private:
   [[nodiscard]] Status do_step();
@@ -60,11 +68,18 @@ class LogScenario {
   [[nodiscard]] Status reserve();
   [[nodiscard]] Status reserve(std::uint32_t records, std::uint64_t bytes);
   [[nodiscard]] Status use_reserved();
+  [[nodiscard]] Status append_and_change_reservation();
   [[nodiscard]] Status move_archive_tail();
   [[nodiscard]] Status fill();
+  // In a full log: appends that wait for space, in vain and until a reservation is given back.
+  [[nodiscard]] Status wait_for_space();
   // A record of what was reserved for `stream`.
   [[nodiscard]] Status append_paid(const std::string& stream, log::Reservation& reservation);
   [[nodiscard]] Status make_room();
+  [[nodiscard]] Status create_stream();
+  // From now on the stream's owner is asked to advance.
+  [[nodiscard]] Status listen(const std::string& stream);
+  void follow_request(const std::string& stream, const log::AdvanceRequest& request);
 
   [[nodiscard]] const std::string& any_stream();
   // A record of the stream at or behind its base, or null.
@@ -77,7 +92,9 @@ class LogScenario {
   sim::Random random_;
   std::unique_ptr<ModelledLog> log_;
   std::map<std::string, log::Reservation> reserved_;  // by stream
+  Status callback_status_;                            // the first error in an owner's callback
   LogModel model_;                                    // while no log is open
+  Counts counts_;
   unsigned next_stream_ = 0;
   std::string last_step_ = "create";
 };

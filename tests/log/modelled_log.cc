@@ -71,7 +71,8 @@ Status ModelledLog::delete_stream(const std::string& name) {
 }
 
 Status ModelledLog::append(const std::string& stream, Bytes payload,
-                           const log::AppendOptions& options, log::Reservation* reservation) {
+                           const log::AppendOptions& options, log::Reservation* reservation,
+                           const log::ReservationChange& change) {
   CAIRN_ASSIGN_OR_RETURN(log::Stream handle, log_->open_stream(stream));
   ModelRecord record;
   record.type = options.type;
@@ -81,11 +82,30 @@ Status ModelledLog::append(const std::string& stream, Bytes payload,
   model_.in_flight = {Call::kAppend, stream, record, {}};
   const std::array<std::span<const std::byte>, 1> pieces{*record.payload};
   const bool paid = reservation != nullptr && reservation->covers(record.payload->size());
-  const Result<Lsn> lsn = reservation == nullptr
-                              ? handle.append(*record.payload, options)
-                              : handle.append(log::Gather(pieces), options, *reservation);
-  if (paid && lsn.code() == StatusCode::kLogFull) {
+  const std::uint64_t held = reservation == nullptr ? 0 : reservation->bytes();
+  const Result<Lsn> lsn =
+      reservation == nullptr
+          ? handle.append(*record.payload, options)
+          : handle.append_reserved(log::Gather(pieces), options, *reservation, change);
+  if (paid && change.reserve.empty() && lsn.code() == StatusCode::kLogFull) {
     return Status(StatusCode::kCorrupt, "I9: reserved, and refused: " + lsn.status().to_string());
+  }
+  if (reservation != nullptr) {
+    std::uint64_t expected = held;
+    if (lsn.is_ok()) {
+      for (const std::uint64_t size : change.reserve) {
+        expected += log::Reservation::reserved_bytes(size);
+      }
+      for (const std::uint64_t size : change.free) {
+        expected -= log::Reservation::reserved_bytes(size);
+      }
+      if (paid) expected -= log::Reservation::reserved_bytes(record.payload->size());
+    }
+    if (reservation->bytes() != expected) {
+      return Status(StatusCode::kCorrupt, "I9: expected " + std::to_string(expected) +
+                                              " reserved bytes, found " +
+                                              std::to_string(reservation->bytes()));
+    }
   }
   CAIRN_RETURN_IF_ERROR(ended(lsn));
   CAIRN_RETURN_IF_ERROR(check_lsn(*lsn));

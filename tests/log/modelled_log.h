@@ -29,11 +29,12 @@ class ModelledLog {
 
   [[nodiscard]] Status create_stream(const std::string& name);
   [[nodiscard]] Status delete_stream(const std::string& name);
-  // With a reservation it is paid out of that, if that covers it; kCorrupt if it then meets a full
-  // log (I9).
+  // With a reservation it is paid out of that, if that covers it, and changes it in the same step;
+  // kCorrupt if it then meets a full log without reserving more, or does half of it (I9).
   [[nodiscard]] Status append(const std::string& stream, Bytes payload,
                               const log::AppendOptions& options,
-                              log::Reservation* reservation = nullptr);
+                              log::Reservation* reservation = nullptr,
+                              const log::ReservationChange& change = {});
   [[nodiscard]] Status write_restart_area(const std::string& stream, Bytes data, Lsn base);
   [[nodiscard]] Status advance_base(const std::string& stream, Lsn base);
   // All streams' records behind `cut`.
