@@ -140,13 +140,23 @@ TEST_F(Creation, ThatSomeoneFinishedMeanwhileIsNotClearedAway) {
   expect_the_record(storage);
 }
 
-TEST_F(Creation, ThatMeetsAnotherLeavesTheOthersLogAlone) {
+// Another creator took this one for what a crash left behind, began its own, and was ended by a crash.
+TEST_F(Creation, ThatFindsAnothersBaseLogUnderItsLockPutsNothingBesideIt) {
+  const auto others = with_unfinished_creation();
+  ASSERT_NE(others, nullptr);
+  const auto base = others->read_image(kDirectory, "base.cairn");
   const auto storage = std::make_shared<sim::SimStorage>();
   const auto interrupted = std::make_shared<InterruptedStorage>(storage);
-  interrupted->before_lock = [&] { make_a_log_with_a_record(storage); };
+  interrupted->before_lock = [&] {
+    storage->remove_file(kDirectory, "base.cairn");
+    storage->add_file(kDirectory, "base.cairn", base);
+  };
   log::OpenOptions options = manual_options(storage);
   options.storage = interrupted;
   EXPECT_EQ(log::Log::create(kDirectory, small_log(), options).code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(storage->list(kDirectory), std::vector<std::string>{"base.cairn"});
+  EXPECT_EQ(storage->read_image(kDirectory, "base.cairn"), base);
+  make_a_log_with_a_record(storage);
   expect_the_record(storage);
 }
 
