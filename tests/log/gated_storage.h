@@ -1,8 +1,10 @@
-// GatedStorage: another storage whose completions are held back while a gate is shut.
+// GatedStorage: another storage whose completions are held back while a gate is shut, and which does something of the
+// test's before it fills a file.
 #ifndef CAIRN_TESTS_LOG_GATED_STORAGE_H_
 #define CAIRN_TESTS_LOG_GATED_STORAGE_H_
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -60,8 +62,11 @@ class GatedQueue final : public log::IoQueue {
 
 class GatedDirectory final : public log::Directory {
  public:
-  GatedDirectory(std::unique_ptr<log::Directory> directory, std::shared_ptr<Gate> gate)
-      : directory_(std::move(directory)), gate_(std::move(gate)) {}
+  GatedDirectory(std::unique_ptr<log::Directory> directory, std::shared_ptr<Gate> gate,
+                 std::function<void()> before_fill)
+      : directory_(std::move(directory)),
+        gate_(std::move(gate)),
+        before_fill_(std::move(before_fill)) {}
   [[nodiscard]] const log::Directory& inner() const { return *directory_; }
 
   Result<std::unique_ptr<log::File>> open(std::string_view name, log::OpenMode mode) override {
@@ -74,6 +79,7 @@ class GatedDirectory final : public log::Directory {
   Result<std::vector<std::string>> list() const override { return directory_->list(); }
   Status sync_directory() override { return directory_->sync_directory(); }
   Status fill_zero(log::File& file, std::uint64_t size) override {
+    if (before_fill_) before_fill_();
     return directory_->fill_zero(file, size);
   }
   Result<std::unique_ptr<log::DirectoryLock>> lock(std::string_view name,
@@ -90,17 +96,21 @@ class GatedDirectory final : public log::Directory {
  private:
   std::unique_ptr<log::Directory> directory_;
   std::shared_ptr<Gate> gate_;
+  std::function<void()> before_fill_;
 };
 
 class GatedStorage final : public log::Storage {
  public:
-  GatedStorage(std::shared_ptr<log::Storage> storage, std::shared_ptr<Gate> gate)
-      : storage_(std::move(storage)), gate_(std::move(gate)) {}
+  GatedStorage(std::shared_ptr<log::Storage> storage, std::shared_ptr<Gate> gate,
+               std::function<void()> before_fill = {})
+      : storage_(std::move(storage)),
+        gate_(std::move(gate)),
+        before_fill_(std::move(before_fill)) {}
   Result<std::unique_ptr<log::Directory>> open_directory(const std::string& path,
                                                          bool create) override {
     CAIRN_ASSIGN_OR_RETURN(auto directory, storage_->open_directory(path, create));
     return std::unique_ptr<log::Directory>(
-        std::make_unique<GatedDirectory>(std::move(directory), gate_));
+        std::make_unique<GatedDirectory>(std::move(directory), gate_, before_fill_));
   }
   log::StorageInfo describe(const log::Directory& directory) const override {
     return storage_->describe(static_cast<const GatedDirectory&>(directory).inner());
@@ -110,6 +120,7 @@ class GatedStorage final : public log::Storage {
  private:
   std::shared_ptr<log::Storage> storage_;
   std::shared_ptr<Gate> gate_;
+  std::function<void()> before_fill_;
 };
 
 }  // namespace cairn::log_test

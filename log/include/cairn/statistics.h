@@ -19,11 +19,15 @@ struct LogStatistics {
   std::uint64_t syncs = 0;           // flushes on their own
   std::uint64_t containers_made = 0;
   std::uint64_t containers_recycled = 0;
-  // Appends and reservations that had to wait until a container was made.
+  // How often an append or a reservation found too few free containers and waited until a file was
+  // made and filled. One call may do so several times. None: containers were made far enough ahead.
   std::uint64_t growth_stalls = 0;
-  std::uint64_t snapshots = 0;        // of the catalog
-  std::uint64_t block_waits = 0;      // appends that waited for a block in memory
-  std::uint64_t container_waits = 0;  // appends that waited for the next container
+  std::uint64_t snapshots = 0;    // of the catalog
+  std::uint64_t block_waits = 0;  // appends that waited for a block in memory
+  // Appends that found their container full and the next one not named yet: they waited for what was
+  // before it to be durable, and for a free file to get its name and header. An append that finds no
+  // free file either is counted here once, and among the growth_stalls.
+  std::uint64_t container_waits = 0;
   std::uint64_t callbacks = 0;        // run: on_durable() and growth
   std::uint64_t stalls = 0;           // writes and syncs that took longer than the limit
   std::uint64_t readers_overrun = 0;  // tail readers whose pin was given up
