@@ -84,6 +84,16 @@ Status Enlistment::rollback(Clock clock) {
   return answer(reference_, EnlistmentEvent::kRollback, clock);
 }
 
+Status Enlistment::rollback(const Status& why, Clock clock) {
+  if (!reference_) return refers_to_nothing("enlistment");
+  CAIRN_RETURN_IF_ERROR(check_clock(clock));
+  return reference_->core->on_session(*reference_->object->resource_manager, reference_->session,
+                                      [&](Protocol& protocol) {
+                                        protocol.raise_clock(clock.value_or(0));
+                                        return protocol.roll_back(reference_->object, why);
+                                      });
+}
+
 Status Enlistment::recover(std::uint64_t key) {
   if (!reference_) return refers_to_nothing("enlistment");
   return reference_->core->on_session(

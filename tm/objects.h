@@ -97,6 +97,7 @@ struct EnlistmentObject {
   std::vector<std::byte> recovery_information;
   std::uint64_t references = 0;  // of the present session
   std::uint32_t accepted = 0;    // one bit per answer accepted in the present session
+  Status rolled_back_because;    // what its resource manager said; OK: nothing
   // Taken when the enlistment is made, so that its outcome can always be delivered.
   NotificationQueue::Entry outcome_entry{Notification{}};
   std::list<std::shared_ptr<EnlistmentObject>>::iterator place;  // in the transaction's list
@@ -119,6 +120,7 @@ struct ResourceManagerObject {
   std::string description;
   std::uint64_t session = 0;                 // counts sessions
   std::shared_ptr<NotificationQueue> queue;  // of the session; null: none
+  Status disconnected_because;  // what the last session said when it ended; OK: nothing
   std::unordered_map<Uuid, std::shared_ptr<EnlistmentObject>> enlistments;  // unfinished
 
   [[nodiscard]] RmState state() const { return state_; }

@@ -212,6 +212,7 @@ ResourceManagerPtr Protocol::find_resource_manager(const Uuid& id) const {
 
 void Protocol::begin_session(const ResourceManagerPtr& rm, const Status& reason) {
   if (rm->queue != nullptr) {
+    rm->disconnected_because = reason;
     rm->queue->end(reason);
     disconnect_all(*rm);
   }
@@ -220,7 +221,9 @@ void Protocol::begin_session(const ResourceManagerPtr& rm, const Status& reason)
   fire(*rm, RmEvent::kBegin);
 }
 
-void Protocol::end_session(const ResourceManagerPtr& rm, const Status& reason) {
+void Protocol::end_session(const ResourceManagerPtr& rm, const Status& reason,
+                           const Status& because) {
+  rm->disconnected_because = because;
   rm->queue->end(reason);
   disconnect_all(*rm);
   rm->queue = nullptr;
@@ -314,6 +317,11 @@ EnlistmentPtr Protocol::add_enlistment(const ResourceManagerPtr& rm,
     transaction->logged_bytes += record_bytes(*enlistment);
   }
   return enlistment;
+}
+
+Status Protocol::roll_back(const EnlistmentPtr& enlistment, const Status& because) {
+  if (!is_finished(enlistment->state())) enlistment->rolled_back_because = because;
+  return answer(enlistment, EnlistmentEvent::kRollback);
 }
 
 Status Protocol::answer(const EnlistmentPtr& enlistment, EnlistmentEvent event) {

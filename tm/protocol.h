@@ -108,7 +108,8 @@ class Protocol {
   [[nodiscard]] ResourceManagerPtr find_resource_manager(const Uuid& id) const;
   // Ends the present session, if any, with `reason`, and begins the next.
   void begin_session(const ResourceManagerPtr& rm, const Status& reason);
-  void end_session(const ResourceManagerPtr& rm, const Status& reason);
+  // `because`: what the resource manager itself said of it; OK: nothing.
+  void end_session(const ResourceManagerPtr& rm, const Status& reason, const Status& because = {});
   // The three steps of ResourceManager::recover: which enlistments; each of them, if it still is there; the end.
   [[nodiscard]] Result<std::vector<Uuid>> begin_recover(ResourceManagerObject& rm);
   void reoffer(ResourceManagerObject& rm, const Uuid& enlistment);
@@ -120,6 +121,8 @@ class Protocol {
                                              NotificationMask mask, std::uint64_t key);
   // An answer or verb of the resource manager. A repetition is OK.
   [[nodiscard]] Status answer(const EnlistmentPtr& enlistment, EnlistmentEvent event);
+  // The answer kRollback, and why.
+  [[nodiscard]] Status roll_back(const EnlistmentPtr& enlistment, const Status& because);
   [[nodiscard]] Status recover(const EnlistmentPtr& enlistment, std::uint64_t key);
   void set_recovery_information(EnlistmentObject& enlistment, std::vector<std::byte> data);
   void release(const EnlistmentPtr& enlistment);

@@ -235,7 +235,8 @@ void Protocol::act(const EnlistmentPtr& enlistment, EnlistmentAction action) {
     case EnlistmentAction::kOwnerRollsBack:
       if (is_finished(enlistment->state())) finish(enlistment);
       transaction->reason = Status(StatusCode::kAlreadyAborted,
-                                   name_of(*enlistment) + " decided alone, and rolled back");
+                                   name_of(*enlistment) + " decided alone, and rolled back" +
+                                       text_of(enlistment->rolled_back_because));
       fire(transaction, TransactionEvent::kOwnerAborted);
       return;
     case EnlistmentAction::kOwnerRejected:
@@ -246,16 +247,20 @@ void Protocol::act(const EnlistmentPtr& enlistment, EnlistmentAction action) {
       finish(enlistment);
       transaction->reason =
           Status(StatusCode::kRmDisconnected,
-                 name_of(*enlistment) + " was to decide alone, and vanished before it answered");
+                 name_of(*enlistment) + " was to decide alone, and vanished before it answered" +
+                     text_of(enlistment->resource_manager->disconnected_because));
       fire(transaction, TransactionEvent::kOwnerGone);
       return;
     case EnlistmentAction::kLeaveAndAbort:
       finish(enlistment);
-      return roll_back(transaction, Status(StatusCode::kRmDisconnected,
-                                           name_of(*enlistment) + " went away before it promised"));
-    case EnlistmentAction::kAbortTransaction:
       return roll_back(transaction,
-                       Status(StatusCode::kAlreadyAborted, name_of(*enlistment) + " rolled back"));
+                       Status(StatusCode::kRmDisconnected,
+                              name_of(*enlistment) + " went away before it promised" +
+                                  text_of(enlistment->resource_manager->disconnected_because)));
+    case EnlistmentAction::kAbortTransaction:
+      return roll_back(transaction, Status(StatusCode::kAlreadyAborted,
+                                           name_of(*enlistment) + " rolled back" +
+                                               text_of(enlistment->rolled_back_because)));
   }
 }
 

@@ -17,6 +17,11 @@ inline std::string name_of(const EnlistmentObject& enlistment) {
          enlistment.resource_manager->id.to_string();
 }
 
+// Behind a sentence: what was said of its cause. Nothing was: nothing.
+inline std::string text_of(const Status& because) {
+  return because.is_ok() ? "" : ": " + because.to_string();
+}
+
 // The bit of EnlistmentObject::accepted that stands for this answer.
 constexpr std::uint32_t accepted_bit(EnlistmentEvent event) {
   return std::uint32_t{1} << static_cast<unsigned>(event);

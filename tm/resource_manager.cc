@@ -79,6 +79,20 @@ Result<Enlistment> ResourceManager::open_enlistment(const Uuid& enlistment) {
                                                           reference_->session));
 }
 
+Status ResourceManager::disconnect(const Status& why) {
+  if (!reference_) return refers_to_nothing("resource manager");
+  if (why.is_ok()) {
+    return Status(StatusCode::kInvalidArgument, "disconnect: expected an error, found OK");
+  }
+  return reference_->core->on_session(
+      *reference_->object, reference_->session, [&](Protocol& protocol) {
+        protocol.end_session(
+            reference_->object,
+            Status(StatusCode::kFenced, "the session has ended: " + why.to_string()), why);
+        return Status::ok();
+      });
+}
+
 Result<std::vector<Uuid>> ResourceManager::enlistments() const {
   if (!reference_) return refers_to_nothing("resource manager");
   return reference_->core->ask([this](const Protocol&) {

@@ -165,6 +165,8 @@ void KvStore::serve() {
 // opened again.
 void KvStore::end_session(Status why) {
   const std::lock_guard lock(mutex_);
+  // The committers learn why. A session that has ended already has nobody to tell.
+  static_cast<void>(session_.disconnect(why));
   health_ = std::move(why);
   session_ = {};
 }
@@ -248,8 +250,8 @@ Status KvStore::on_prepare(KvWork& work) {
   }
   const Status prepared = stream_.append_prepare(work);
   if (!prepared && !is_refusal(prepared)) return prepared;
-  answers_.push_back(
-      {prepared ? Verb::kPrepared : Verb::kRefused, work.enlistment, stream_.place_of(work)});
+  answers_.push_back({prepared ? Verb::kPrepared : Verb::kRefused, work.enlistment,
+                      stream_.place_of(work), prepared});
   return Status::ok();
 }
 
@@ -304,7 +306,7 @@ void KvStore::note(std::vector<Uuid>& list, const KvWork& work) {
 }
 
 void KvStore::finish(Verb verb, const KvWork& work) {
-  answers_.push_back({verb, work.enlistment, {}});
+  answers_.push_back({verb, work.enlistment});
   table_.forget(work);
 }
 
@@ -314,10 +316,12 @@ void KvStore::give(const Answer& answer) {
   tm::Enlistment enlistment = answer.enlistment;
   switch (answer.verb) {
     case Verb::kPrepared:
-      if (enlistment.prepare_complete(answer.place)) return;
-      [[fallthrough]];
+      if (const Status told = enlistment.prepare_complete(answer.place); !told) {
+        return static_cast<void>(enlistment.rollback(told));
+      }
+      return;
     case Verb::kRefused:
-      return static_cast<void>(enlistment.rollback());
+      return static_cast<void>(enlistment.rollback(answer.why));
     case Verb::kReadOnly:
       return static_cast<void>(enlistment.read_only());
     case Verb::kCommitted:

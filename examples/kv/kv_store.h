@@ -93,7 +93,8 @@ class KvStore {
   struct Answer {
     Verb verb;
     tm::Enlistment enlistment;
-    std::vector<std::byte> place;  // the recovery information of a kPrepared
+    std::vector<std::byte> place = {};  // the recovery information of a kPrepared
+    Status why = {};                    // of a kRefused
   };
 
   KvStore(std::shared_ptr<log::Log> log, tm::TransactionManager manager, KvOptions options);

@@ -270,6 +270,8 @@ void RocksDbResourceManager::Impl::serve() {
 // was.
 void RocksDbResourceManager::Impl::end_session(Status why) {
   const std::lock_guard lock(mutex_);
+  // The committers learn why. A session that has ended already has nobody to tell.
+  static_cast<void>(session_.disconnect(why));
   health_ = std::move(why);
   session_ = {};
 }
@@ -410,8 +412,10 @@ void RocksDbResourceManager::Impl::give(const Answer& answer) const {
   tm::Enlistment enlistment = answer.enlistment;
   switch (answer.verb) {
     case Verb::kPrepared:
-      if (enlistment.prepare_complete(to_bytes(db_identity_))) return;
-      return static_cast<void>(enlistment.rollback());
+      if (const Status told = enlistment.prepare_complete(to_bytes(db_identity_)); !told) {
+        return static_cast<void>(enlistment.rollback(told));
+      }
+      return;
     case Verb::kReadOnly:
       return static_cast<void>(enlistment.read_only());
     case Verb::kCommitted:

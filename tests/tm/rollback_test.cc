@@ -1,4 +1,6 @@
 // Everything that rolls a transaction back, and what comes too late for it.
+#include <gmock/gmock.h>
+
 #include "tm/harness.h"
 
 namespace cairn::tm {
@@ -57,6 +59,25 @@ TEST_F(Rollback, ByAnEnlistmentIsToldToItToo) {
   EXPECT_EQ(one_.hear() + two_.hear(), "ROLLBACKROLLBACK");
   EXPECT_NE(transaction_.information()->abort_reason.message().find(b_.id().to_string()),
             std::string::npos);
+}
+
+TEST_F(Rollback, ByAnEnlistmentThatSaysWhyTellsItToTheCommitter) {
+  ask_to_prepare();
+  EXPECT_OK(b_.rollback(Status(StatusCode::kNoSpace, "the disk of this store is full")));
+  const Status told = transaction_.wait(WaitFor::kDecided, kSoon);
+  EXPECT_EQ(told.code(), StatusCode::kAlreadyAborted);
+  EXPECT_THAT(told.message(), testing::HasSubstr("rolled back: NoSpace: the disk of this store"));
+  EXPECT_THAT(told.message(), testing::HasSubstr(b_.id().to_string()));
+  EXPECT_EQ(transaction_.information()->abort_reason.code(), StatusCode::kAlreadyAborted);
+}
+
+TEST_F(Rollback, ThatIsRefusedSaysNothing) {
+  ask_to_prepare();
+  EXPECT_OK(a_.prepare_complete());
+  EXPECT_CODE(a_.rollback(Status(StatusCode::kNoSpace, "too late")), kRequestNotValid);
+  EXPECT_OK(b_.rollback());
+  EXPECT_THAT(transaction_.wait(WaitFor::kDecided, kSoon).message(),
+              testing::Not(testing::HasSubstr("too late")));
 }
 
 TEST_F(Rollback, ByAnEnlistmentThatPromisedIsRefused) {

@@ -1,4 +1,6 @@
 // Sessions of volatile resource managers: identity, fencing, disconnects. Those of durable ones: recovery_test.cc.
+#include <gmock/gmock.h>
+
 #include "tm/harness.h"
 
 namespace cairn::tm {
@@ -44,6 +46,22 @@ TEST_F(Session, CopiesShareIt) {
   EXPECT_EQ(state_of(transaction_), TransactionState::kActive);
   copy = ResourceManager();
   EXPECT_EQ(transaction_.outcome(), Outcome::kAborted);
+}
+
+TEST_F(Session, DisconnectThatSaysWhyTellsItToTheCommitterAndToAllCopies) {
+  ResourceManager copy = rm_.session();
+  const Enlistment enlistment = rm_.enlist(transaction_);
+  EXPECT_CODE(rm_.session().disconnect(Status::ok()), kInvalidArgument);
+  ASSERT_OK(transaction_.commit_async());
+  EXPECT_OK(rm_.session().disconnect(Status(StatusCode::kNoSpace, "the disk is full")));
+  const Status told = transaction_.wait(WaitFor::kDecided, kSoon);
+  EXPECT_EQ(told.code(), StatusCode::kAlreadyAborted);
+  EXPECT_THAT(told.message(),
+              testing::HasSubstr("went away before it promised: NoSpace: the disk is full"));
+  const Status ended = copy.get_notification(kSoon).status();
+  EXPECT_EQ(ended.code(), StatusCode::kFenced);
+  EXPECT_THAT(ended.message(), testing::HasSubstr("the disk is full"));
+  EXPECT_CODE(copy.disconnect(Status(StatusCode::kNoSpace, "again")), kFenced);
 }
 
 TEST_F(Session, DisconnectRollsBackWhatIsNotPromised) {

@@ -107,6 +107,9 @@ class Enlistment {
   // this enlistment too. Errors: kRequestNotValid (promised, or the transaction can no longer be rolled back),
   // kAlreadyCommitted, kAlreadyAborted (by another), kOutcomeUnknown, kFenced, kObjectExpired.
   [[nodiscard]] Status rollback(Clock clock = {});
+  // The same, and says why: the text becomes part of TransactionInformation::abort_reason and of what commit() answers,
+  // for as long as the transaction is in memory. OK: nothing is said.
+  [[nodiscard]] Status rollback(const Status& why, Clock clock = {});
 
   // After RECOVER: gives the enlistment its key, and queues what became of the transaction: COMMIT,
   // ROLLBACK or INDOUBT (then the outcome later). Repeating it in the same session is OK and sends

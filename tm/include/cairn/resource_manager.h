@@ -95,6 +95,11 @@ class ResourceManager {
   // A reference to one of its unfinished enlistments. Error: kNotFound.
   [[nodiscard]] Result<Enlistment> open_enlistment(const Uuid& enlistment);
 
+  // Ends the session now, for all its copies, as if the last one were gone, and says why: the text becomes part of the
+  // abort reason of each transaction that is rolled back by this, and of what commit() answers there. For one that cannot
+  // go on, a full disk for example. Error: kInvalidArgument (`why` is OK).
+  [[nodiscard]] Status disconnect(const Status& why);
+
   // Its unfinished enlistments.
   [[nodiscard]] Result<std::vector<Uuid>> enlistments() const;
   [[nodiscard]] Result<RmInformation> information() const;
