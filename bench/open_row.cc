@@ -99,7 +99,7 @@ void register_open(Run& run, const std::string& name, std::uint64_t live, std::u
 void register_open_row(Run& run) {
   constexpr std::uint64_t kLive = 16;
   for (const std::uint64_t ever : {32U, 128U, 512U, 2048U}) {
-    if (run.quick && ever > 512) continue;
+    if (run.quick && ever > 128) continue;
     register_open(run, "O/ever-" + std::to_string(ever) + "MiB/cairn", kLive * kMiB, ever * kMiB);
   }
   for (const std::uint64_t live : {16U, 64U, 256U, 512U}) {

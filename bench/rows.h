@@ -29,7 +29,7 @@ struct Run {
   std::vector<std::shared_ptr<void>> kept{};
 
   [[nodiscard]] std::chrono::milliseconds window() const {
-    return std::chrono::milliseconds(quick ? 200 : 1000);
+    return std::chrono::milliseconds(quick ? 150 : 1000);
   }
 };
 

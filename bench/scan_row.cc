@@ -11,7 +11,7 @@
 namespace cairn::bench {
 namespace {
 
-std::size_t scanned_bytes(const Run& run) { return (run.quick ? std::size_t{128} : 1024) << 20; }
+std::size_t scanned_bytes(const Run& run) { return (run.quick ? std::size_t{64} : 1024) << 20; }
 
 // A log that holds `bytes` of its own bytes, in records of `size`.
 Result<std::unique_ptr<BenchLog>> fill_log(const std::filesystem::path& path, std::size_t bytes,
