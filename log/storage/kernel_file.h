@@ -10,6 +10,8 @@
 
 #include <cairn/storage.h>
 
+#include "storage/durable_writes.h"
+
 namespace cairn::log {
 
 // An owned file descriptor.
@@ -69,11 +71,13 @@ class KernelDirectory final : public Directory {
  public:
   using QueueFactory = std::function<Result<std::unique_ptr<IoQueue>>(unsigned, const KernelLock*)>;
 
-  KernelDirectory(Fd fd, std::string path, bool direct, std::uint32_t alignment, QueueFactory queue)
+  KernelDirectory(Fd fd, std::string path, bool direct, std::uint32_t alignment,
+                  std::shared_ptr<DurableWrites> durable, QueueFactory queue)
       : fd_(std::move(fd)),
         path_(std::move(path)),
         direct_(direct),
         alignment_(alignment),
+        durable_(std::move(durable)),
         make_queue_(std::move(queue)) {}
 
   [[nodiscard]] Result<std::unique_ptr<File>> open(std::string_view name, OpenMode mode) override;
@@ -91,12 +95,14 @@ class KernelDirectory final : public Directory {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool direct() const { return direct_; }
   [[nodiscard]] std::uint32_t alignment() const { return alignment_; }
+  [[nodiscard]] const DurableWrites& durable_writes() const { return *durable_; }
 
  private:
   Fd fd_;
   std::string path_;
   bool direct_;
   std::uint32_t alignment_;
+  std::shared_ptr<DurableWrites> durable_;
   QueueFactory make_queue_;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +17,7 @@
 
 #include <cairn/storage.h>
 
+#include "aligned_buffer.h"
 #include "storage/kernel_file.h"
 #include "storage/posix_queue.h"
 #include "storage/uring_queue.h"
@@ -98,10 +100,28 @@ struct DirectAnswer {
   std::string reason;
 };
 
-DirectAnswer try_direct(int directory_fd, const DeviceFacts& facts) {
+// One block with RWF_DSYNC into the nameless file `fd`, and without if that is refused. Other errors (a full disk)
+// say nothing about the flag; a refusal that shows only later is met by the queues.
+void try_durable_write(int fd, std::uint32_t alignment, DurableWrites& durable) {
+  AlignedBuffer zeros(std::max<std::uint32_t>(alignment, 4096));
+  std::memset(zeros.data(), 0, zeros.size());
+  const iovec piece{zeros.data(), zeros.size()};
+  if (::pwritev2(fd, &piece, 1, 0, RWF_DSYNC) >= 0) return;
+  const int error = errno;
+  if (DurableWrites::may_be_refusal(error) && ::pwritev2(fd, &piece, 1, 0, 0) > 0) {
+    durable.refuse(error);
+  }
+}
+
+// With `durable`, it is also asked how writes are made durable.
+DirectAnswer try_direct(int directory_fd, const DeviceFacts& facts, DurableWrites* durable) {
   DirectAnswer answer;
   const Fd fd(::openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600));
   if (!fd.is_open()) {
+    const int error = errno;
+    const Fd buffered(::openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (durable != nullptr && buffered.is_open()) try_durable_write(buffered.get(), 4096, *durable);
+    errno = error;
     answer.reason = std::string("O_DIRECT refused: ") + std::strerror(errno);
     return answer;
   }
@@ -114,6 +134,7 @@ DirectAnswer try_direct(int directory_fd, const DeviceFacts& facts) {
     answer.alignment = std::max(info.stx_dio_offset_align, info.stx_dio_mem_align);
   }
 #endif
+  if (durable != nullptr) try_durable_write(fd.get(), answer.alignment, *durable);
   return answer;
 }
 
@@ -124,16 +145,17 @@ class QueueChoice {
       : uring_(uring), may_fall_back_(may_fall_back), reason_(std::move(reason)) {}
 
   // A ring may be refused late: for its lock, or for a limit on memory that was not reached before.
-  [[nodiscard]] Result<std::unique_ptr<IoQueue>> make(unsigned depth, const KernelLock* lock) {
+  [[nodiscard]] Result<std::unique_ptr<IoQueue>> make(unsigned depth, const KernelLock* lock,
+                                                      std::shared_ptr<DurableWrites> durable) {
     const std::lock_guard guard(mutex_);
     if (uring_) {
-      auto made = UringQueue::create(depth, lock);
+      auto made = UringQueue::create(depth, lock, durable);
       if (made.is_ok()) return std::unique_ptr<IoQueue>(std::move(made).value());
       if (!may_fall_back_) return made.status();
       uring_ = false;
       reason_ = made.status().message();
     }
-    return std::unique_ptr<IoQueue>(std::make_unique<PosixQueue>());
+    return std::unique_ptr<IoQueue>(std::make_unique<PosixQueue>(std::move(durable)));
   }
 
   void describe(StorageInfo& info) const {
@@ -159,13 +181,14 @@ class KernelStorage final : public Storage {
     Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.is_open()) return os_status(path, "open directory", errno);
     const DeviceFacts facts = look_at(fd.get());
-    const DirectAnswer answer = try_direct(fd.get(), facts);
-    KernelDirectory::QueueFactory queue = [queues = queues_](unsigned depth,
-                                                             const KernelLock* lock) {
-      return queues->make(depth, lock);
+    const auto durable = std::make_shared<DurableWrites>();
+    const DirectAnswer answer = try_direct(fd.get(), facts, durable.get());
+    KernelDirectory::QueueFactory queue = [queues = queues_, durable](unsigned depth,
+                                                                      const KernelLock* lock) {
+      return queues->make(depth, lock, durable);
     };
     return std::unique_ptr<Directory>(std::make_unique<KernelDirectory>(
-        std::move(fd), path, answer.direct, answer.alignment, std::move(queue)));
+        std::move(fd), path, answer.direct, answer.alignment, durable, std::move(queue)));
   }
 
   [[nodiscard]] StorageInfo describe(const Directory& directory) const override {
@@ -180,8 +203,9 @@ class KernelStorage final : public Storage {
     info.alignment = kernel.alignment();
     info.weaknesses = std::move(facts.weaknesses);
     if (!info.direct) {
-      info.reason += "; buffered: " + try_direct(kernel.fd(), facts).reason;
+      info.reason += "; buffered: " + try_direct(kernel.fd(), facts, nullptr).reason;
     }
+    info.reason += kernel.durable_writes().text();
     return info;
   }
 
@@ -233,7 +257,7 @@ Result<std::shared_ptr<Storage>> make_storage(StorageKind kind) {
   const bool may_fall_back = kind == StorageKind::kAuto;
   bool uring = kind != StorageKind::kPosix;
   if (uring) {
-    const Status probe = UringQueue::create(1, nullptr).status();
+    const Status probe = UringQueue::create(1, nullptr, std::make_shared<DurableWrites>()).status();
     if (!probe.is_ok() && !may_fall_back) return probe;
     if (!probe.is_ok()) reason = probe.message();
     uring = probe.is_ok();

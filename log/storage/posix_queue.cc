@@ -8,22 +8,35 @@
 
 namespace cairn::log {
 
-Status PosixQueue::submit_write(File& file, std::uint64_t offset, std::span<const std::byte> data,
-                                bool durable, std::uint64_t tag) {
-  const auto& kernel_file = static_cast<const KernelFile&>(file);
+namespace {
+
+// 0, or the error.
+int write_all(int fd, std::uint64_t offset, std::span<const std::byte> data, int flags) {
   std::size_t done = 0;
-  Status status;
   while (done < data.size()) {
     const iovec piece{const_cast<std::byte*>(data.data()) + done, data.size() - done};
-    const ssize_t put = ::pwritev2(kernel_file.fd(), &piece, 1, static_cast<off_t>(offset + done),
-                                   durable ? RWF_DSYNC : 0);
+    const ssize_t put = ::pwritev2(fd, &piece, 1, static_cast<off_t>(offset + done), flags);
     if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) {
-      status = os_status(file.name(), "pwritev2", put == 0 ? EIO : errno);
-      break;
-    }
+    if (put <= 0) return put == 0 ? EIO : errno;
     done += static_cast<std::size_t>(put);
   }
+  return 0;
+}
+
+}  // namespace
+
+Status PosixQueue::submit_write(File& file, std::uint64_t offset, std::span<const std::byte> data,
+                                bool durable, std::uint64_t tag) {
+  const int fd = static_cast<const KernelFile&>(file).fd();
+  bool by_flag = durable && durable_->by_flag();
+  int error = write_all(fd, offset, data, by_flag ? RWF_DSYNC : 0);
+  if (by_flag && DurableWrites::may_be_refusal(error)) {
+    const int refusal = std::exchange(error, write_all(fd, offset, data, 0));
+    by_flag = false;
+    if (error == 0) durable_->refuse(refusal);
+  }
+  Status status = error == 0 ? Status::ok() : os_status(file.name(), "pwritev2", error);
+  if (status.is_ok() && durable && !by_flag) status = file.sync();
   complete(tag, std::move(status));
   return Status::ok();
 }

@@ -10,8 +10,10 @@
 
 namespace cairn::log {
 
-Result<std::unique_ptr<UringQueue>> UringQueue::create(unsigned depth, const KernelLock* lock) {
-  std::unique_ptr<UringQueue> queue(new UringQueue(std::clamp(depth, 1U, kMaxDepth)));
+Result<std::unique_ptr<UringQueue>> UringQueue::create(unsigned depth, const KernelLock* lock,
+                                                       std::shared_ptr<DurableWrites> durable) {
+  std::unique_ptr<UringQueue> queue(
+      new UringQueue(std::clamp(depth, 1U, kMaxDepth), std::move(durable)));
   // No SQPOLL: it would burn one processor for the few calls that a log makes. No SINGLE_ISSUER:
   // whichever thread waits for the log submits and reaps.
   if (const int error = io_uring_queue_init(kMaxDepth, &queue->ring_, 0); error < 0) {
@@ -72,7 +74,7 @@ Status UringQueue::start(unsigned slot) {
   } else {
     io_uring_prep_write(sqe, fd, request.rest.data(), static_cast<unsigned>(request.rest.size()),
                         request.offset);
-    sqe->rw_flags = request.durable ? RWF_DSYNC : 0;
+    sqe->rw_flags = request.by_flag ? RWF_DSYNC : 0;
   }
   io_uring_sqe_set_data64(sqe, slot);
   int submitted = io_uring_submit(&ring_);
@@ -89,7 +91,14 @@ Status UringQueue::submit_write(File& file, std::uint64_t offset, std::span<cons
                                 bool durable, std::uint64_t tag) {
   const std::lock_guard lock(mutex_);
   CAIRN_ASSIGN_OR_RETURN(const unsigned slot, take_slot());
-  requests_[slot] = Request{true, false, durable, &file, offset, data, tag};
+  const bool by_flag = durable && durable_->by_flag();
+  requests_[slot] = Request{.used = true,
+                            .by_flag = by_flag,
+                            .sync_after = durable && !by_flag,
+                            .file = &file,
+                            .offset = offset,
+                            .rest = data,
+                            .tag = tag};
   if (Status status = start(slot); !status) {
     requests_[slot].used = false;
     return status;
@@ -101,7 +110,7 @@ Status UringQueue::submit_write(File& file, std::uint64_t offset, std::span<cons
 Status UringQueue::submit_sync(File& file, std::uint64_t tag) {
   const std::lock_guard lock(mutex_);
   CAIRN_ASSIGN_OR_RETURN(const unsigned slot, take_slot());
-  requests_[slot] = Request{true, true, true, &file, 0, {}, tag};
+  requests_[slot] = Request{.used = true, .is_sync = true, .file = &file, .tag = tag};
   if (Status status = start(slot); !status) {
     requests_[slot].used = false;
     return status;
@@ -114,7 +123,13 @@ bool UringQueue::finish(unsigned slot, int result, Completion* out) {
   const std::lock_guard lock(mutex_);
   Request& request = requests_[slot];
   Status status;
-  if (result < 0) {
+  if (request.by_flag && DurableWrites::may_be_refusal(-result)) {
+    request.by_flag = false;
+    request.sync_after = true;
+    request.refusal = -result;
+    status = start(slot);
+    if (status.is_ok()) return false;
+  } else if (result < 0) {
     status = os_status(request.file->name(), request.is_sync ? "fdatasync" : "write", -result);
   } else if (!request.is_sync && static_cast<std::size_t>(result) < request.rest.size()) {
     if (result == 0) {
@@ -125,6 +140,12 @@ bool UringQueue::finish(unsigned slot, int result, Completion* out) {
       status = start(slot);
       if (status.is_ok()) return false;
     }
+  } else if (request.sync_after) {
+    if (request.refusal != 0) durable_->refuse(request.refusal);
+    request.sync_after = false;
+    request.is_sync = true;
+    status = start(slot);
+    if (status.is_ok()) return false;
   }
   *out = Completion{request.tag, std::move(status)};
   request.used = false;

@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include <liburing.h>
 
 #include <cairn/storage.h>
+
+#include "storage/durable_writes.h"
 
 namespace cairn::log {
 
@@ -21,8 +24,8 @@ class UringQueue final : public IoQueue {
  public:
   // Error: kNotSupported with the kernel's reason. `lock` may be null; otherwise the ring holds it
   // (S4).
-  [[nodiscard]] static Result<std::unique_ptr<UringQueue>> create(unsigned depth,
-                                                                  const KernelLock* lock);
+  [[nodiscard]] static Result<std::unique_ptr<UringQueue>> create(
+      unsigned depth, const KernelLock* lock, std::shared_ptr<DurableWrites> durable);
   ~UringQueue() override;
   UringQueue(const UringQueue&) = delete;
   UringQueue& operator=(const UringQueue&) = delete;
@@ -40,25 +43,29 @@ class UringQueue final : public IoQueue {
   struct Request {
     bool used = false;
     bool is_sync = false;
-    bool durable = false;
+    bool by_flag = false;     // a durable write: RWF_DSYNC makes it so
+    bool sync_after = false;  // a durable write: a sync behind it does
+    int refusal = 0;          // the error when it was tried with the flag, if that was refused
     File* file = nullptr;
     std::uint64_t offset = 0;
-    std::span<const std::byte> rest;  // not written yet
+    std::span<const std::byte> rest = {};  // not written yet
     std::uint64_t tag = 0;
   };
 
-  explicit UringQueue(unsigned depth) : depth_(depth) {}
+  UringQueue(unsigned depth, std::shared_ptr<DurableWrites> durable)
+      : depth_(depth), durable_(std::move(durable)) {}
   [[nodiscard]] Status check_operations();
   [[nodiscard]] Result<unsigned> take_slot();  // REQUIRES: mutex_ held
   [[nodiscard]] Status start(unsigned slot);   // REQUIRES: mutex_ held
-  // True: the request in `slot` ended and *out says how. False: the rest of a short write is in
-  // flight again.
+  // True: the request in `slot` ended and *out says how. False: the rest of a short write, the same
+  // write without a flag that was refused, or the sync behind it is in flight now.
   bool finish(unsigned slot, int result, Completion* out);
 
   // Tries of a submission for which the kernel has no memory right now.
   static constexpr unsigned kSubmitTries = 1000;
 
   unsigned depth_;
+  const std::shared_ptr<DurableWrites> durable_;
   io_uring ring_{};
   std::mutex mutex_;
   // A submission failed: its entry is still in the ring and must never be sent, so nothing is.

@@ -1,16 +1,20 @@
 // A log on the kernel's storages, where it can meet what a simulated one does not show.
+#include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <future>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -83,6 +87,15 @@ TEST(KernelStorage, ALockIsWaitedForWithoutEndIfTheLimitSaysSo) {
   std::filesystem::remove_all(path);
 }
 
+void install(std::span<sock_filter> filter) {
+  const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    std::perror("seccomp");
+    ::_exit(77);
+  }
+}
+
 // From here on this process gets EPERM for the system call `number`; if `second` is not negative, only with that
 // second argument.
 void refuse(long number, long second) {
@@ -97,12 +110,48 @@ void refuse(long number, long second) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
-  const sock_fprog program{std::size(filter), filter};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-    std::perror("seccomp");
-    ::_exit(77);
-  }
+  install(filter);
+}
+
+// From here on this process gets EOPNOTSUPP for a pwritev2 with RWF_DSYNC, as from a file system that does not know it;
+// with `fdatasync`, EIO for that too; with `nameless`, EOPNOTSUPP for files without a name.
+void refuse_durable_writes(bool fdatasync, bool nameless) {
+  constexpr unsigned kNamelessBit = O_TMPFILE & ~O_DIRECTORY;
+  const unsigned sync_call = fdatasync ? __NR_fdatasync : ~0U;
+  const unsigned open_call = nameless ? __NR_openat : ~0U;
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, sync_call, 7, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_pwritev2, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, open_call, 3, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[5])),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, RWF_DSYNC, 3, 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, kNamelessBit, 1, 2),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  install(filter);
+}
+
+constexpr const char* kDsyncRefused = "RWF_DSYNC refused: Operation not supported";
+
+// Makes a log with a durable record. Ends the process: 0 if the log then says that the flag was refused, and works.
+void use_a_log_without_the_flag_and_exit(const std::string& path, StorageKind kind) {
+  OpenOptions options;
+  options.storage = make_storage(kind).value();
+  const auto log = Log::create(path, {.container_size = kMinContainerSize}, options);
+  if (!log) std::fprintf(stderr, "%s\n", log.status().to_string().c_str()), ::_exit(1);
+  Stream stream = (*log)->create_stream("s").value();
+  const std::vector<std::byte> payload(100);
+  const auto lsn = stream.append(std::span(payload), {.durability = Durability::kDurable});
+  if (!lsn) std::fprintf(stderr, "%s\n", lsn.status().to_string().c_str()), ::_exit(3);
+  const std::string reason = (*log)->info().storage.reason;
+  std::fprintf(stderr, "%s\n", reason.c_str());
+  const bool said = reason.find(kDsyncRefused) != std::string::npos;
+  ::_exit(said && (*log)->close() ? 0 : 2);
 }
 
 // What a program does that never heard of system calls. Ends the process: 0 if the log says `refused` and works.
@@ -142,6 +191,53 @@ TEST_F(Refused, IoUringThatIsRefusedLateIsReplacedToo) {
   EXPECT_EXIT((refuse(__NR_io_uring_register, kRegisterFiles),
                use_a_log_and_exit(path_, "io_uring_register_files")),
               testing::ExitedWithCode(0), "");
+}
+
+TEST_F(Refused, TheFlagForDurableWritesIsReplacedByASyncAndInfoSaysSo) {
+  for (const StorageKind kind : {StorageKind::kPosix, StorageKind::kAuto}) {
+    EXPECT_EXIT(
+        (refuse_durable_writes(false, false), use_a_log_without_the_flag_and_exit(path_, kind)),
+        testing::ExitedWithCode(0), "");
+    std::filesystem::remove_all(path_);
+  }
+}
+
+// No nameless file can be had to try it with: the first durable write of the queue meets it.
+TEST_F(Refused, TheFlagForDurableWritesThatIsRefusedLateIsReplacedToo) {
+  EXPECT_EXIT((refuse_durable_writes(false, true),
+               use_a_log_without_the_flag_and_exit(path_, StorageKind::kPosix)),
+              testing::ExitedWithCode(0), "");
+}
+
+TEST_F(Refused, TheFlagForDurableWritesIsNotReplacedByNothing) {
+  const auto append_without_syncs = [&] {
+    OpenOptions options;
+    options.storage = make_storage(StorageKind::kPosix).value();
+    options.background = Background::kManual;  // no other thread, which the filter would not know
+    const auto log = Log::create(path_, {.container_size = kMinContainerSize}, options);
+    Stream stream = (*log)->create_stream("s").value();
+    refuse_durable_writes(true, false);
+    const std::vector<std::byte> payload(100);
+    const auto lsn = stream.append(std::span(payload), {.durability = Durability::kDurable});
+    std::fprintf(stderr, "%s\n", lsn.status().to_string().c_str());
+    ::_exit(lsn.is_ok() ? 1 : 0);
+  };
+  EXPECT_EXIT(append_without_syncs(), testing::ExitedWithCode(0), "fdatasync");
+}
+
+// The file system's own answer, here that of a place where no block begins: not taken for the flag's.
+TEST_F(Refused, TheFlagIsNotBlamedForWhatAWriteWithoutItMeetsToo) {
+  const auto storage = make_storage(StorageKind::kPosix).value();
+  const auto directory = storage->open_directory(path_, true).value();
+  const auto file = directory->open("file", OpenMode::kCreate).value();
+  if (!storage->describe(*directory).direct) GTEST_SKIP() << "no direct I/O here";
+  const auto queue = directory->make_queue(1, nullptr).value();
+  alignas(4096) const std::array<std::byte, 4096> bytes{};
+  ASSERT_TRUE(queue->submit_write(*file, 1, std::span(bytes).first(512), true, 7));
+  std::array<Completion, 1> ended;
+  ASSERT_EQ(queue->reap(ended, true).value(), 1U);
+  EXPECT_EQ(ended[0].status.code(), StatusCode::kIoError) << ended[0].status.to_string();
+  EXPECT_EQ(storage->describe(*directory).reason.find("RWF_DSYNC"), std::string::npos);
 }
 
 }  // namespace

@@ -157,8 +157,9 @@ class Directory {
 
 // What a storage is and what weakens the log's promises on it. For `cairn info`.
 struct StorageInfo {
-  std::string kind;                    // "uring", "posix", "sim", ...
-  std::string reason;                  // why this one runs, for example "io_uring_setup: EPERM"
+  std::string kind;  // "uring", "posix", "sim", ...
+  // Why this one runs, for example "io_uring_setup: EPERM", and what else the system refused it.
+  std::string reason;
   std::string file_system;             // "ext4", "tmpfs", ...
   bool direct = false;                 // O_DIRECT, no page cache in between
   std::uint32_t logical_sector = 512;  // bytes
