@@ -208,6 +208,17 @@ Result<ArchiveReport> archive(const Log& log, const std::string& archive_path,
   return archive_from(log, std::move(storage), archive_path, options);
 }
 
+// In this order: what the log gives up is in the archive, whatever crash comes between.
+Result<ArchiveReport> archive_and_set_tail(Log& log, const std::string& archive_path,
+                                           const ArchiveOptions& options) {
+  CAIRN_ASSIGN_OR_RETURN(const ArchiveReport report, archive(log, archive_path, options));
+  if (const Status status = log.set_archive_tail(report.end); !status.is_ok()) {
+    return status.with_context("the archive is durable up to LSN " + report.end.to_string() +
+                               "; the archive tail was not moved");
+  }
+  return report;
+}
+
 Result<ArchiveReport> archive(const std::string& log_path, const std::string& archive_path,
                               const ArchiveOptions& options) {
   OpenOptions open;

@@ -148,6 +148,24 @@ TEST_F(Archive, OfAReopenedLogGoesOnAcrossCutsOfItsTail) {
   expect_restored(log->model());
 }
 
+// The process that writes acknowledged nothing of its last blocks; an archive of the files that holds them has made them
+// durable first.
+TEST_F(Archive, BesideALiveWriterHoldsNothingThatACrashTakesBack) {
+  fill();
+  log::AppendOptions written;
+  written.durability = log::Durability::kWritten;
+  ASSERT_TRUE(append(1000, 3, written));
+  const auto report = archive_files();
+  ASSERT_TRUE(report) << report.status().to_string();
+  ASSERT_GE(report->end, log->log().written_lsn());
+  crash(sim::survive_none());
+  ASSERT_TRUE(reopen());
+  EXPECT_GE(log->log().end_lsn(), report->end);
+  const auto again = archive_open_log();
+  ASSERT_TRUE(again) << "the log took another way: " << again.status().to_string();
+  expect_restored(model);
+}
+
 // What may still vanish in a crash would make the archive another log than the one that goes on.
 TEST_F(Archive, HoldsNothingThatIsNotDurable) {
   fill();
@@ -396,6 +414,47 @@ TEST_F(ArchiveTail, KeepsContainersThatNoStreamNeedsAndFillsTheLog) {
   ASSERT_TRUE(pass_containers(1)) << "appends go on";
   ASSERT_TRUE(archive_open_log());
   expect_restored(log->model());
+}
+
+TEST_F(ArchiveTail, IsNeverMovedBeyondWhatTheArchiveHolds) {
+  ASSERT_TRUE(log->log().set_archive_tail());
+  ASSERT_TRUE(append(50'000, 25));
+  ASSERT_TRUE(log->advance_base("s", log->model().highest));
+  close();
+  const auto image = storage;
+  const Lsn before =
+      log::LogView::open(kDirectory, manual_options(image)).value()->info().archive_tail;
+  const auto work = [](const std::shared_ptr<sim::SimStorage>& machine) -> Status {
+    CAIRN_ASSIGN_OR_RETURN(const auto opened, log::Log::open(kDirectory, manual_options(machine)));
+    CAIRN_RETURN_IF_ERROR(log::archive_and_set_tail(*opened, kArchive).status());
+    CAIRN_RETURN_IF_ERROR(opened->run_background());
+    return opened->close();
+  };
+  const auto counted = image->clone();
+  ASSERT_TRUE(work(counted));
+  bool moved = false;
+  bool not_yet = false;
+  for (std::uint64_t io = 1; io <= counted->io_count(); ++io) {
+    SCOPED_TRACE("I/O " + std::to_string(io));
+    const auto machine = image->clone();
+    machine->crash_at(io);
+    (void)work(machine);
+    storage = machine->after_crash(sim::survive_random(io), io);
+    const auto opened = log::Log::open(kDirectory, manual_options(storage->clone()));
+    ASSERT_TRUE(opened) << opened.status().to_string();
+    const Lsn tail = (*opened)->archive_tail();
+    const auto restored = log::restore(kArchive, "restored", on(storage->clone()));
+    if (tail > before) {
+      ASSERT_TRUE(restored) << "the log gave up what no archive holds";
+      EXPECT_LE(tail, restored->end);
+      moved = true;
+    }
+    not_yet = not_yet || (restored.is_ok() && tail == before);
+    ASSERT_TRUE(work(storage)) << "it can be called again";
+  }
+  EXPECT_TRUE(moved);
+  EXPECT_TRUE(not_yet) << "no crash came between the archive and the tail";
+  expect_restored(model);
 }
 
 TEST_F(ArchiveTail, SurvivesACrashAndReopening) {

@@ -39,6 +39,29 @@ TEST_F(ArchiveCommand, IsIncrementalBesideAProcessThatWrites) {
   EXPECT_THAT(cairn({"dump", restored_path()}).out, HasSubstr("second"));
 }
 
+TEST_F(ArchiveCommand, SetsTheArchiveTailOnceTheArchiveIsDurable) {
+  make_sample_log();
+  const Json plain = cairn_json({"archive", path(), archive_path(), "--json"});
+  EXPECT_FALSE(plain.contains("archive_tail"));
+  EXPECT_TRUE(cairn_json({"info", path(), "--json"})["archive_tail"].is_null());
+  const Json done = cairn_json({"archive", path(), archive_path(), "--set-archive-tail", "--json"});
+  EXPECT_EQ(done["archive_tail"], done["end"]);
+  EXPECT_EQ(cairn_json({"info", path(), "--json"})["archive_tail"], done["end"]);
+  const Outcome text = cairn({"archive", path(), archive_path(), "--set-archive-tail"});
+  EXPECT_EQ(text.exit_code, 0) << text;
+  EXPECT_THAT(text.out, HasSubstr("tail        archived up to LSN "));
+  EXPECT_TRUE(cairn_json({"verify", path(), "--json"})["sound"]);
+}
+
+TEST_F(ArchiveCommand, LeavesTheArchiveTailOfALogThatIsOpenToItsProcess) {
+  create_log();
+  append("orders", "first");
+  const Outcome refused = cairn({"archive", path(), archive_path(), "--set-archive-tail"});
+  EXPECT_EQ(refused.exit_code, 1) << refused;
+  EXPECT_THAT(refused.err, HasSubstr("open elsewhere"));
+  EXPECT_FALSE(std::filesystem::exists(archive_path())) << "nothing was begun";
+}
+
 TEST_F(ArchiveCommand, ADamagedArchiveIsRefusedWithStatus2) {
   make_sample_log();
   ASSERT_EQ(cairn({"archive", path(), archive_path()}).exit_code, 0);

@@ -30,10 +30,24 @@ ExitCode report_refusal(std::string_view command, const Status& status) {
   }
 }
 
+// To move the archive tail the log must be open for writing: then no other process has it.
+Result<log::ArchiveReport> archive_as_told(const ArchiveArguments& arguments) {
+  if (!arguments.set_archive_tail) return log::archive(arguments.directory, arguments.archive);
+  log::OpenOptions options;
+  options.background = log::Background::kManual;
+  CAIRN_ASSIGN_OR_RETURN(const auto opened, log::Log::open(arguments.directory, options));
+  CAIRN_ASSIGN_OR_RETURN(const log::ArchiveReport report,
+                         log::archive_and_set_tail(*opened, arguments.archive));
+  // What is archived is recycled now rather than at the next opening.
+  CAIRN_RETURN_IF_ERROR(opened->run_background());
+  CAIRN_RETURN_IF_ERROR(opened->close());
+  return report;
+}
+
 }  // namespace
 
 ExitCode run_archive(const ArchiveArguments& arguments, Output& out) {
-  const auto done = log::archive(arguments.directory, arguments.archive);
+  const auto done = archive_as_told(arguments);
   if (!done.is_ok()) return report_refusal("archive", done.status());
   if (arguments.json) {
     nlohmann::ordered_json json;
@@ -45,6 +59,7 @@ ExitCode run_archive(const ArchiveArguments& arguments, Output& out) {
     json["extents"] = done->extents;
     json["bytes"] = done->bytes;
     json["bytes_shared"] = done->bytes_shared;
+    if (arguments.set_archive_tail) json["archive_tail"] = done->end.value();
     out.line("{}", json_line(json));
   } else {
     out.line("log         {}", escaped(arguments.directory));
@@ -53,6 +68,9 @@ ExitCode run_archive(const ArchiveArguments& arguments, Output& out) {
              done->end.value());
     out.line("added       {} extents, {} bytes, {} of them without passing memory", done->extents,
              done->bytes, done->bytes_shared);
+    if (arguments.set_archive_tail) {
+      out.line("tail        archived up to LSN {}", done->end.value());
+    }
   }
   return ExitCode::kOk;
 }

@@ -47,6 +47,7 @@ ExitCode run_tm_list(const TmListArguments& arguments, Output& out);
 struct ArchiveArguments {
   std::string directory;
   std::string archive;
+  bool set_archive_tail = false;
   bool json = false;
 };
 ExitCode run_archive(const ArchiveArguments& arguments, Output& out);

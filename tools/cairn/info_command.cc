@@ -175,6 +175,7 @@ void print_json(const log::LogInfo& info, Output& out) {
                         {"reason", info.end_of_log.reason},
                         {"epoch", info.end_of_log.epoch}};
   json["policies"] = policies_json(info.policies);
+  json["archive_tail"] = lsn_json(info.archive_tail);
   json["storage"] = storage_json(info.storage);
   json["streams"] = nlohmann::ordered_json::array();
   for (const log::StreamInfo& stream : info.streams) {

@@ -92,6 +92,9 @@ void add_archive(CLI::App& app, ArchiveArguments& arguments, Command& command) {
   CLI::App* archive =
       add_command(app, "archive", "Bring an archive of a log up to its end; may be interrupted",
                   arguments.directory, arguments.json, "As one JSON object");
+  archive->add_flag("--set-archive-tail", arguments.set_archive_tail,
+                    "When the archive is durable, mark what it holds as archived, so that the log "
+                    "may recycle it; the log must not be open elsewhere");
   archive->add_option("ARCHIVE", arguments.archive, "Directory of the archive, made if need be")
       ->required()
       ->type_name("");

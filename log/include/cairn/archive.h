@@ -2,6 +2,7 @@
 //
 //   auto report = archive(log, "/backup/log");              // again and again: only what is new
 //   log.set_archive_tail(report->end);                      // what is archived may be recycled
+//   auto both = archive_and_set_tail(log, "/backup/log");   // the two in one
 //   ...
 //   restore("/backup/log", "/var/lib/app/log");             // a log that opens and goes on
 //
@@ -118,6 +119,13 @@ struct ArchiveReport {
                                             const std::string& archive_path,
                                             const ArchiveOptions& options = {});
 
+// archive(), and when that is durable, Log::set_archive_tail() with the archive's end: what was
+// archived may be recycled from then on, nothing else. Switches the archive tail on. A crash or an
+// error in between leaves an archive that holds more than the log knows of; call it again. Errors:
+// those of the two.
+[[nodiscard]] Result<ArchiveReport> archive_and_set_tail(Log& log, const std::string& archive_path,
+                                                         const ArchiveOptions& options = {});
+
 struct RestoreReport {
   Uuid log_id;
   Lsn tail;
@@ -129,11 +137,15 @@ struct RestoreReport {
 
 // Makes a log in `path`, a directory that is made or is empty, out of the archive: the same log, up
 // to where the last archive() that came to its end had brought it. Each extent is held against its
-// checksum. After a crash or an error there is no log, and it can be called again. The log has the
-// identity of the archived one: where that one goes on too, the two part, and LSNs behind the
-// archive's end mean different records in each. Errors: kNotFound; kInvalidState (no archive() came
-// to its end yet); kAlreadyExists (a log is there); kInvalidArgument (the directory holds something
-// else); kCorrupt (a damaged archive: file, LSN, expected and found); kNoSpace; kIoError.
+// checksum. The log begins where its streams begin: its tail is the oldest LSN that a stream, or the
+// archive tail, still needs, which may be behind the tail that the archived log had by then. Records
+// before it that no stream needs may be missing (`cairn dump` of the two differs by them); from each
+// stream's base on all are there. After a crash or an error there is no log, and it can be called
+// again. The log has the identity of the archived one: where that one goes on too, the two part, and
+// LSNs behind the archive's end mean different records in each. Errors: kNotFound; kInvalidState (no
+// archive() came to its end yet); kAlreadyExists (a log is there); kInvalidArgument (the directory
+// holds something else); kCorrupt (a damaged archive: file, LSN, expected and found); kNoSpace;
+// kIoError.
 [[nodiscard]] Result<RestoreReport> restore(const std::string& archive_path,
                                             const std::string& path,
                                             const ArchiveOptions& options = {});

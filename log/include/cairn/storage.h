@@ -6,7 +6,8 @@
 //
 // What an implementation must keep, because the log's promises rest on it:
 //  S1. Bytes of a write completed with `durable` set, and bytes of writes completed before a sync of
-//      the same file was *submitted*, survive a power cut once that write or sync completed OK.
+//      the same file was *submitted*, survive a power cut once that write or sync completed OK;
+//      whoever wrote them, another process included (docs/decisions/0041).
 //  S2. A name made, renamed or removed survives a power cut once sync_directory() returned OK.
 //  S3. An error is reported once, truthfully, and never retried inside: after an error the state of
 //      the bytes concerned is unknown. Short transfers are completed inside, or reported as errors.
