@@ -161,14 +161,21 @@ TEST_F(AdvanceRequests, ThatTakeLongHoldNothingElseUp) {
 TEST_F(AdvanceRequests, DoNotRunAnyMoreWhenTheCallbackWasTakenOut) {
   create(low_at(70));
   SlowOwner owner;
-  ASSERT_TRUE(stream_.on_advance_request([&](const log::AdvanceRequest&) { owner(); }));
+  std::atomic<bool> ended = false;
+  ASSERT_TRUE(stream_.on_advance_request([&](const log::AdvanceRequest&) {
+    owner();
+    for (int i = 0; i < 300; ++i) EXPECT_TRUE(stream_.append(Bytes(10), durable()));
+    ended = true;
+  }));
   ASSERT_TRUE(append(3 * per_container()));
   owner.wait_until_called();
+  std::promise<void> takes_out;
   std::thread taker([&] {
+    takes_out.set_value();
     EXPECT_TRUE(stream_.on_advance_request({}));
-    EXPECT_TRUE(owner.left);
+    EXPECT_TRUE(ended);
   });
-  EXPECT_TRUE(log_->flush());
+  takes_out.get_future().wait();
   owner.let_go();
   taker.join();
 }
@@ -219,10 +226,16 @@ TEST_F(Burst, OfAllThatIsKeptAheadStallsNotHoweverLongAContainerTakesToBeMade) {
   create(ahead_by(6), [filling] { filling->pass(); });
   wait_until_made(*log_, 6);
   filling->shut();
-  burst(stream_, 6);
+  std::atomic<bool> done = false;
+  std::thread appender([&] {
+    burst(stream_, 6);
+    done = true;
+  });
+  while (!done && log_->statistics().growth_stalls == 0) std::this_thread::yield();
+  filling->open();
+  appender.join();
   EXPECT_EQ(log_->statistics().growth_stalls, 0U);
   EXPECT_GT(log_->info().end, Lsn(5 * log::kMinContainerSize));
-  filling->open();
   wait_until_made(*log_, 6);
 }
 
