@@ -59,7 +59,7 @@ Status LogCore::grow_ahead(Lock& lock) {
       CAIRN_RETURN_IF_ERROR(make_container(lock));
       ledger_->saw_consumption(writer_->container_number() - before);
       const bool pool_is_full =
-          ledger_->free_containers(writer_->container_number()) >= ledger_->policies().spare_max &&
+          ledger_->free_containers(writer_->container_number()) >= ledger_->most_free() &&
           ledger_->containers() >= ledger_->min_containers();
       if (pool_is_full) break;
     }
@@ -122,9 +122,11 @@ Status LogCore::add_containers(std::uint32_t count) {
                       std::to_string(ledger_->max_containers()) + " in all, there are " +
                       std::to_string(ledger_->containers()));
     }
-    if (free + lacking > ledger_->policies().spare_max) {
-      return too_many("expected at most " + std::to_string(ledger_->policies().spare_max) +
-                      " free ones (policy spare_max), there are " + std::to_string(free));
+    if (free + lacking > ledger_->most_free()) {
+      return too_many("expected at most " + std::to_string(ledger_->most_free()) +
+                      " free ones (policy " +
+                      (ledger_->policies().spare_max > 0 ? "spare_max" : "ahead") +
+                      "), there are " + std::to_string(free));
     }
     CAIRN_RETURN_IF_ERROR(make_container(lock));
   }

@@ -7,6 +7,8 @@
 
 #include <cairn/deadline.h>
 
+#include "log_opener.h"
+
 namespace cairn::log {
 namespace {
 
@@ -541,7 +543,7 @@ LogInfo LogCore::info() const {
   info.tail = tail();
   info.durable = durable_lsn();
   info.streams = list_streams();
-  info.storage = storage_->describe(*directory_);
+  info.storage = describe_storage(*storage_, *directory_, options_);
   info.end_of_log = found_end_;
   std::uint64_t active;
   Lsn needed;

@@ -67,6 +67,28 @@ Result<std::shared_ptr<Storage>> storage_of(const OpenOptions& options) {
   return make_storage();
 }
 
+std::string_view durable_writes_name(DurableWrites how) {
+  switch (how) {
+    case DurableWrites::kAutomatic:
+      return "automatic";
+    case DurableWrites::kPerWrite:
+      return "per write";
+    case DurableWrites::kPerPrefix:
+      return "per prefix";
+  }
+  return "unknown";
+}
+
+StorageInfo describe_storage(const Storage& storage, const Directory& directory,
+                             const OpenOptions& options) {
+  StorageInfo info = storage.describe(directory);
+  if (options.durable_writes != DurableWrites::kAutomatic) {
+    info.durable_writes = options.durable_writes;
+    info.durable_writes_reason = "as asked for";
+  }
+  return info;
+}
+
 Result<std::unique_ptr<LogCore>> LogCore::create(const std::string& path,
                                                  const CreateOptions& create_options,
                                                  const OpenOptions& options) {
@@ -400,6 +422,9 @@ Status LogOpener::start_writer(ReadyContainer container, const Continuation& to)
   config.geometry = core.geometry_;
   config.blocks = block_count(options_, core.geometry_);
   config.depth = std::min(options_.depth, config.blocks - 2);
+  config.durable_writes =
+      describe_storage(*core.storage_, *core.directory_, options_).durable_writes !=
+      DurableWrites::kPerPrefix;
   config.background = options_.background == Background::kThread;
   config.time = options_.time;
   config.provide_container = [&core] { return core.provide_container(true); };

@@ -59,6 +59,10 @@ class LogOpener {
   std::uint32_t window_ = 0;  // of this opening
 };
 
+// What is known of the storage below `directory`, and what of it runs under these options.
+[[nodiscard]] StorageInfo describe_storage(const Storage& storage, const Directory& directory,
+                                           const OpenOptions& options);
+
 // Storage from the options, or the kernel's.
 [[nodiscard]] Result<std::shared_ptr<Storage>> storage_of(const OpenOptions& options);
 

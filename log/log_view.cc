@@ -20,6 +20,7 @@ class LogView::Impl final : public ReadHorizon {
   [[nodiscard]] static Result<std::unique_ptr<Impl>> look(const std::string& path,
                                                           const OpenOptions& options) {
     auto impl = std::make_unique<Impl>();
+    impl->options_ = options;
     CAIRN_ASSIGN_OR_RETURN(impl->storage_, storage_of(options));
     CAIRN_ASSIGN_OR_RETURN(impl->directory_, impl->storage_->open_directory(path, false));
     CAIRN_RETURN_IF_ERROR(impl->scan());
@@ -139,6 +140,7 @@ class LogView::Impl final : public ReadHorizon {
   // How often a writer may outrun one look at the log.
   static constexpr unsigned kScanTries = 64;
 
+  OpenOptions options_;
   std::shared_ptr<Storage> storage_;
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<ReadSource> source_;
@@ -151,7 +153,7 @@ class LogView::Impl final : public ReadHorizon {
 LogInfo LogView::Impl::info() const {
   LogInfo info;
   info.path = directory_->path();
-  info.storage = storage_->describe(*directory_);
+  info.storage = describe_storage(*storage_, *directory_, options_);
   const std::lock_guard lock(mutex_);
   const format::LogGeometry geometry = geometry_of(slot_);
   info.id = geometry.log_id;

@@ -41,7 +41,10 @@ Status check_policies(const Policies& policies, std::uint64_t container_size,
   }
   CAIRN_RETURN_IF_ERROR(check_range("growth", policies.growth, 0, kMostGrowth));
   CAIRN_RETURN_IF_ERROR(check_range("ahead", policies.ahead, 1, kMostAhead));
-  CAIRN_RETURN_IF_ERROR(check_range("spare_max", policies.spare_max, policies.ahead, kMostSpares));
+  if (policies.spare_max != 0 || policies.growth == 0) {
+    CAIRN_RETURN_IF_ERROR(
+        check_range("spare_max", policies.spare_max, policies.ahead, kMostSpares));
+  }
   CAIRN_RETURN_IF_ERROR(check_range("shrink_percent", policies.shrink_percent, 0, 100));
   CAIRN_RETURN_IF_ERROR(
       check_range("low_space_percent", policies.low_space_percent, 0, kMostLowSpacePercent));

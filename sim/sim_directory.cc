@@ -158,7 +158,7 @@ Result<std::unique_ptr<log::DirectoryLock>> SimDirectory::lock(std::string_view 
     }
     table = world_->locks;
   }
-  std::shared_ptr<LockTable::Hold> hold = table->acquire(full(name), limit);
+  std::shared_ptr<LockTable::Hold> hold = table->acquire(path_, limit);
   if (!hold) {
     return Status(StatusCode::kLocked, full(name) + ": held by another, waited " +
                                            std::to_string(limit.count()) + " ms");

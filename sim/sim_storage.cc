@@ -116,6 +116,7 @@ log::StorageInfo SimStorage::describe(const log::Directory&) const {
   info.reason = "the simulation was asked for";
   info.file_system = "sim";
   info.direct = true;
+  info.direct_reason = "the simulation has no page cache";
   info.logical_sector = world_->options.alignment;
   info.physical_sector = std::max(world_->options.physical_sector, world_->options.alignment);
   info.alignment = world_->options.alignment;

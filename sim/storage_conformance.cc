@@ -187,6 +187,16 @@ class Conformance {
     if (!held.is_ok() || !other.is_ok()) return;
     expect_code("lock() of what is locked", StatusCode::kLocked,
                 (*other)->lock("file", milliseconds(1)).status());
+    const auto made = directory_->open("other", OpenMode::kCreate);
+    expect_code("open(kCreate)", StatusCode::kOk, made.status());
+    expect_code("lock() of another file of a locked directory", StatusCode::kLocked,
+                (*other)->lock("other", milliseconds(1)).status());
+    expect_code("remove() of the locked file", StatusCode::kOk, directory_->remove("file"));
+    expect_code("lock() after the locked file was removed", StatusCode::kLocked,
+                (*other)->lock("other", milliseconds(1)).status());
+    expect_code("remove()", StatusCode::kOk, directory_->remove("other"));
+    expect_code("open(kCreate)", StatusCode::kOk,
+                directory_->open("file", OpenMode::kCreate).status());
     held->reset();
     expect_code("lock() of what was released", StatusCode::kOk,
                 (*other)->lock("file", milliseconds(1000)).status());

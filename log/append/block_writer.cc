@@ -240,7 +240,7 @@ bool BlockWriter::submit_next(Lock& lock) {
   }
   const std::uint64_t sequence = submit_++;
   next.set_state(BlockState::kWriting);
-  next.own_flush = want_durable_ > next.lsn;
+  next.own_flush = config_.durable_writes && want_durable_ > next.lsn;
   ++writes_in_flight_;
   ++statistics_.blocks;
   statistics_.block_bytes += next.padded;

@@ -63,6 +63,8 @@ class BlockWriter {
     format::LogGeometry geometry;
     std::uint32_t blocks = 8;
     std::uint32_t depth = 4;
+    // Blocks that someone waits for make themselves durable; otherwise a sync makes the prefix so.
+    bool durable_writes = true;
     bool background = true;  // a housekeeping thread drives when nobody waits
     TimeSource time{};       // null: the steady clock
     // Asked for without the lock when the next container is needed and not there. Afterwards

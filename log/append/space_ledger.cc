@@ -83,7 +83,7 @@ void SpaceLedger::saw_consumption(std::uint64_t containers) {
   seen_.push_back(containers);
   if (seen_.size() > kRemembered) seen_.pop_front();
   const std::uint64_t most = *std::max_element(seen_.begin(), seen_.end());
-  wanted_ahead_ = std::clamp<std::uint64_t>(1 + 2 * most, policies_.ahead, policies_.spare_max);
+  wanted_ahead_ = std::clamp<std::uint64_t>(1 + 2 * most, policies_.ahead, most_free());
 }
 
 bool SpaceLedger::wants_growth(std::uint64_t number) const {
@@ -104,7 +104,7 @@ std::uint64_t SpaceLedger::removable(const Stock& stock) const {
 
 std::uint64_t SpaceLedger::superfluous(const Stock& stock) const {
   const std::uint64_t free = free_containers(stock.number);
-  std::uint64_t count = free > policies_.spare_max ? free - policies_.spare_max : 0;
+  std::uint64_t count = free > most_free() ? free - most_free() : 0;
   if (policies_.shrink_percent > 0) {
     std::uint64_t shrunk = 0;
     while (free - shrunk > wanted_ahead_ &&
@@ -117,6 +117,7 @@ std::uint64_t SpaceLedger::superfluous(const Stock& stock) const {
 }
 
 std::uint64_t SpaceLedger::keepable(std::uint64_t number, std::uint64_t count) const {
+  if (policies_.spare_max == 0) return 0;
   const auto less = [](std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; };
   const std::uint64_t free = free_containers(number);
   const std::uint64_t for_pool = less(policies_.spare_max, free);

@@ -71,6 +71,10 @@ class SpaceLedger {
 
   void set_policies(const Policies& policies);
   [[nodiscard]] const Policies& policies() const { return policies_; }
+  // How many free containers there may be at most; without a pool, those made ahead.
+  [[nodiscard]] std::uint64_t most_free() const {
+    return policies_.spare_max > 0 ? policies_.spare_max : policies_.ahead;
+  }
 
   // --- containers ---
 

@@ -44,6 +44,22 @@ Result<OldBaseLog> look_at_base_log(Directory& directory, bool replace_sound) {
                 detail);
 }
 
+// The lock that openers take, by way of the base log or, where there is none, the oldest container:
+// any file will do (S4).
+Result<std::unique_ptr<DirectoryLock>> lock_log(Directory& directory,
+                                                std::chrono::milliseconds limit) {
+  CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> names, directory.list());
+  std::string file;
+  for (const std::string& name : names) {
+    std::uint64_t number;
+    if (name == format::kBaseFileName) return directory.lock(name, limit);
+    if (!parse_container_file_name(name, &number)) continue;
+    if (file.empty() || name < file) file = name;
+  }
+  if (!file.empty()) return directory.lock(file, limit);
+  return Status(StatusCode::kNotALog, directory.path() + ": not a Cairn log: no containers");
+}
+
 Status write_base_log(Directory& directory, const OldBaseLog& old, const format::BaseSlot& slot) {
   if (!old.there) {
     const Status removed = directory.remove(kUnfinishedBaseName);
@@ -65,13 +81,10 @@ Result<RebuildReport> rebuild_base_log(const std::string& path, const RebuildOpt
     CAIRN_ASSIGN_OR_RETURN(storage, make_storage());
   }
   CAIRN_ASSIGN_OR_RETURN(const auto directory, storage->open_directory(path, false));
-  std::unique_ptr<DirectoryLock> lock;
-  CAIRN_ASSIGN_OR_RETURN(OldBaseLog old, look_at_base_log(*directory, options.replace_sound));
-  if (old.there) {
-    CAIRN_ASSIGN_OR_RETURN(lock, directory->lock(format::kBaseFileName, options.lock_wait));
-    // Whoever held it may have written.
-    CAIRN_ASSIGN_OR_RETURN(old, look_at_base_log(*directory, options.replace_sound));
-  }
+  CAIRN_RETURN_IF_ERROR(look_at_base_log(*directory, options.replace_sound).status());
+  CAIRN_ASSIGN_OR_RETURN(const auto lock, lock_log(*directory, options.lock_wait));
+  // Again: whoever held it may have written.
+  CAIRN_ASSIGN_OR_RETURN(const OldBaseLog old, look_at_base_log(*directory, options.replace_sound));
   CAIRN_ASSIGN_OR_RETURN(const ContainerSurvey survey, survey_containers(*directory));
   CAIRN_RETURN_IF_ERROR(write_base_log(*directory, old, survey.slot));
   RebuildReport report;

@@ -64,6 +64,26 @@ Status drop_cache(int fd, const std::string& shown) {
   return Status::ok();
 }
 
+// 0, or errno; EWOULDBLOCK when another still holds it at the deadline.
+int wait_for_flock(int fd, std::chrono::steady_clock::time_point deadline) {
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return errno;
+    if (std::chrono::steady_clock::now() >= deadline) return EWOULDBLOCK;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return 0;
+}
+
+Status lock_status(const std::string& shown, int error, std::chrono::milliseconds limit) {
+  if (error != EWOULDBLOCK) return os_status(shown, "flock", error);
+  StatusDetail detail;
+  detail.file = shown;
+  return Status(StatusCode::kLocked,
+                shown + ": the log is open elsewhere (waited " + std::to_string(limit.count()) +
+                    " ms for its lock)",
+                detail);
+}
+
 }  // namespace
 
 Fd& Fd::operator=(Fd&& other) noexcept {
@@ -153,12 +173,20 @@ Result<std::uint64_t> KernelFile::size() const {
   return static_cast<std::uint64_t>(info.st_size);
 }
 
-KernelLock::~KernelLock() { ::flock(fd_.get(), LOCK_UN); }
+KernelLock::~KernelLock() {
+  for (const int fd : fds()) ::flock(fd, LOCK_UN);
+}
+
+std::vector<int> KernelLock::fds() const {
+  std::vector<int> fds{file_.get()};
+  if (directory_.is_open()) fds.push_back(directory_.get());
+  return fds;
+}
 
 Result<std::unique_ptr<File>> KernelDirectory::open(std::string_view name, OpenMode mode) {
   const std::string file(name);
   const std::string shown = path_ + "/" + file;
-  int flags = O_CLOEXEC | O_NOFOLLOW | (direct_ ? O_DIRECT : 0);
+  int flags = O_CLOEXEC | O_NOFOLLOW | (direct_.direct ? O_DIRECT : 0);
   switch (mode) {
     case OpenMode::kRead:
       flags |= O_RDONLY;
@@ -177,7 +205,8 @@ Result<std::unique_ptr<File>> KernelDirectory::open(std::string_view name, OpenM
   if (!S_ISREG(info.st_mode)) {
     return Status(StatusCode::kInvalidArgument, shown + ": expected a regular file");
   }
-  if (!direct_ && mode != OpenMode::kCreate) CAIRN_RETURN_IF_ERROR(drop_cache(fd.get(), shown));
+  if (!direct_.direct && mode != OpenMode::kCreate)
+    CAIRN_RETURN_IF_ERROR(drop_cache(fd.get(), shown));
   return std::unique_ptr<File>(std::make_unique<KernelFile>(std::move(fd), shown));
 }
 
@@ -262,20 +291,19 @@ Result<std::unique_ptr<DirectoryLock>> KernelDirectory::lock(std::string_view na
   const std::string shown = path_ + "/" + file;
   Fd fd(::openat(fd_.get(), file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.is_open()) return os_status(shown, "open", errno);
+  Fd whole(::openat(fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!whole.is_open()) return os_status(path_, "open", errno);
+  // The file first: it is all that code before version 0.2 knows.
   const auto deadline = deadline_after(limit);
-  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return os_status(shown, "flock", errno);
-    if (std::chrono::steady_clock::now() >= deadline) {
-      StatusDetail detail;
-      detail.file = shown;
-      return Status(StatusCode::kLocked,
-                    shown + ": the log is open elsewhere (waited " + std::to_string(limit.count()) +
-                        " ms for its lock)",
-                    detail);
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (const int error = wait_for_flock(fd.get(), deadline); error != 0) {
+    return lock_status(shown, error, limit);
   }
-  return std::unique_ptr<DirectoryLock>(std::make_unique<KernelLock>(std::move(fd)));
+  const int error = wait_for_flock(whole.get(), deadline);
+  if (error == EWOULDBLOCK) return lock_status(shown, error, limit);
+  // Where directories cannot be locked, the file's lock is what there is.
+  if (error != 0) whole = Fd();
+  return std::unique_ptr<DirectoryLock>(
+      std::make_unique<KernelLock>(std::move(fd), std::move(whole)));
 }
 
 Result<std::unique_ptr<IoQueue>> KernelDirectory::make_queue(unsigned depth,

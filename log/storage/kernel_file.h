@@ -7,10 +7,11 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <cairn/storage.h>
 
-#include "storage/durable_writes.h"
+#include "storage/durable_flag.h"
 
 namespace cairn::log {
 
@@ -51,32 +52,40 @@ class KernelFile final : public File {
   std::string name_;
 };
 
-// An flock on its own open file description. Whoever keeps a reference to that description keeps the
-// lock, so a queue that registers fd() with its ring holds it until the ring's last request ended,
-// also when the process was killed (S4). Destruction unlocks at once, whoever keeps a reference: the
-// owner has seen the end of all I/O by then.
+// An flock of a file and one of its directory, each on its own open file description. Whoever keeps a
+// reference to such a description keeps the lock, so a queue that registers fds() with its ring holds
+// it until the ring's last request ended, also when the process was killed (S4). Destruction unlocks
+// at once, whoever keeps a reference: the owner has seen the end of all I/O by then.
 class KernelLock final : public DirectoryLock {
  public:
-  explicit KernelLock(Fd fd) : fd_(std::move(fd)) {}
+  // `directory` is not open where directories cannot be locked.
+  KernelLock(Fd file, Fd directory) : file_(std::move(file)), directory_(std::move(directory)) {}
   ~KernelLock() override;
   KernelLock(const KernelLock&) = delete;
   KernelLock& operator=(const KernelLock&) = delete;
-  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] std::vector<int> fds() const;
 
  private:
-  Fd fd_;
+  Fd file_;
+  Fd directory_;
+};
+
+// Whether files of a directory are direct, the alignment that asks for, and why.
+struct DirectAnswer {
+  bool direct = false;
+  std::uint32_t alignment = 512;
+  std::string reason;
 };
 
 class KernelDirectory final : public Directory {
  public:
   using QueueFactory = std::function<Result<std::unique_ptr<IoQueue>>(unsigned, const KernelLock*)>;
 
-  KernelDirectory(Fd fd, std::string path, bool direct, std::uint32_t alignment,
-                  std::shared_ptr<DurableWrites> durable, QueueFactory queue)
+  KernelDirectory(Fd fd, std::string path, DirectAnswer direct,
+                  std::shared_ptr<DurableFlag> durable, QueueFactory queue)
       : fd_(std::move(fd)),
         path_(std::move(path)),
-        direct_(direct),
-        alignment_(alignment),
+        direct_(std::move(direct)),
         durable_(std::move(durable)),
         make_queue_(std::move(queue)) {}
 
@@ -93,16 +102,14 @@ class KernelDirectory final : public Directory {
   [[nodiscard]] const std::string& path() const override { return path_; }
 
   [[nodiscard]] int fd() const { return fd_.get(); }
-  [[nodiscard]] bool direct() const { return direct_; }
-  [[nodiscard]] std::uint32_t alignment() const { return alignment_; }
-  [[nodiscard]] const DurableWrites& durable_writes() const { return *durable_; }
+  [[nodiscard]] const DirectAnswer& direct() const { return direct_; }
+  [[nodiscard]] const DurableFlag& durable_flag() const { return *durable_; }
 
  private:
   Fd fd_;
   std::string path_;
-  bool direct_;
-  std::uint32_t alignment_;
-  std::shared_ptr<DurableWrites> durable_;
+  DirectAnswer direct_;
+  std::shared_ptr<DurableFlag> durable_;
   QueueFactory make_queue_;
 };
 

@@ -91,41 +91,39 @@ DeviceFacts look_at(int directory_fd) {
   return facts;
 }
 
-// Whether the file system takes O_DIRECT, and the alignment it asks for. Asked with a nameless file
-// where that works, so that nothing is left behind; a directory that cannot be written is asked
-// with nothing and gets buffered reads.
-struct DirectAnswer {
-  bool direct = false;
-  std::uint32_t alignment = 512;
-  std::string reason;
-};
-
 // One block with RWF_DSYNC into the nameless file `fd`, and without if that is refused. Other errors (a full disk)
 // say nothing about the flag; a refusal that shows only later is met by the queues.
-void try_durable_write(int fd, std::uint32_t alignment, DurableWrites& durable) {
+void try_durable_write(int fd, std::uint32_t alignment, DurableFlag& durable) {
   AlignedBuffer zeros(std::max<std::uint32_t>(alignment, 4096));
   std::memset(zeros.data(), 0, zeros.size());
   const iovec piece{zeros.data(), zeros.size()};
   if (::pwritev2(fd, &piece, 1, 0, RWF_DSYNC) >= 0) return;
   const int error = errno;
-  if (DurableWrites::may_be_refusal(error) && ::pwritev2(fd, &piece, 1, 0, 0) > 0) {
+  if (DurableFlag::may_be_refusal(error) && ::pwritev2(fd, &piece, 1, 0, 0) > 0) {
     durable.refuse(error);
   }
 }
 
-// With `durable`, it is also asked how writes are made durable.
-DirectAnswer try_direct(int directory_fd, const DeviceFacts& facts, DurableWrites* durable) {
+// The same through the page cache.
+void try_buffered_durable_write(int directory_fd, DurableFlag& durable) {
+  const Fd fd(::openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (fd.is_open()) try_durable_write(fd.get(), 4096, durable);
+}
+
+// Whether the file system takes O_DIRECT, and the alignment it asks for. Asked with a nameless file
+// where that works, so that nothing is left behind; a directory that cannot be written is asked
+// with nothing and gets buffered reads.
+// It is also asked how writes are made durable.
+DirectAnswer try_direct(int directory_fd, const DeviceFacts& facts, DurableFlag& durable) {
   DirectAnswer answer;
   const Fd fd(::openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600));
   if (!fd.is_open()) {
-    const int error = errno;
-    const Fd buffered(::openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (durable != nullptr && buffered.is_open()) try_durable_write(buffered.get(), 4096, *durable);
-    errno = error;
     answer.reason = std::string("O_DIRECT refused: ") + std::strerror(errno);
+    try_buffered_durable_write(directory_fd, durable);
     return answer;
   }
   answer.direct = true;
+  answer.reason = "the file system takes O_DIRECT";
   answer.alignment = facts.logical_sector;
 #ifdef STATX_DIOALIGN
   struct statx info;
@@ -134,7 +132,7 @@ DirectAnswer try_direct(int directory_fd, const DeviceFacts& facts, DurableWrite
     answer.alignment = std::max(info.stx_dio_offset_align, info.stx_dio_mem_align);
   }
 #endif
-  if (durable != nullptr) try_durable_write(fd.get(), answer.alignment, *durable);
+  try_durable_write(fd.get(), answer.alignment, durable);
   return answer;
 }
 
@@ -146,7 +144,7 @@ class QueueChoice {
 
   // A ring may be refused late: for its lock, or for a limit on memory that was not reached before.
   [[nodiscard]] Result<std::unique_ptr<IoQueue>> make(unsigned depth, const KernelLock* lock,
-                                                      std::shared_ptr<DurableWrites> durable) {
+                                                      std::shared_ptr<DurableFlag> durable) {
     const std::lock_guard guard(mutex_);
     if (uring_) {
       auto made = UringQueue::create(depth, lock, durable);
@@ -173,22 +171,22 @@ class QueueChoice {
 
 class KernelStorage final : public Storage {
  public:
-  explicit KernelStorage(std::shared_ptr<QueueChoice> queues) : queues_(std::move(queues)) {}
+  KernelStorage(std::shared_ptr<QueueChoice> queues, DirectIo direct)
+      : queues_(std::move(queues)), direct_(direct) {}
 
   [[nodiscard]] Result<std::unique_ptr<Directory>> open_directory(const std::string& path,
                                                                   bool create) override {
     if (create) CAIRN_RETURN_IF_ERROR(make_directory(path));
     Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.is_open()) return os_status(path, "open directory", errno);
-    const DeviceFacts facts = look_at(fd.get());
-    const auto durable = std::make_shared<DurableWrites>();
-    const DirectAnswer answer = try_direct(fd.get(), facts, durable.get());
+    const auto durable = std::make_shared<DurableFlag>();
+    CAIRN_ASSIGN_OR_RETURN(DirectAnswer answer, choose_direct(fd.get(), path, *durable));
     KernelDirectory::QueueFactory queue = [queues = queues_, durable](unsigned depth,
                                                                       const KernelLock* lock) {
       return queues->make(depth, lock, durable);
     };
     return std::unique_ptr<Directory>(std::make_unique<KernelDirectory>(
-        std::move(fd), path, answer.direct, answer.alignment, durable, std::move(queue)));
+        std::move(fd), path, std::move(answer), durable, std::move(queue)));
   }
 
   [[nodiscard]] StorageInfo describe(const Directory& directory) const override {
@@ -197,15 +195,13 @@ class KernelStorage final : public Storage {
     StorageInfo info;
     queues_->describe(info);
     info.file_system = facts.file_system;
-    info.direct = kernel.direct();
+    info.direct = kernel.direct().direct;
+    info.direct_reason = kernel.direct().reason;
     info.logical_sector = facts.logical_sector;
     info.physical_sector = facts.physical_sector;
-    info.alignment = kernel.alignment();
+    info.alignment = kernel.direct().alignment;
     info.weaknesses = std::move(facts.weaknesses);
-    if (!info.direct) {
-      info.reason += "; buffered: " + try_direct(kernel.fd(), facts, nullptr).reason;
-    }
-    info.reason += kernel.durable_writes().text();
+    info.reason += kernel.durable_flag().text();
     return info;
   }
 
@@ -219,6 +215,22 @@ class KernelStorage final : public Storage {
   }
 
  private:
+  [[nodiscard]] Result<DirectAnswer> choose_direct(int fd, const std::string& path,
+                                                   DurableFlag& durable) const {
+    if (direct_ == DirectIo::kOff) {
+      try_buffered_durable_write(fd, durable);
+      return DirectAnswer{.reason = "as asked for"};
+    }
+    DirectAnswer answer = try_direct(fd, look_at(fd), durable);
+    if (direct_ == DirectIo::kAutomatic) return answer;
+    if (!answer.direct) {
+      return Status(StatusCode::kNotSupported,
+                    path + ": expected direct I/O, found " + answer.reason);
+    }
+    answer.reason = "as asked for";
+    return answer;
+  }
+
   // Makes the directory if it is missing, and its name durable in the parent.
   [[nodiscard]] static Status make_directory(const std::string& path) {
     if (::mkdir(path.c_str(), 0700) != 0) {
@@ -233,11 +245,19 @@ class KernelStorage final : public Storage {
   }
 
   std::shared_ptr<QueueChoice> queues_;
+  const DirectIo direct_;
 };
 
 }  // namespace
 
 Result<std::shared_ptr<Storage>> make_storage(StorageKind kind) {
+  StorageOptions options;
+  options.kind = kind;
+  return make_storage(options);
+}
+
+Result<std::shared_ptr<Storage>> make_storage(const StorageOptions& options) {
+  StorageKind kind = options.kind;
   std::string reason = "as asked for";
   if (kind == StorageKind::kAuto) {
     reason = "io_uring is available";
@@ -257,13 +277,13 @@ Result<std::shared_ptr<Storage>> make_storage(StorageKind kind) {
   const bool may_fall_back = kind == StorageKind::kAuto;
   bool uring = kind != StorageKind::kPosix;
   if (uring) {
-    const Status probe = UringQueue::create(1, nullptr, std::make_shared<DurableWrites>()).status();
+    const Status probe = UringQueue::create(1, nullptr, std::make_shared<DurableFlag>()).status();
     if (!probe.is_ok() && !may_fall_back) return probe;
     if (!probe.is_ok()) reason = probe.message();
     uring = probe.is_ok();
   }
   return std::shared_ptr<Storage>(std::make_shared<KernelStorage>(
-      std::make_shared<QueueChoice>(uring, may_fall_back, std::move(reason))));
+      std::make_shared<QueueChoice>(uring, may_fall_back, std::move(reason)), options.direct));
 }
 
 }  // namespace cairn::log

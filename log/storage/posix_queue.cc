@@ -30,7 +30,7 @@ Status PosixQueue::submit_write(File& file, std::uint64_t offset, std::span<cons
   const int fd = static_cast<const KernelFile&>(file).fd();
   bool by_flag = durable && durable_->by_flag();
   int error = write_all(fd, offset, data, by_flag ? RWF_DSYNC : 0);
-  if (by_flag && DurableWrites::may_be_refusal(error)) {
+  if (by_flag && DurableFlag::may_be_refusal(error)) {
     const int refusal = std::exchange(error, write_all(fd, offset, data, 0));
     by_flag = false;
     if (error == 0) durable_->refuse(refusal);

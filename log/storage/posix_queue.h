@@ -10,7 +10,7 @@
 
 #include <cairn/storage.h>
 
-#include "storage/durable_writes.h"
+#include "storage/durable_flag.h"
 
 namespace cairn::log {
 
@@ -18,7 +18,7 @@ namespace cairn::log {
 // ends before the kernel closes its files, so the lock needs no help here (S4).
 class PosixQueue final : public IoQueue {
  public:
-  explicit PosixQueue(std::shared_ptr<DurableWrites> durable) : durable_(std::move(durable)) {}
+  explicit PosixQueue(std::shared_ptr<DurableFlag> durable) : durable_(std::move(durable)) {}
   [[nodiscard]] unsigned depth() const override { return 1; }
   [[nodiscard]] Status submit_write(File& file, std::uint64_t offset,
                                     std::span<const std::byte> data, bool durable,
@@ -29,7 +29,7 @@ class PosixQueue final : public IoQueue {
  private:
   void complete(std::uint64_t tag, Status status);
 
-  const std::shared_ptr<DurableWrites> durable_;
+  const std::shared_ptr<DurableFlag> durable_;
   std::mutex mutex_;
   std::condition_variable done_cv_;
   std::deque<Completion> done_;

@@ -5,13 +5,14 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "storage/kernel_file.h"
 
 namespace cairn::log {
 
 Result<std::unique_ptr<UringQueue>> UringQueue::create(unsigned depth, const KernelLock* lock,
-                                                       std::shared_ptr<DurableWrites> durable) {
+                                                       std::shared_ptr<DurableFlag> durable) {
   std::unique_ptr<UringQueue> queue(
       new UringQueue(std::clamp(depth, 1U, kMaxDepth), std::move(durable)));
   // No SQPOLL: it would burn one processor for the few calls that a log makes. No SINGLE_ISSUER:
@@ -23,8 +24,9 @@ Result<std::unique_ptr<UringQueue>> UringQueue::create(unsigned depth, const Ker
   }
   CAIRN_RETURN_IF_ERROR(queue->check_operations());
   if (lock != nullptr) {
-    const int fd = lock->fd();
-    if (const int error = io_uring_register_files(&queue->ring_, &fd, 1); error < 0) {
+    const std::vector<int> fds = lock->fds();
+    const auto count = static_cast<unsigned>(fds.size());
+    if (const int error = io_uring_register_files(&queue->ring_, fds.data(), count); error < 0) {
       return Status(StatusCode::kNotSupported,
                     std::string("io_uring_register_files: ") + std::strerror(-error));
     }
@@ -123,7 +125,7 @@ bool UringQueue::finish(unsigned slot, int result, Completion* out) {
   const std::lock_guard lock(mutex_);
   Request& request = requests_[slot];
   Status status;
-  if (request.by_flag && DurableWrites::may_be_refusal(-result)) {
+  if (request.by_flag && DurableFlag::may_be_refusal(-result)) {
     request.by_flag = false;
     request.sync_after = true;
     request.refusal = -result;

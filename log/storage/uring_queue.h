@@ -12,7 +12,7 @@
 
 #include <cairn/storage.h>
 
-#include "storage/durable_writes.h"
+#include "storage/durable_flag.h"
 
 namespace cairn::log {
 
@@ -25,7 +25,7 @@ class UringQueue final : public IoQueue {
   // Error: kNotSupported with the kernel's reason. `lock` may be null; otherwise the ring holds it
   // (S4).
   [[nodiscard]] static Result<std::unique_ptr<UringQueue>> create(
-      unsigned depth, const KernelLock* lock, std::shared_ptr<DurableWrites> durable);
+      unsigned depth, const KernelLock* lock, std::shared_ptr<DurableFlag> durable);
   ~UringQueue() override;
   UringQueue(const UringQueue&) = delete;
   UringQueue& operator=(const UringQueue&) = delete;
@@ -52,7 +52,7 @@ class UringQueue final : public IoQueue {
     std::uint64_t tag = 0;
   };
 
-  UringQueue(unsigned depth, std::shared_ptr<DurableWrites> durable)
+  UringQueue(unsigned depth, std::shared_ptr<DurableFlag> durable)
       : depth_(depth), durable_(std::move(durable)) {}
   [[nodiscard]] Status check_operations();
   [[nodiscard]] Result<unsigned> take_slot();  // REQUIRES: mutex_ held
@@ -65,7 +65,7 @@ class UringQueue final : public IoQueue {
   static constexpr unsigned kSubmitTries = 1000;
 
   unsigned depth_;
-  const std::shared_ptr<DurableWrites> durable_;
+  const std::shared_ptr<DurableFlag> durable_;
   io_uring ring_{};
   std::mutex mutex_;
   // A submission failed: its entry is still in the ring and must never be sent, so nothing is.

@@ -1,8 +1,9 @@
-// One sequence of operations under all options: whatever the storage, the depth, the blocks and the alignment are, the log
-// holds the same. LSNs differ with the alignment, so records are known by their number in the order of the appends.
+// One sequence of operations under all options: whatever the storage, the depth, the blocks, the alignment, the way to make
+// blocks durable and the pool are, with the page cache or past it, the log holds the same. LSNs differ with the alignment, so records are known by their number in the order of the appends.
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -28,20 +29,31 @@ struct Setting {
   std::uint32_t blocks = 8;
   std::uint32_t alignment = 4096;
   bool thread = false;  // Background::kThread
+  log::DurableWrites durable_writes = log::DurableWrites::kPerWrite;
+  log::DirectIo direct = log::DirectIo::kOn;
+  bool recycle = true;
+  bool changing =
+      false;  // each opening makes blocks durable, and goes past the page cache, the other way
 
   [[nodiscard]] std::string name() const {
     return storage + " in " + place + ", depth " + std::to_string(depth) + ", blocks " +
            std::to_string(blocks) + ", alignment " + std::to_string(alignment) +
-           (thread ? ", with a thread" : "");
+           (thread ? ", with a thread" : "") + ", durable " +
+           std::string(log::durable_writes_name(durable_writes)) +
+           (direct == log::DirectIo::kOn ? ", direct" : ", buffered") +
+           (recycle ? "" : ", nothing recycled") + (changing ? ", changing" : "");
   }
 };
 
 // Runs the sequence of one seed on a log, and says what the log then holds, in words without LSNs.
 class Run {
  public:
-  Run(std::string path, const Setting& setting, std::shared_ptr<log::Storage> storage)
-      : path_(std::move(path)), random_(17) {
-    open_options_.storage = std::move(storage);
+  // `storages`: as the setting says, and the other way.
+  Run(std::string path, const Setting& setting,
+      std::array<std::shared_ptr<log::Storage>, 2> storages)
+      : path_(std::move(path)), setting_(setting), storages_(std::move(storages)), random_(17) {
+    open_options_.storage = storages_[0];
+    open_options_.durable_writes = setting.durable_writes;
     open_options_.blocks = setting.blocks;
     open_options_.depth = setting.depth;
     open_options_.background = setting.thread ? log::Background::kThread : log::Background::kManual;
@@ -52,6 +64,11 @@ class Run {
 
   Result<std::string> contents() {
     CAIRN_ASSIGN_OR_RETURN(log_, log::Log::create(path_, create_options_, open_options_));
+    if (!setting_.recycle) {
+      log::Policies policies = log_->policies();
+      policies.spare_max = 0;
+      CAIRN_RETURN_IF_ERROR(log_->set_policies(policies));
+    }
     for (const char* name : kStreams) CAIRN_RETURN_IF_ERROR(log_->create_stream(name).status());
     for (int i = 0; i < 220; ++i) {
       const Status status = step();
@@ -105,9 +122,32 @@ class Run {
                                                                 : Status::ok();
   }
   Status reopen() {
+    check_that_options_were_kept();
     CAIRN_RETURN_IF_ERROR(log_->close());
+    if (setting_.changing) {
+      std::swap(storages_[0], storages_[1]);
+      open_options_.storage = storages_[0];
+      open_options_.durable_writes = open_options_.durable_writes == log::DurableWrites::kPerWrite
+                                         ? log::DurableWrites::kPerPrefix
+                                         : log::DurableWrites::kPerWrite;
+    }
     CAIRN_ASSIGN_OR_RETURN(log_, log::Log::open(path_, open_options_));
     return Status::ok();
+  }
+
+  void check_that_options_were_kept() const {
+    const log::StorageInfo storage = log_->info().storage;
+    const log::LogStatistics statistics = log_->statistics();
+    EXPECT_EQ(storage.durable_writes, open_options_.durable_writes);
+    if (storage.durable_writes == log::DurableWrites::kPerPrefix) {
+      EXPECT_EQ(statistics.durable_writes, 0U);
+    }
+    if (!setting_.changing) {
+      EXPECT_EQ(storage.direct, setting_.direct == log::DirectIo::kOn);
+    }
+    if (!setting_.recycle) {
+      EXPECT_EQ(statistics.containers_recycled, 0U);
+    }
   }
 
   void note(Lsn lsn, std::vector<Lsn>& records) {
@@ -147,6 +187,8 @@ class Run {
   }
 
   std::string path_;
+  Setting setting_;
+  std::array<std::shared_ptr<log::Storage>, 2> storages_;
   log::OpenOptions open_options_;
   log::CreateOptions create_options_;
   sim::Random random_;
@@ -162,47 +204,90 @@ std::vector<std::string> places() {
   return places;
 }
 
-Result<std::string> contents_of(const Setting& setting) {
-  const std::string path = setting.place + "/cairn-differential-" + std::to_string(::getpid());
-  std::shared_ptr<log::Storage> storage;
-  if (setting.storage == "sim") {
-    storage = std::make_shared<sim::SimStorage>();
-  } else {
+Result<std::shared_ptr<log::Storage>> storage_for(const Setting& setting, log::DirectIo direct) {
+  log::StorageOptions options;
+  options.kind = setting.storage == "uring" ? log::StorageKind::kUring : log::StorageKind::kPosix;
+  options.direct = direct;
+  return log::make_storage(options);
+}
+
+// A place for a log, with nothing in it before and after.
+class Place {
+ public:
+  explicit Place(const std::string& in)
+      : path(in + "/cairn-differential-" + std::to_string(::getpid())) {
     std::filesystem::remove_all(path);
-    CAIRN_ASSIGN_OR_RETURN(
-        storage, log::make_storage(setting.storage == "uring" ? log::StorageKind::kUring
-                                                              : log::StorageKind::kPosix));
-    CAIRN_ASSIGN_OR_RETURN(const auto directory, storage->open_directory(path, true));
-    if (storage->describe(*directory).alignment > setting.alignment) {
-      return Status(StatusCode::kNotSupported, "the device asks for a larger alignment");
+  }
+  ~Place() { std::filesystem::remove_all(path); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  const std::string path;
+};
+
+// Error: kNotSupported where the setting cannot be had.
+Result<std::string> contents_of(const Setting& setting) {
+  const Place place(setting.place);
+  std::array<std::shared_ptr<log::Storage>, 2> storages;
+  if (setting.storage == "sim") {
+    storages[0] = storages[1] = std::make_shared<sim::SimStorage>();
+  } else {
+    for (const std::size_t i : {0U, 1U}) {
+      const bool direct = (setting.direct == log::DirectIo::kOn) == (i == 0);
+      if (i == 1 && !setting.changing) break;
+      CAIRN_ASSIGN_OR_RETURN(
+          storages[i], storage_for(setting, direct ? log::DirectIo::kOn : log::DirectIo::kOff));
+      CAIRN_ASSIGN_OR_RETURN(const auto directory, storages[i]->open_directory(place.path, true));
+      if (storages[i]->describe(*directory).alignment > setting.alignment) {
+        return Status(StatusCode::kNotSupported, "the device asks for a larger alignment");
+      }
     }
   }
-  Result<std::string> contents = Run(path, setting, storage).contents();
-  std::filesystem::remove_all(path);
-  return contents;
+  return Run(place.path, setting, std::move(storages)).contents();
+}
+
+// All ways to make blocks durable, of the page cache and of the pool, each with another depth and number of blocks at each
+// place; and one where they change from opening to opening.
+std::vector<Setting> settings_of(const std::string& storage, const std::string& place,
+                                 unsigned shift) {
+  std::vector<Setting> settings;
+  for (unsigned i = 0; i < 8; ++i) {
+    const unsigned turned = (i + shift) % 8;
+    Setting setting{storage, place};
+    setting.depth = 1U << turned / 2;
+    setting.blocks = turned % 2 == 0 ? 4 : 16;
+    setting.alignment = (setting.depth + setting.blocks) % 8 == 4 ? 512U : 4096U;
+    setting.thread = setting.depth == 2;
+    setting.durable_writes = i & 1 ? log::DurableWrites::kPerPrefix : log::DurableWrites::kPerWrite;
+    setting.direct = i & 2 && storage != "sim" ? log::DirectIo::kOff : log::DirectIo::kOn;
+    setting.recycle = (i & 4) == 0;
+    settings.push_back(setting);
+  }
+  settings.push_back({storage, place});
+  settings.back().changing = true;
+  return settings;
 }
 
 class Differential : public testing::TestWithParam<const char*> {};
 
 TEST_P(Differential, SameContentUnderAllOptions) {
-  const auto expected = contents_of({.storage = "sim", .place = "memory"});
+  const auto expected = contents_of({"sim", "memory"});
   ASSERT_TRUE(expected) << expected.status().to_string();
   ASSERT_GT(expected->size(), 2000U);
   const std::string storage = GetParam();
   std::size_t compared = 0;
+  unsigned shift = 0;
   for (const std::string& place :
        storage == "sim" ? std::vector<std::string>{"memory"} : places()) {
-    for (const std::uint32_t depth : {1U, 2U, 4U, 8U}) {
-      for (const std::uint32_t blocks : {4U, 16U}) {
-        const Setting setting{
-            storage, place, depth, blocks, (depth + blocks) % 8 == 4 ? 512U : 4096U, depth == 2};
-        const auto found = contents_of(setting);
-        if (found.code() == StatusCode::kNotSupported) continue;
-        ASSERT_TRUE(found) << setting.name() << ": " << found.status().to_string();
-        ASSERT_EQ(*found, *expected) << setting.name();
-        ++compared;
-      }
+    for (const Setting& setting : settings_of(storage, place, shift)) {
+      SCOPED_TRACE(setting.name());
+      const auto found = contents_of(setting);
+      if (found.code() == StatusCode::kNotSupported) continue;
+      ASSERT_TRUE(found) << found.status().to_string();
+      ASSERT_EQ(*found, *expected);
+      ++compared;
     }
+    shift += 3;
   }
   if (compared == 0) GTEST_SKIP() << storage << " is not allowed here";
 }

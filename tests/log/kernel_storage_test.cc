@@ -22,6 +22,7 @@
 #include <gtest/gtest.h>
 
 #include <cairn/log.h>
+#include <cairn/rebuild.h>
 
 namespace cairn::log {
 namespace {
@@ -67,6 +68,58 @@ TEST(KernelStorage, AThreadThatEndsTakesNoWriteWithIt) {
   EXPECT_TRUE((*log)->health()) << (*log)->health().to_string();
   EXPECT_TRUE((*log)->close());
   std::filesystem::remove_all(path);
+}
+
+TEST(KernelStorage, ALogWhoseBaseLogWasRemovedWhileOpenIsNotRebuilt) {
+  for (const StorageKind kind : {StorageKind::kAuto, StorageKind::kPosix}) {
+    const std::string path = testing::TempDir() + "cairn_removed_" + Uuid::generate().to_string();
+    CreateOptions create;
+    create.container_size = kMinContainerSize;
+    OpenOptions options;
+    options.storage = make_storage(kind).value();
+    auto log = Log::create(path, create, options);
+    ASSERT_TRUE(log.is_ok()) << log.status().to_string();
+    Stream stream = (*log)->create_stream("s").value();
+    std::filesystem::remove(path + "/base.cairn");
+    const RebuildOptions at_once{.lock_wait = std::chrono::milliseconds(0)};
+    EXPECT_EQ(rebuild_base_log(path, at_once).code(), StatusCode::kLocked);
+    EXPECT_TRUE(stream.append(std::vector<std::byte>(100), {.type = 1}).is_ok());
+    EXPECT_TRUE((*log)->close());
+    const auto rebuilt = rebuild_base_log(path, at_once);
+    ASSERT_TRUE(rebuilt.is_ok()) << rebuilt.status().to_string();
+    log = Log::open(path);
+    ASSERT_TRUE(log.is_ok()) << log.status().to_string();
+    EXPECT_TRUE((*log)->open_stream("s")->read()->next()->has_value());
+    EXPECT_TRUE((*log)->close());
+    std::filesystem::remove_all(path);
+  }
+}
+
+TEST(KernelStorage, PassesThePageCacheAsAskedForOrSaysWhyNot) {
+  for (const std::string& place : {std::string("/dev/shm/"), testing::TempDir()}) {
+    if (!std::filesystem::is_directory(place)) continue;
+    const std::string path = place + ("cairn_direct_" + Uuid::generate().to_string());
+    const auto automatic = make_storage(StorageOptions{}).value();
+    const auto directory = automatic->open_directory(path, true).value();
+    const StorageInfo info = automatic->describe(*directory);
+    EXPECT_FALSE(info.direct_reason.empty());
+
+    const auto off = make_storage(StorageOptions{.direct = DirectIo::kOff}).value();
+    const auto buffered = off->open_directory(path, false).value();
+    EXPECT_FALSE(off->describe(*buffered).direct);
+    EXPECT_EQ(off->describe(*buffered).direct_reason, "as asked for");
+
+    const auto on = make_storage(StorageOptions{.direct = DirectIo::kOn}).value();
+    const auto direct = on->open_directory(path, false);
+    EXPECT_EQ(direct.is_ok(), info.direct) << direct.status().to_string();
+    if (direct.is_ok()) {
+      EXPECT_TRUE(on->describe(**direct).direct);
+    } else {
+      EXPECT_EQ(direct.code(), StatusCode::kNotSupported);
+      EXPECT_NE(direct.status().message().find("O_DIRECT"), std::string::npos);
+    }
+    std::filesystem::remove_all(path);
+  }
 }
 
 TEST(KernelStorage, ALockIsWaitedForWithoutEndIfTheLimitSaysSo) {

@@ -21,13 +21,21 @@ LogScenario::LogScenario(std::shared_ptr<sim::SimStorage> storage, const Scenari
 
 Status LogScenario::start() {
   CAIRN_ASSIGN_OR_RETURN(std::unique_ptr<log::Log> log,
-                         log::Log::create("log", options_.create, manual_options(storage_)));
+                         log::Log::create("log", options_.create, open_options()));
   log_ = std::make_unique<ModelledLog>(std::move(log), LogModel());
   if (options_.space > 0) log_->know_settings();
   for (int i = 0; i < 2; ++i) {
     CAIRN_RETURN_IF_ERROR(create_stream());
   }
   return {};
+}
+
+// Each opening makes blocks durable in the other way than the one before.
+log::OpenOptions LogScenario::open_options() {
+  log::OpenOptions options = manual_options(storage_);
+  options.durable_writes = (options_.seed + openings_++) % 2 == 0 ? log::DurableWrites::kPerPrefix
+                                                                  : log::DurableWrites::kPerWrite;
+  return options;
 }
 
 Status LogScenario::step() {
@@ -160,8 +168,7 @@ Status LogScenario::reopen() {
   CAIRN_RETURN_IF_ERROR(log_->close());
   model_ = log_->model();
   log_.reset();
-  CAIRN_ASSIGN_OR_RETURN(std::unique_ptr<log::Log> log,
-                         log::Log::open("log", manual_options(storage_)));
+  CAIRN_ASSIGN_OR_RETURN(std::unique_ptr<log::Log> log, log::Log::open("log", open_options()));
   log_ = std::make_unique<ModelledLog>(std::move(log), std::move(model_));
   for (const auto& [name, stream] : log_->model().streams) CAIRN_RETURN_IF_ERROR(listen(name));
   return {};
@@ -178,6 +185,8 @@ Status LogScenario::set_policies() {
   policies.shrink_percent = random_.chance(50) ? static_cast<std::uint32_t>(random_.below(101)) : 0;
   policies.low_space_percent = static_cast<std::uint32_t>(random_.below(91));
   policies.restart_area = static_cast<std::uint32_t>(300 + random_.below(1000));
+  // A quarter of them without a pool.
+  if (policies.growth > 0 && policies.restart_area % 4 == 0) policies.spare_max = 0;
   return log_->set_policies(policies);
 }
 

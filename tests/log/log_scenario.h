@@ -62,6 +62,7 @@ class LogScenario {
   [[nodiscard]] Status advance_base();
   [[nodiscard]] Status make_or_delete_stream();
   [[nodiscard]] Status truncate();
+  [[nodiscard]] log::OpenOptions open_options();
   [[nodiscard]] Status reopen();
   [[nodiscard]] Status set_policies();
   [[nodiscard]] Status add_or_remove_containers();
@@ -89,6 +90,7 @@ class LogScenario {
 
   std::shared_ptr<sim::SimStorage> storage_;
   ScenarioOptions options_;
+  std::uint64_t openings_ = 0;
   sim::Random random_;
   std::unique_ptr<ModelledLog> log_;
   std::map<std::string, log::Reservation> reserved_;  // by stream

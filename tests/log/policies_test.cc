@@ -54,6 +54,7 @@ TEST_F(Policies, EachIsCheckedAndNamedWithWhatIsExpected) {
       {"ahead", [](auto& p) { p.ahead = 65; }},
       {"spare_max", [](auto& p) { p.spare_max = p.ahead - 1; }},
       {"spare_max", [](auto& p) { p.spare_max = 1025; }},
+      {"spare_max", [](auto& p) { p.growth = p.spare_max = 0; }},
       {"shrink_percent", [](auto& p) { p.shrink_percent = 101; }},
       {"low_space_percent", [](auto& p) { p.low_space_percent = 91; }},
       {"restart_area", [](auto& p) { p.restart_area = 65'536 - 144 - 7; }},
@@ -289,6 +290,23 @@ TEST_F(Containers, BeyondTheBoundOfThePoolAreRemovedWhenRecycled) {
   }));
   ASSERT_TRUE(open_log().run_background());
   EXPECT_EQ(open_log().info().space.free_containers, 1U) << "shrunk to what is kept ahead";
+}
+
+TEST_F(Containers, AreMadeAnewAndNeverRecycledWithoutAPool) {
+  ASSERT_TRUE(change([](auto& p) {
+    p.max_size = 0;
+    p.spare_max = 0;
+  }));
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(append(60'000, 50));  // three of them
+    ASSERT_TRUE(log->advance_base("s", log->model().highest));
+    ASSERT_TRUE(open_log().run_background());
+    EXPECT_EQ(open_log().info().space.free_containers, open_log().policies().ahead);
+    EXPECT_EQ(open_log().add_containers(1).code(), StatusCode::kResourceExhausted);
+    EXPECT_LE(storage->list(kDirectory).size(), 5U) << "what the tail passed is not there";
+  }
+  EXPECT_EQ(open_log().statistics().containers_recycled, 0U);
+  EXPECT_GE(open_log().statistics().containers_made, 9U);
 }
 
 // With threads: the maker keeps up by itself, and close ends it.

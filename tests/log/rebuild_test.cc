@@ -28,11 +28,13 @@ class Rebuild : public SimLogTest {
     ASSERT_TRUE(append(1000, 5));
   }
 
-  Result<log::RebuildReport> rebuild(const std::shared_ptr<sim::SimStorage>& on,
-                                     bool replace_sound = false) {
+  Result<log::RebuildReport> rebuild(
+      const std::shared_ptr<sim::SimStorage>& on, bool replace_sound = false,
+      std::chrono::milliseconds lock_wait = log::RebuildOptions().lock_wait) {
     log::RebuildOptions options;
     options.storage = on;
     options.replace_sound = replace_sound;
+    options.lock_wait = lock_wait;
     return log::rebuild_base_log(kDirectory, options);
   }
 
@@ -197,6 +199,30 @@ TEST_F(Rebuild, ALogThatIsOpenIsLeftAlone) {
   options.replace_sound = true;
   options.lock_wait = std::chrono::milliseconds(0);
   EXPECT_EQ(log::rebuild_base_log(kDirectory, options).code(), StatusCode::kLocked);
+}
+
+// Its base log was removed under it, and it goes on.
+TEST_F(Rebuild, ALogThatIsOpenWithoutItsBaseLogIsLeftAlone) {
+  fill();
+  lose_base_log();
+  EXPECT_EQ(rebuild(storage, false, std::chrono::milliseconds(0)).code(), StatusCode::kLocked);
+  EXPECT_FALSE(storage->exists(kDirectory, format::kBaseFileName));
+}
+
+TEST_F(Rebuild, WithoutABaseLogKeepsOthersAway) {
+  fill();
+  close();
+  lose_base_log();
+  const auto directory = storage->open_directory(kDirectory, false).value();
+  // What a rebuild holds while it works.
+  auto held = directory->lock(storage->list(kDirectory).front(), {}).value();
+  EXPECT_EQ(rebuild(storage, false, std::chrono::milliseconds(0)).code(), StatusCode::kLocked);
+  held.reset();
+  ASSERT_TRUE(rebuild(storage));
+  held = directory->lock(storage->list(kDirectory).back(), {}).value();
+  EXPECT_EQ(log::Log::open(kDirectory, manual_options(storage)).code(), StatusCode::kLocked);
+  held.reset();
+  ASSERT_TRUE(reopen());
 }
 
 TEST_F(Rebuild, ADirectoryWithoutContainersIsNoLog) {

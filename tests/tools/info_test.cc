@@ -74,6 +74,9 @@ TEST_F(Info, StorageIsShownWithItsReasonAndWeaknesses) {
   EXPECT_THAT((std::vector<std::string>{"uring", "posix"}), testing::Contains(storage["kind"]));
   EXPECT_FALSE(storage["reason"].get<std::string>().empty());
   EXPECT_FALSE(storage["file_system"].get<std::string>().empty());
+  EXPECT_FALSE(storage["direct_reason"].get<std::string>().empty());
+  EXPECT_EQ(storage["durable_writes"], "per write");
+  EXPECT_EQ(storage["durable_writes_reason"], "the default");
   EXPECT_TRUE(storage["weaknesses"].is_array());
 }
 

@@ -122,6 +122,9 @@ void print_text(const log::LogInfo& info, Output& out) {
            storage.file_system, storage.direct ? "direct" : "through the page cache",
            storage.logical_sector, storage.physical_sector);
   if (!storage.reason.empty()) out.line("            {}", escaped(storage.reason));
+  out.line("direct      {}: {}", storage.direct ? "yes" : "no", escaped(storage.direct_reason));
+  out.line("durability  {}: {}", log::durable_writes_name(storage.durable_writes),
+           escaped(storage.durable_writes_reason));
   for (const std::string& weakness : storage.weaknesses) {
     out.line("weakness    {}", escaped(weakness));
   }
@@ -133,6 +136,9 @@ nlohmann::ordered_json storage_json(const log::StorageInfo& storage) {
           {"reason", storage.reason},
           {"file_system", storage.file_system},
           {"direct", storage.direct},
+          {"direct_reason", storage.direct_reason},
+          {"durable_writes", log::durable_writes_name(storage.durable_writes)},
+          {"durable_writes_reason", storage.durable_writes_reason},
           {"logical_sector", storage.logical_sector},
           {"physical_sector", storage.physical_sector},
           {"alignment", storage.alignment},
@@ -169,13 +175,13 @@ void print_json(const log::LogInfo& info, Output& out) {
                             {"lsn", lsn_json(pin.lsn)},
                             {"bytes", pin.bytes}});
   }
+  json["archive_tail"] = lsn_json(info.archive_tail);
   json["durable"] = lsn_json(info.durable);
   json["end"] = lsn_json(info.end);
   json["end_of_log"] = {{"label", log::end_label_name(info.end_of_log.label)},
                         {"reason", info.end_of_log.reason},
                         {"epoch", info.end_of_log.epoch}};
   json["policies"] = policies_json(info.policies);
-  json["archive_tail"] = lsn_json(info.archive_tail);
   json["storage"] = storage_json(info.storage);
   json["streams"] = nlohmann::ordered_json::array();
   for (const log::StreamInfo& stream : info.streams) {

@@ -53,6 +53,9 @@ struct OpenOptions {
   // How long to wait for another opener to go away. A killed process may hold the log until its
   // last write ended.
   std::chrono::milliseconds lock_wait{2000};
+  // How blocks become durable that someone waits for; may be another at each opening.
+  // LogInfo::storage says what runs and why.
+  DurableWrites durable_writes = DurableWrites::kAutomatic;
   // After this long without appends the durable watermark is written, so that from then on damage
   // to every byte can be told from a torn tail. 0: only at close.
   std::chrono::milliseconds idle_mark{20};

@@ -29,7 +29,9 @@ struct Policies {
   // however long a container takes to be made. (With so many streams that a snapshot of the catalog
   // takes a tenth of a container or more: two thirds of their bytes.)
   std::uint32_t ahead = 2;
-  // Free containers kept at most, `ahead` to 1024: recycled ones beyond that are removed.
+  // Free containers kept at most, `ahead` to 1024: recycled ones beyond that are removed. 0:
+  // nothing is recycled. What the tail passed is removed, and its space given back to the file
+  // system; `ahead` containers are kept free, made anew. Needs a growth of at least 1.
   std::uint32_t spare_max = 4;
   // When this much of the log's containers, in percent (1 to 100), is free, free ones are removed,
   // down to those kept ahead, and not below min_size. 0: only `spare_max` bounds them.

@@ -23,7 +23,7 @@ struct RebuildOptions {
   std::shared_ptr<Storage> storage{};  // null: make_storage(kAuto)
   // Write a new base log although the one that is there is sound.
   bool replace_sound = false;
-  // How long to wait for another opener to go away, where there is still a base log to lock.
+  // How long to wait for another opener, or another rebuild, to go away.
   std::chrono::milliseconds lock_wait{2000};
 };
 
@@ -42,7 +42,9 @@ struct RebuildReport {
 // Reads all containers of the log in `path`, judges where it ends as opening does, and writes a base
 // log that says so. Containers are made durable and not changed. After a crash in between there is
 // no sound base log, and it can be called again, or there is the new one.
-// REQUIRES: no process has the log open; where there is no base log, nothing keeps two apart.
+// Takes the lock of the log meanwhile, also where there is no base log: a process that has the log
+// open although its base log was removed, and another rebuild, get or give kLocked. (Where the file
+// system cannot lock directories, such as NFS, only other rebuilds are seen then.)
 // Errors, and nothing was written: kNotFound; kNotALog (no containers); kAlreadyExists (the base log
 // is sound); kCorrupt (containers are damaged, of another log, doubled or swapped: which is named);
 // kContainerMissing; kContainerSize; kNewerVersion; kLocked; kPermissionDenied; kIoError.

@@ -11,8 +11,9 @@
 //  S2. A name made, renamed or removed survives a power cut once sync_directory() returned OK.
 //  S3. An error is reported once, truthfully, and never retried inside: after an error the state of
 //      the bytes concerned is unknown. Short transfers are completed inside, or reported as errors.
-//  S4. lock() excludes every other holder on the machine until all I/O of the former holder has
-//      ended, a killed one included: its late writes must not land under a new holder.
+//  S4. lock() excludes every other holder of the same directory on the machine, whatever file he
+//      named and whether it is still there, until all I/O of the former holder has ended, a killed
+//      one included: its late writes must not land under a new holder.
 //  S5. A file that was just opened shows what is on the device, not what a failed sync left behind in
 //      a cache.
 // What it need not keep: writes that are not yet durable may survive in part, in any order, at any
@@ -142,7 +143,8 @@ class Directory {
   // append path. Errors: kNoSpace, kIoError; the file is then of no use and should be removed.
   [[nodiscard]] virtual Status fill_zero(File& file, std::uint64_t size) = 0;
 
-  // Takes the exclusive lock on the existing file `name`, waiting up to `limit`. Error: kLocked.
+  // Takes the exclusive lock on the directory by way of the existing file `name`, waiting up to
+  // `limit`. Errors: kLocked, kNotFound.
   [[nodiscard]] virtual Result<std::unique_ptr<DirectoryLock>> lock(
       std::string_view name, std::chrono::milliseconds limit) = 0;
 
@@ -156,13 +158,32 @@ class Directory {
   [[nodiscard]] virtual const std::string& path() const = 0;
 };
 
+// How blocks become durable that someone waits for. What is promised (S1) is the same; what it costs
+// depends on the device and the file system.
+enum class DurableWrites : std::uint8_t {
+  kAutomatic,  // as StorageInfo::durable_writes says
+  // Each such write makes itself durable: submit_write() with `durable` (RWF_DSYNC; forced unit
+  // access where the device has it). One request on the way of a commit, and none waits for
+  // another's bytes.
+  kPerWrite,
+  // Plain writes, then one submit_sync() (fdatasync) for all that completed before it. Two requests
+  // on the way of a commit; cheap where a flush costs the same for one write as for many.
+  kPerPrefix,
+};
+[[nodiscard]] std::string_view durable_writes_name(DurableWrites how);
+
 // What a storage is and what weakens the log's promises on it. For `cairn info`.
 struct StorageInfo {
   std::string kind;  // "uring", "posix", "sim", ...
   // Why this one runs, for example "io_uring_setup: EPERM", and what else the system refused it.
   std::string reason;
-  std::string file_system;             // "ext4", "tmpfs", ...
-  bool direct = false;                 // O_DIRECT, no page cache in between
+  std::string file_system;    // "ext4", "tmpfs", ...
+  bool direct = false;        // O_DIRECT, no page cache in between
+  std::string direct_reason;  // why, or why not, for example "O_DIRECT refused: ..."
+  // What DurableWrites::kAutomatic means here, kPerWrite or kPerPrefix, and why. In LogInfo: what
+  // runs.
+  DurableWrites durable_writes = DurableWrites::kPerWrite;
+  std::string durable_writes_reason = "the default";
   std::uint32_t logical_sector = 512;  // bytes
   std::uint32_t physical_sector = 4096;
   std::uint32_t alignment = 512;        // of offsets, sizes and addresses; at most physical_sector
@@ -191,9 +212,22 @@ enum class StorageKind {
   kPosix,  // pwritev2 and fdatasync
 };
 
+// Whether files are read and written past the page cache (O_DIRECT).
+enum class DirectIo : std::uint8_t {
+  kAutomatic,  // where the file system takes it
+  kOn,         // direct, or open_directory() fails: kNotSupported
+  kOff,        // through the page cache
+};
+
+struct StorageOptions {
+  StorageKind kind = StorageKind::kAuto;
+  DirectIo direct = DirectIo::kAutomatic;
+};
+
 // The kernel's storage. Thread-safe. Error: kNotSupported when kUring is forced and refused;
 // kInvalidArgument when CAIRN_STORAGE has another value.
 [[nodiscard]] Result<std::shared_ptr<Storage>> make_storage(StorageKind kind = StorageKind::kAuto);
+[[nodiscard]] Result<std::shared_ptr<Storage>> make_storage(const StorageOptions& options);
 
 }  // namespace cairn::log
 

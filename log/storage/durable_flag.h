@@ -1,6 +1,6 @@
-// DurableWrites: how the writes below a directory are made durable, as its file system was found to take them.
-#ifndef CAIRN_LOG_STORAGE_DURABLE_WRITES_H_
-#define CAIRN_LOG_STORAGE_DURABLE_WRITES_H_
+// DurableFlag: how the writes below a directory are made durable, as its file system was found to take them.
+#ifndef CAIRN_LOG_STORAGE_DURABLE_FLAG_H_
+#define CAIRN_LOG_STORAGE_DURABLE_FLAG_H_
 
 #include <atomic>
 #include <cerrno>
@@ -11,7 +11,7 @@ namespace cairn::log {
 
 // With the write itself (RWF_DSYNC), until that flag was refused; then by an fdatasync behind it.
 // Thread-safe.
-class DurableWrites {
+class DurableFlag {
  public:
   [[nodiscard]] bool by_flag() const { return refused_.load(std::memory_order_relaxed) == 0; }
   // Whether a kernel, a file system or a filter of system calls may mean the flag by this error of a
@@ -34,4 +34,4 @@ class DurableWrites {
 
 }  // namespace cairn::log
 
-#endif  // CAIRN_LOG_STORAGE_DURABLE_WRITES_H_
+#endif  // CAIRN_LOG_STORAGE_DURABLE_FLAG_H_
