@@ -7,8 +7,12 @@ endif()
 
 add_library(cairn_build INTERFACE)
 target_compile_features(cairn_build INTERFACE cxx_std_20)
-target_compile_options(cairn_build INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-                                             -Werror=switch)
+if(CAIRN_WARNINGS)
+  target_compile_options(cairn_build INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                               -Werror=switch)
+else()
+  target_compile_options(cairn_build INTERFACE -w)
+endif()
 # A broken invariant of Cairn's own code stops the program in every build.
 target_compile_options(cairn_build INTERFACE -UNDEBUG)
 if(CAIRN_WERROR)
@@ -24,6 +28,10 @@ endif()
 # times as fast, and the many test files still compile as fast as without.
 set(CAIRN_LIBRARY_FLAGS "" CACHE STRING "More compiler flags for the libraries only")
 separate_arguments(cairn_library_flags UNIX_COMMAND "${CAIRN_LIBRARY_FLAGS}")
+if(CAIRN_SANITIZE_LIBRARIES)
+  set(cairn_sanitize_libraries -fsanitize=${CAIRN_SANITIZE_LIBRARIES} -fno-sanitize-recover=all)
+  target_link_options(cairn_build INTERFACE -fsanitize=${CAIRN_SANITIZE_LIBRARIES})
+endif()
 
 # cairn_module(NAME SOURCES ... HEADERS ... [LINK public libraries] [PRIVATE_LINK libraries])
 # A library cairn_NAME, alias cairn::NAME, with public headers below include/ and private ones in the folder.
@@ -36,7 +44,7 @@ function(cairn_module name)
   target_sources(cairn_${name} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${ARG_HEADERS})
   target_include_directories(cairn_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_compile_features(cairn_${name} PUBLIC cxx_std_20)
-  target_compile_options(cairn_${name} PRIVATE ${cairn_library_flags})
+  target_compile_options(cairn_${name} PRIVATE ${cairn_library_flags} ${cairn_sanitize_libraries})
   target_link_libraries(cairn_${name} PUBLIC ${ARG_LINK}
                         PRIVATE $<BUILD_INTERFACE:cairn_build> ${ARG_PRIVATE_LINK})
 endfunction()

@@ -9,6 +9,7 @@
 
 #include "archive/manifest.h"
 #include "log/sim_log_fixture.h"
+#include "sim/test_budget.h"
 
 namespace cairn::log_test {
 namespace {
@@ -331,7 +332,7 @@ TEST_F(Archive, InterruptedAtEveryIoItIsWhatItWasOrMoreAndGoesOn) {
   const auto image = storage;
   const auto counted = image->clone();
   ASSERT_TRUE(log::archive(kDirectory, kArchive, on(counted)));
-  for (std::uint64_t io = 1; io <= counted->io_count(); ++io) {
+  for (std::uint64_t io = 1; io <= counted->io_count(); io += sim::sweep_stride(7)) {
     const auto machine = image->clone();
     machine->crash_at(io);
     (void)log::archive(kDirectory, kArchive, on(machine)).status();
@@ -352,7 +353,7 @@ TEST_F(Archive, ARestoreInterruptedAtEveryIoCanBeRepeated) {
   const auto image = storage->after_crash(sim::survive_none());
   const auto counted = image->clone();
   ASSERT_TRUE(log::restore(kArchive, "restored", on(counted)));
-  for (std::uint64_t io = 1; io <= counted->io_count(); ++io) {
+  for (std::uint64_t io = 1; io <= counted->io_count(); io += sim::sweep_stride(7)) {
     const auto machine = image->clone();
     machine->crash_at(io);
     EXPECT_FALSE(log::restore(kArchive, "restored", on(machine)));
@@ -434,7 +435,7 @@ TEST_F(ArchiveTail, IsNeverMovedBeyondWhatTheArchiveHolds) {
   ASSERT_TRUE(work(counted));
   bool moved = false;
   bool not_yet = false;
-  for (std::uint64_t io = 1; io <= counted->io_count(); ++io) {
+  for (std::uint64_t io = 1; io <= counted->io_count(); io += sim::sweep_stride(2)) {
     SCOPED_TRACE("I/O " + std::to_string(io));
     const auto machine = image->clone();
     machine->crash_at(io);

@@ -26,7 +26,7 @@ using sim::kSectorSize;
 constexpr std::uint64_t kContainerBytes = log::kMinContainerSize;
 
 // Under a sanitizer every so many of the corruptions: each costs ten times as much.
-std::uint64_t sweep_stride() { return sim::test_budget() < 1 ? 37 : 1; }
+std::uint64_t sweep_stride() { return sim::test_budget() < 1 ? 37 * sim::sweep_stride(3) : 1; }
 
 class CorruptionSweep : public SimLogTest {
  protected:

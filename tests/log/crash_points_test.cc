@@ -20,9 +20,9 @@ namespace cairn::log_test {
 namespace {
 
 // How much of each plan the default budget pays for.
-constexpr std::uint64_t kMixedSteps = 400;
+constexpr std::uint64_t kMixedSteps = 300;
 constexpr std::size_t kMixedStates = 8;
-constexpr std::uint64_t kSubsetSteps = 280;
+constexpr std::uint64_t kSubsetSteps = 240;
 constexpr std::size_t kSubsetStates = 64;
 constexpr std::uint64_t kContainerSteps = 150;
 constexpr std::size_t kContainerStates = 4;
@@ -145,7 +145,8 @@ TEST_P(CrashPoints, EverySubsetOfThePendingSectors) {
   explore("subsets", [](std::uint64_t seed) {
     Plan options{.seed = seed + 100, .steps = sim::budgeted(kSubsetSteps), .bursts = 0};
     options.explorer.states.exhaustive_up_to = sim::test_budget() >= 10 ? 12 : 6;
-    options.explorer.states.at_most = sim::test_budget() >= 10 ? 0 : kSubsetStates;
+    options.explorer.states.at_most =
+        sim::test_budget() >= 10 ? 0 : kSubsetStates / sim::sweep_stride(4);
     return options;
   });
 }

@@ -163,7 +163,9 @@ struct FaultPlan {
 class FailureAtEveryIo : public testing::TestWithParam<FaultPlan> {};
 
 TEST_P(FailureAtEveryIo, LosesNothingAcknowledged) {
-  const std::uint64_t stride = sim::test_budget() < 1 ? 16 : sim::test_budget() < 4 ? 4 : 1;
+  const std::uint64_t stride = sim::test_budget() < 1   ? 16 * sim::sweep_stride(3)
+                               : sim::test_budget() < 4 ? 4
+                                                        : 1;
   Sweep sweep;
   std::uint64_t nth = GetParam().first;
   while (!HasFailure() && fails_well(nth, GetParam().fault, GetParam().keeps_view, &sweep)) {
@@ -210,7 +212,7 @@ class FailureOfOneCall : public SimLogTest {
     for (const FaultKind fault : kErrors) {
       for (const std::optional<IoKind> on :
            {std::optional<IoKind>(), std::optional(IoKind::kRead)}) {
-        for (std::uint64_t nth = 1; !HasFailure(); ++nth) {
+        for (std::uint64_t nth = 1; !HasFailure(); nth += sim::sweep_stride(5)) {
           SCOPED_TRACE("fault " + std::to_string(static_cast<int>(fault)) + " at " +
                        (on ? "read " : "I/O ") + std::to_string(nth));
           const auto machine = image->clone();
@@ -224,7 +226,7 @@ class FailureOfOneCall : public SimLogTest {
         }
       }
     }
-    EXPECT_GT(struck, 20U);
+    EXPECT_GT(struck, sim::sweep_stride(5) > 1 ? 4U : 20U);
   }
 
   static void check_reopening(const sim::SimStorage& machine, const LogModel& known) {

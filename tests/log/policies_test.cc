@@ -309,6 +309,20 @@ TEST_F(Containers, AreMadeAnewAndNeverRecycledWithoutAPool) {
   EXPECT_GE(open_log().statistics().containers_made, 9U);
 }
 
+TEST_F(Containers, AreNotRecycledForTheMinimumWithoutAPool) {
+  ASSERT_TRUE(change([](auto& p) {
+    p.max_size = 0;
+    p.spare_max = 0;
+    p.min_size = 8 * kMinContainerSize;
+  }));
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(append(60'000, 50));  // three of them
+    ASSERT_TRUE(log->advance_base("s", log->model().highest));
+    ASSERT_TRUE(open_log().run_background());
+  }
+  EXPECT_EQ(open_log().statistics().containers_recycled, 0U);
+}
+
 // With threads: the maker keeps up by itself, and close ends it.
 TEST(ContainersInTheBackground, AreMadeWithoutAnyoneAsking) {
   const auto storage = std::make_shared<sim::SimStorage>();

@@ -33,10 +33,13 @@ patch --quiet --directory="$work" --strip=1 --fuzz=1 <"$patch_file" >"$work/patc
 # The commands of the build, for other files.
 command_for() { ninja -C "$build" -t commands -s "$1" | sed '/^ninja: /d'; }
 
-# object_of A/B/C.cc: of A/CMakeFiles/*.dir/B/C.cc.o and A/B/CMakeFiles/*.dir/C.cc.o that which the build makes.
+# object_of A/B/C.cc: of A/CMakeFiles/*.dir/B/C.cc.o and A/B/CMakeFiles/*.dir/C.cc.o that which the build makes; or, where
+# sources are compiled several at a time, the object of those that C.cc is among.
 object_of() {
   local folder=$1 found
   while folder=$(dirname "$folder") && [[ $folder != . ]]; do
+    found=$(cd "$build" && grep -lF "\"$source_dir/$1\"" "$folder"/CMakeFiles/*.dir/Unity/unity_*.cxx 2>/dev/null) &&
+      head -n 1 <<<"$found.o" && return
     found=$(cd "$build" && compgen -G "$folder/CMakeFiles/*.dir/${1#"$folder"/}.o") && head -n 1 <<<"$found" && return
   done
 }
@@ -53,19 +56,15 @@ for unit in "${units[@]}"; do
   [[ -f $work/$unit ]] && from=$work/$unit || from=$source_dir/$unit
   made=$work/$(basename "$unit").o
   # The copy is compiled instead of the original, mutated headers are found first.
-  compile=${compile//-c $source_dir\/$unit/-c $from}
+  compile=$(sed "s| -c [^ ]*| -c $from|" <<<"$compile")
   compile=${compile//-o $object/-o $made}
   compile=${compile/ -I/ -I$work\/${changed[0]%%\/*} -I}
   compile=${compile/ -c / -O0 -g0 -w -c }
   compile=$(sed 's/ -MD -MT [^ ]* -MF [^ ]*//' <<<"$compile")
   [[ $compile == *"-c $from"* && $compile == *"-o $made"* ]] || fail "$unit: did not understand how it is compiled: $compile"
   bash -c "$compile" >"$work/compile.log" 2>&1 || fail "does not compile: $(tail -n 20 "$work/compile.log")"
-  # A member of a library gives way to an object named before it; an object of the program is replaced.
-  if [[ $link == *" $object "* ]]; then
-    link=${link/ $object / $made }
-  else
-    link=${link/ -o $program / $made -o $program }
-  fi
+  # What is named first is taken, before a member of a library and before an object that holds the original among others.
+  link=${link/ -o $program / -Wl,--allow-multiple-definition $made -o $program }
 done
 link=${link//-o $program /-o $work/$test_name }
 link=${link%% && cd *}
