@@ -1,4 +1,5 @@
-// A Cairn log for a measurement: its containers are made beforehand, so that no round pays for them.
+// A Cairn log for a measurement: its containers are made beforehand, so that no round pays for
+// them.
 #ifndef CAIRN_BENCH_BENCH_LOG_H_
 #define CAIRN_BENCH_BENCH_LOG_H_
 

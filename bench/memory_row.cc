@@ -12,7 +12,8 @@
 namespace cairn::bench {
 namespace {
 
-// What one round appends: less than the log keeps in memory, so that no append waits for the device.
+// What one round appends: less than the log keeps in memory, so that no append waits for the
+// device.
 constexpr std::size_t kBurst = std::size_t{16} << 20;
 constexpr std::uint64_t kContainer = std::uint64_t{128} << 20;
 

@@ -19,8 +19,8 @@ class Subject {
  public:
   virtual ~Subject() = default;
 
-  // Returns when `payload` survives a power cut. From many threads at once; `thread` is the caller's
-  // number, from 0.
+  // Returns when `payload` survives a power cut. From many threads at once; `thread` is the
+  // caller's number, from 0.
   [[nodiscard]] virtual Status append(unsigned thread, std::span<const std::byte> payload) = 0;
   // Between two rounds, not timed: gives back the space that the round took.
   [[nodiscard]] virtual Status end_round() { return {}; }

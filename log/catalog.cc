@@ -136,8 +136,8 @@ void Catalog::apply_catalog(const format::CatalogRecord& record, Lsn lsn) {
 }
 
 // A later snapshot repeats what is known already; the first one is what this scan began with. One
-// with a truncation does not repeat: its streams and gaps are kept apart until its end shows that it
-// counts, and then are all there is.
+// with a truncation does not repeat: its streams and gaps are kept apart until its end shows that
+// it counts, and then are all there is.
 void Catalog::apply_snapshot(const format::CatalogRecord& record, Lsn lsn) {
   if (const auto* begin = std::get_if<format::SnapshotBegin>(&record)) {
     if (!snapshot_begin_.is_valid()) snapshot_begin_ = lsn;

@@ -281,7 +281,8 @@ Result<std::optional<RestartArea>> LogCore::try_read_restart_area(StreamId strea
     return std::optional(
         RestartArea{lsn, record->base, {record->payload.begin(), record->payload.end()}});
   }
-  // Newer restart areas may have given this one up while it was read: then one of them is asked for.
+  // Newer restart areas may have given this one up while it was read: then one of them is asked
+  // for.
   const Lock lock(writer_->mutex());
   CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
   if (lsn == (previous ? found->previous_restart : found->restart)) return record.status();

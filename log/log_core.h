@@ -203,8 +203,8 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Result<CatalogChange> add_stream(std::string_view name);
   [[nodiscard]] Result<CatalogChange> drop_stream(std::string_view name);
   // Appends a record of the catalog. `change` runs under the lock that gives the record its LSN: it
-  // makes the catalog what the record says, and gives the record, of `payload` bytes. REQUIRES: lock
-  // held, admit() has let the record in since; gives the lock up. Not durable yet.
+  // makes the catalog what the record says, and gives the record, of `payload` bytes. REQUIRES:
+  // lock held, admit() has let the record in since; gives the lock up. Not durable yet.
   using ChangeAt = std::function<format::EncodedCatalogRecord(const BlockWriter::Place& place)>;
   Lsn append_catalog(Lock& lock, std::size_t payload, const ChangeAt& change);
   // The end of a change of the catalog: what it says is durable, and may set space free.
@@ -223,8 +223,8 @@ class LogCore final : public ReadHorizon {
     Lsn block;  // that begins with the snapshot
     Lsn tail;   // oldest LSN that the streams of the snapshot, or the snapshot itself, need
   };
-  // With `cut_from`, a snapshot of `after` (which it completes) that carries a truncation from there
-  // to its own first block; otherwise one of the catalog.
+  // With `cut_from`, a snapshot of `after` (which it completes) that carries a truncation from
+  // there to its own first block; otherwise one of the catalog.
   [[nodiscard]] Result<Snapshot> write_snapshot(Lsn cut_from = {}, Catalog* after = nullptr);
   [[nodiscard]] Result<Lsn> append_snapshot_piece(const format::CatalogRecord& record);
   [[nodiscard]] Status write_mark(bool closing, Lsn* marked);

@@ -305,8 +305,8 @@ void LogCore::ask_to_advance_soon() {
   house_signal_.notify_one();
 }
 
-// One round: the owner of what pins the tail is asked; when it moved, the next one, as long as space
-// is short.
+// One round: the owner of what pins the tail is asked; when it moved, the next one, as long as
+// space is short.
 void LogCore::ask_clients() {
   Lock lock(writer_->mutex());
   while (advance_wanted_ && !closing_ && writer_->health().is_ok()) {

@@ -23,8 +23,8 @@ class TailClients {
   void set(StreamId stream, AdvanceCallback callback);
   void remove(StreamId stream) { clients_.erase(stream); }
 
-  // What to ask the owner of `stream`, whose oldest needed LSN is `pin`; nothing if nobody listens or
-  // it said that it cannot.
+  // What to ask the owner of `stream`, whose oldest needed LSN is `pin`; nothing if nobody listens
+  // or it said that it cannot.
   struct Call {
     AdvanceCallback callback;
     unsigned attempt = 1;

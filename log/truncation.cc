@@ -3,7 +3,7 @@
 // Durable blocks are never rewritten and the end of the log never moves back, so this is a cut in
 // the log, not of its files (decision 0030):
 //
-//     ... kept | from ......... dead ......... | to: snapshot {truncation from, to} end | new records
+//   ... kept | from ......... dead ......... | to: snapshot {truncation from, to} end | new records
 //
 // The snapshot states the catalog as it was at `from`. It counts if its end record is there, and
 // then takes the place of everything read before it; readers step over [from, to). A crash before

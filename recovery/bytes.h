@@ -1,4 +1,5 @@
-// Bytes in and out of records: little-endian, every read checked against what is there; errors with their place.
+// Bytes in and out of records: little-endian, every read checked against what is there; errors with
+// their place.
 #ifndef CAIRN_RECOVERY_BYTES_H_
 #define CAIRN_RECOVERY_BYTES_H_
 
@@ -45,8 +46,9 @@ class ByteWriter {
   std::vector<std::byte> bytes_;
 };
 
-// Reads what is asked for, or zeros once it ran past the end: ask truncated() after a group of reads, and use
-// nothing of it if so. A length that was read must be held against left() before it is used.
+// Reads what is asked for, or zeros once it ran past the end: ask truncated() after a group of
+// reads, and use nothing of it if so. A length that was read must be held against left() before it
+// is used.
 class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> data) : data_(data) {}

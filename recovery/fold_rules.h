@@ -1,7 +1,7 @@
 // The decision table of recovery: what one record means after those before it.
 //
-// A record is judged by yes/no facts alone. Every combination of facts meets exactly one row; that is asserted below, and
-// the label of the row is in the error and in the tests.
+// A record is judged by yes/no facts alone. Every combination of facts meets exactly one row; that
+// is asserted below, and the label of the row is in the error and in the tests.
 #ifndef CAIRN_RECOVERY_FOLD_RULES_H_
 #define CAIRN_RECOVERY_FOLD_RULES_H_
 
@@ -18,9 +18,11 @@ struct FoldFacts {
   FoldKind kind = FoldKind::kDecision;
   // A decision of this transaction was read, and no forget.
   bool known = false;
-  // A copy: equals that decision. A forget: names its newest copy. A restart area: has the identity of the newest one.
+  // A copy: equals that decision. A forget: names its newest copy. A restart area: has the identity
+  // of the newest one.
   bool matches = false;
-  // A decision: its clock is above that of the one before. A restart area: not below the one before.
+  // A decision: its clock is above that of the one before. A restart area: not below the one
+  // before.
   bool clock_rises = false;
   // The decision that a copy or a forget names lies before the first LSN read.
   bool before_base = false;

@@ -204,7 +204,8 @@ class Conformance {
                 directory_->lock("none", milliseconds(0)).status());
   }
 
-  // As many writes as the queue takes, each to a place of its own; then a sync; all of it some rounds.
+  // As many writes as the queue takes, each to a place of its own; then a sync; all of it some
+  // rounds.
   void check_queue() {
     const auto file = directory_->open("filled", OpenMode::kReadWrite);
     const auto lock = directory_->lock("file", std::chrono::milliseconds(1000));

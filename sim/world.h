@@ -1,4 +1,5 @@
-// World: the state that a SimStorage shares with its directories, files and queues, under one mutex.
+// World: the state that a SimStorage shares with its directories, files and queues, under one
+// mutex.
 #ifndef CAIRN_SIM_WORLD_H_
 #define CAIRN_SIM_WORLD_H_
 

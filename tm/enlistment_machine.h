@@ -1,5 +1,5 @@
-// The states of an enlistment: one table. What is not in it is illegal, changes nothing, and is answered by
-// illegal_enlistment_event(); but an answer that was accepted before is accepted again.
+// The states of an enlistment: one table. What is not in it is illegal, changes nothing, and is
+// answered by illegal_enlistment_event(); but an answer that was accepted before is accepted again.
 #ifndef CAIRN_TM_ENLISTMENT_MACHINE_H_
 #define CAIRN_TM_ENLISTMENT_MACHINE_H_
 

@@ -1,5 +1,5 @@
-// What the four state machines share: a table of transitions, how a row is found, and what is proven of a table when
-// it is compiled.
+// What the four state machines share: a table of transitions, how a row is found, and what is
+// proven of a table when it is compiled.
 #ifndef CAIRN_TM_MACHINE_H_
 #define CAIRN_TM_MACHINE_H_
 

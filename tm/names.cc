@@ -1,4 +1,5 @@
-// The names of states, events, conditions and actions, and the answers to what the tables do not have.
+// The names of states, events, conditions and actions, and the answers to what the tables do not
+// have.
 #include "enlistment_machine.h"
 #include "resource_manager_machine.h"
 #include "tm_machine.h"

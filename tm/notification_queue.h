@@ -14,12 +14,14 @@
 
 namespace cairn::tm {
 
-// First in, first out, without a bound of its own: what is in it is bounded by the enlistments that exist, each of which has
-// at most one request and one outcome waiting. Thread-safe. Its lock comes after the transaction manager's
-// and is held over nothing but the list and one system call on an event descriptor.
+// First in, first out, without a bound of its own: what is in it is bounded by the enlistments that
+// exist, each of which has at most one request and one outcome waiting. Thread-safe. Its lock comes
+// after the transaction manager's and is held over nothing but the list and one system call on an
+// event descriptor.
 class NotificationQueue {
  public:
-  // A list of exactly one, so that an entry can be made early and be delivered without taking memory.
+  // A list of exactly one, so that an entry can be made early and be delivered without taking
+  // memory.
   using Entry = std::list<Notification>;
 
   NotificationQueue() = default;
@@ -29,10 +31,12 @@ class NotificationQueue {
 
   // After end() it is dropped: nobody will read it.
   void push(Entry entry);
-  // Wakes all readers; from now on they get `reason`. What was queued is dropped. The first reason counts.
+  // Wakes all readers; from now on they get `reason`. What was queued is dropped. The first reason
+  // counts.
   void end(Status reason);
 
-  // Waits up to `limit`, or without one until there is something. Errors: kTimeout, the reason given to end().
+  // Waits up to `limit`, or without one until there is something. Errors: kTimeout, the reason
+  // given to end().
   [[nodiscard]] Result<Notification> pop(std::optional<std::chrono::nanoseconds> limit);
   [[nodiscard]] Result<std::optional<Notification>> try_pop();
   // Readable while something is queued, and for ever after end(). Error: kResourceExhausted.

@@ -1,9 +1,11 @@
-// The live objects. All fields are guarded by the transaction manager's lock, except those that are const.
+// The live objects. All fields are guarded by the transaction manager's lock, except those that are
+// const.
 //
-//   TransactionObject  <- list of unfinished ->  EnlistmentObject  <- map of unfinished ->  ResourceManagerObject
+//   TransactionObject <- list of unfinished -> EnlistmentObject
+//   EnlistmentObject  <- map of unfinished  -> ResourceManagerObject
 //
-// An enlistment refers to its transaction and its resource manager as long as anyone refers to it; they refer to
-// it until it is finished. So a finished transaction goes with its last reference.
+// An enlistment refers to its transaction and its resource manager as long as anyone refers to it;
+// they refer to it until it is finished. So a finished transaction goes with its last reference.
 #ifndef CAIRN_TM_OBJECTS_H_
 #define CAIRN_TM_OBJECTS_H_
 
@@ -61,8 +63,9 @@ struct TransactionObject {
   log::Reservation room;              // for every record it must yet write
   std::size_t room_for_decision = 0;  // payload bytes of the decision that `room` was taken for
   std::shared_ptr<const recovery::DecisionRecord> decision;
-  Lsn decision_lsn;  // newest durable copy; while Committing, that in flight. Null: not appended yet
-  Lsn pin;           // no record of it lies before; null: it has none
+  // The newest durable copy; while Committing, that in flight. Null: not appended yet.
+  Lsn decision_lsn;
+  Lsn pin;                    // no record of it lies before; null: it has none
   bool copying = false;       // a checkpoint writes its decision again
   bool forget_waits = false;  // it was finished meanwhile
   bool carried_forward = false;

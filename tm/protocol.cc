@@ -67,7 +67,8 @@ Result<TransactionPtr> Protocol::create_transaction(const TransactionOptions& op
     return limit_reached("live transactions", kMaxTransactions);
   }
   const Uuid id = options.unit_of_work.is_null() ? Uuid::generate() : options.unit_of_work;
-  // Its next decision must not come before that forget record: recovery would find it decided twice.
+  // Its next decision must not come before that forget record: recovery would find it decided
+  // twice.
   if (forgetting_.contains(id)) {
     return Status(StatusCode::kNameCollision,
                   "unit of work " + id.to_string() + " has no forget record in the log yet");

@@ -1,8 +1,8 @@
 // Protocol: the commit protocol itself, on objects in memory.
 //
-// It applies the four tables to the live objects, queues notifications, and says what is to be done with the log. It takes no
-// lock, waits for nothing and does no I/O: TmCore calls it with the manager's lock held, and does the work it
-// names after letting go of the lock.
+// It applies the four tables to the live objects, queues notifications, and says what is to be done
+// with the log. It takes no lock, waits for nothing and does no I/O: TmCore calls it with the
+// manager's lock held, and does the work it names after letting go of the lock.
 #ifndef CAIRN_TM_PROTOCOL_H_
 #define CAIRN_TM_PROTOCOL_H_
 
@@ -33,8 +33,8 @@ using TransactionPtr = std::shared_ptr<TransactionObject>;
 using EnlistmentPtr = std::shared_ptr<EnlistmentObject>;
 using ResourceManagerPtr = std::shared_ptr<ResourceManagerObject>;
 
-// Something to do with the log, without the manager's lock. The object is looked at again when it is done: it may have
-// moved on.
+// Something to do with the log, without the manager's lock. The object is looked at again when it
+// is done: it may have moved on.
 struct LogWork {
   enum class Kind : std::uint8_t {
     kReserve,  // then reserved()
@@ -73,15 +73,17 @@ class Protocol {
 
   // --- log ---
   [[nodiscard]] std::vector<LogWork> take_work() { return std::exchange(work_, {}); }
-  // Log space for a transaction was reserved, or why not. Lets go of the space if it is no longer wanted.
+  // Log space for a transaction was reserved, or why not. Lets go of the space if it is no longer
+  // wanted.
   void reserved(const TransactionPtr& transaction, Result<log::Reservation> room);
-  // Takes the next virtual clock for a transaction in Committing, and says what to write. `earliest`: no record
-  // appended from now on gets a lower LSN.
+  // Takes the next virtual clock for a transaction in Committing, and says what to write.
+  // `earliest`: no record appended from now on gets a lower LSN.
   [[nodiscard]] std::shared_ptr<const recovery::DecisionRecord> begin_decision(
       TransactionObject& transaction, Lsn earliest, std::uint64_t wall_clock_ns);
   // The decision has its place in the log; it is not durable.
   void appended(TransactionObject& transaction, Lsn lsn);
-  // What became of the decision record. Nothing if it was told before: whoever notices first counts.
+  // What became of the decision record. Nothing if it was told before: whoever notices first
+  // counts.
   void decided(const TransactionPtr& transaction, TransactionEvent event, const Status& status);
   // Gives back all log space. REQUIRES: no decision is in flight.
   void release_rooms();
@@ -99,7 +101,8 @@ class Protocol {
   [[nodiscard]] std::vector<TransactionPtr> committing() const;
   // Committed ones whose decision lies before `limit`.
   [[nodiscard]] std::vector<TransactionPtr> decided_before(Lsn limit) const;
-  // Makes live objects of what recovery found. The manager has no others. REQUIRES: nothing was created before.
+  // Makes live objects of what recovery found. The manager has no others. REQUIRES: nothing was
+  // created before.
   void rebuild(const recovery::RecoveredState& state);
 
   // --- resource managers ---
@@ -110,7 +113,8 @@ class Protocol {
   void begin_session(const ResourceManagerPtr& rm, const Status& reason);
   // `because`: what the resource manager itself said of it; OK: nothing.
   void end_session(const ResourceManagerPtr& rm, const Status& reason, const Status& because = {});
-  // The three steps of ResourceManager::recover: which enlistments; each of them, if it still is there; the end.
+  // The three steps of ResourceManager::recover: which enlistments; each of them, if it still is
+  // there; the end.
   [[nodiscard]] Result<std::vector<Uuid>> begin_recover(ResourceManagerObject& rm);
   void reoffer(ResourceManagerObject& rm, const Uuid& enlistment);
   void end_recover(ResourceManagerObject& rm);
@@ -141,7 +145,8 @@ class Protocol {
  private:
   friend class MachineWalk;  // the test that fires every event in every state
 
-  // Each finds the row, enters its state, does its action; false, and nothing done, if there is no row.
+  // Each finds the row, enters its state, does its action; false, and nothing done, if there is no
+  // row.
   bool fire(const TransactionPtr& transaction, TransactionEvent event,
             TransactionGuard guard = TransactionGuard::kAlways);
   bool fire(const EnlistmentPtr& enlistment, EnlistmentEvent event);
@@ -155,7 +160,8 @@ class Protocol {
   [[nodiscard]] EnlistmentGuard guard_of(const EnlistmentObject& enlistment,
                                          EnlistmentEvent event) const;
 
-  // Takes every step that waits for nothing more. Ends each public call that may have changed the transaction.
+  // Takes every step that waits for nothing more. Ends each public call that may have changed the
+  // transaction.
   void advance(const TransactionPtr& transaction);
   void roll_back(const TransactionPtr& transaction, Status reason);
   void tell_all(const TransactionPtr& transaction, EnlistmentEvent event);

@@ -1,4 +1,5 @@
-// What the parts of Protocol share: how objects are called in messages, and what an enlistment takes in a record.
+// What the parts of Protocol share: how objects are called in messages, and what an enlistment
+// takes in a record.
 #ifndef CAIRN_TM_PROTOCOL_PARTS_H_
 #define CAIRN_TM_PROTOCOL_PARTS_H_
 

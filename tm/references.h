@@ -20,7 +20,8 @@ class TmReference {
   const std::shared_ptr<TmCore> core;
 };
 
-// REQUIRES, of the three below: the object counted this reference before, with the manager's lock held.
+// REQUIRES, of the three below: the object counted this reference before, with the manager's lock
+// held.
 class TransactionReference {
  public:
   TransactionReference(std::shared_ptr<TmCore> its_core, TransactionPtr its_object)

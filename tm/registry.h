@@ -21,7 +21,8 @@ class Registry {
  public:
   [[nodiscard]] static Registry& get();
 
-  // One manager per stream: two would write decisions that contradict each other. False if it is taken.
+  // One manager per stream: two would write decisions that contradict each other. False if it is
+  // taken.
   [[nodiscard]] bool claim_stream(const Uuid& log, const std::string& stream);
   void release_stream(const Uuid& log, const std::string& stream);
 

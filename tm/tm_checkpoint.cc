@@ -1,4 +1,5 @@
-// TmCore, checkpoints: restart areas that move the base, and records carried forward so that it can move.
+// TmCore, checkpoints: restart areas that move the base, and records carried forward so that it can
+// move.
 #include "tm_core.h"
 
 namespace cairn::tm {
@@ -24,7 +25,8 @@ Status TmCore::write_checkpoint(TmLog& log) {
   carry_forward(log);
   std::unique_lock lock(mutex_);
   const recovery::RestartRecord record{id_, protocol_.clock(), wall_clock_ns()};
-  // The end is read under the lock: a decision that is on its way has set its pin before, or comes behind.
+  // The end is read under the lock: a decision that is on its way has set its pin before, or comes
+  // behind.
   const Lsn pin = protocol_.oldest_pin();
   const Lsn base = pin.is_null() ? log.end_lsn() : pin;
   lock.unlock();
@@ -35,8 +37,9 @@ Status TmCore::write_checkpoint(TmLog& log) {
   return Status::ok();
 }
 
-// A copy takes its original's place as soon as it is appended: the base moves with a restart area behind it in the log, and that
-// is not durable before the copy is. A transaction that is finished meanwhile writes its forget record behind the copy.
+// A copy takes its original's place as soon as it is appended: the base moves with a restart area
+// behind it in the log, and that is not durable before the copy is. A transaction that is finished
+// meanwhile writes its forget record behind the copy.
 void TmCore::carry_forward(TmLog& log) {
   std::unique_lock lock(mutex_);
   const Lsn end = log.end_lsn();

@@ -108,7 +108,8 @@ void TmCore::finish(std::unique_lock<std::mutex>& lock) {
   }
 }
 
-// Room for every later record is taken before anyone is asked to promise, so that a full log blocks no promise.
+// Room for every later record is taken before anyone is asked to promise, so that a full log blocks
+// no promise.
 void TmCore::reserve(const TransactionPtr& transaction) {
   std::unique_lock lock(mutex_);
   const std::shared_ptr<TmLog> log = log_;

@@ -5,7 +5,8 @@
 //   checkpoint_  one checkpoint at a time
 //   append_      decisions enter the log in the order of their clocks
 //   mutex_       everything else; never held over log I/O, nor over code of resource managers
-// Work on the log that the protocol asks for is done after mutex_ is let go; what it concerns is looked up again.
+// Work on the log that the protocol asks for is done after mutex_ is let go; what it concerns is
+// looked up again.
 #ifndef CAIRN_TM_TM_CORE_H_
 #define CAIRN_TM_TM_CORE_H_
 
@@ -40,8 +41,8 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   [[nodiscard]] const Uuid& id() const { return id_; }
   [[nodiscard]] bool is_durable() const { return durable_; }
 
-  // Runs `operation(protocol)` under the lock, if the manager is online, and then the work on the log that it made.
-  // Otherwise the error `refusal`. The operation returns a Status or a Result.
+  // Runs `operation(protocol)` under the lock, if the manager is online, and then the work on the
+  // log that it made. Otherwise the error `refusal`. The operation returns a Status or a Result.
   template <typename Operation>
   auto run(StatusCode refusal, Operation operation)
       -> decltype(operation(std::declval<Protocol&>()));

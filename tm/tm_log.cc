@@ -10,7 +10,8 @@
 namespace cairn::tm {
 namespace {
 
-// What a record takes in the log besides its payload, roughly: only decides when a checkpoint is due.
+// What a record takes in the log besides its payload, roughly: only decides when a checkpoint is
+// due.
 constexpr std::uint64_t kRecordOverhead = 64;
 
 }  // namespace
@@ -38,7 +39,8 @@ Result<std::shared_ptr<TmLog>> TmLog::open(std::shared_ptr<log::Log> log, const 
 
 Status TmLog::make(std::uint64_t wall_clock_ns) {
   CAIRN_ASSIGN_OR_RETURN(stream_, log_->open_or_create_stream(name_));
-  // A crash may have come between making the stream and its restart area: then it is empty, and ours to complete.
+  // A crash may have come between making the stream and its restart area: then it is empty, and
+  // ours to complete.
   if (stream_.read_restart_area().code() != StatusCode::kNoRestartArea ||
       !stream_.last_lsn().is_null()) {
     return Status(StatusCode::kAlreadyExists,
@@ -127,7 +129,8 @@ Status TmLog::checkpoint(const recovery::RestartRecord& record, Lsn base) {
 }
 
 void TmLog::drive() {
-  // A log with its own thread refuses, and needs no help; other errors come back from the calls that they concern.
+  // A log with its own thread refuses, and needs no help; other errors come back from the calls
+  // that they concern.
   [[maybe_unused]] const Status driven = log_->run_background();
 }
 

@@ -18,11 +18,13 @@
 
 namespace cairn::tm {
 
-// Thread-safe. Its calls may wait for I/O: no lock of the manager is held over them, but for end_lsn().
+// Thread-safe. Its calls may wait for I/O: no lock of the manager is held over them, but for
+// end_lsn().
 class TmLog {
  public:
-  // Gives the stream `name` of `log` to this object alone, in this process. With `create`, makes the stream if need be and
-  // writes a first restart area with a new identity. Errors: kLocked, kAlreadyExists, kNotFound, kRecoveryFailed, of the log.
+  // Gives the stream `name` of `log` to this object alone, in this process. With `create`, makes
+  // the stream if need be and writes a first restart area with a new identity. Errors: kLocked,
+  // kAlreadyExists, kNotFound, kRecoveryFailed, of the log.
   [[nodiscard]] static Result<std::shared_ptr<TmLog>> open(std::shared_ptr<log::Log> log,
                                                            const std::string& name, bool create,
                                                            std::uint64_t wall_clock_ns);
@@ -46,10 +48,11 @@ class TmLog {
   // Appends; durable only once forced. Space comes from `room` as far as it reaches.
   [[nodiscard]] Result<Lsn> append(const recovery::DecisionRecord& record, log::Reservation& room);
   [[nodiscard]] Result<Lsn> append(const recovery::ForgetRecord& record, log::Reservation& room);
-  // The forced write of the commit: calls back when the record at `lsn` is durable. Everything that the manager promises
-  // after a crash rests on the callback not coming earlier.
+  // The forced write of the commit: calls back when the record at `lsn` is durable. Everything that
+  // the manager promises after a crash rests on the callback not coming earlier.
   void force(Lsn lsn, log::DurableCallback done);
-  // Waits for what force() began, helping it on. Errors: kTimeout, and those that mean that it can no longer become durable.
+  // Waits for what force() began, helping it on. Errors: kTimeout, and those that mean that it can
+  // no longer become durable.
   [[nodiscard]] Status wait_forced(Lsn lsn, std::optional<std::chrono::nanoseconds> limit);
   // What an error of append() or force() means for the decision.
   [[nodiscard]] static TransactionEvent verdict_on_append(const Status& status);

@@ -1,5 +1,5 @@
-// The states of a transaction: one table. What is not in it is illegal, changes nothing, and is answered by
-// illegal_transaction_event().
+// The states of a transaction: one table. What is not in it is illegal, changes nothing, and is
+// answered by illegal_transaction_event().
 #ifndef CAIRN_TM_TRANSACTION_MACHINE_H_
 #define CAIRN_TM_TRANSACTION_MACHINE_H_
 

@@ -17,8 +17,8 @@ struct BankDirectory {
 };
 
 // Makes `path` an empty bank directory. An earlier run of the bank in it is removed; a directory
-// that holds anything else, or that another run is in, is not touched: kAlreadyExists, kLocked. Also
-// kIoError.
+// that holds anything else, or that another run is in, is not touched: kAlreadyExists, kLocked.
+// Also kIoError.
 [[nodiscard]] Result<BankDirectory> make_directory(const std::string& path);
 
 // "out/bank-<date>-<time>-<process>": one that is not there yet, for those who name none.

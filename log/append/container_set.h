@@ -41,8 +41,8 @@ class ContainerSet {
       : directory_(&directory), storage_(&storage), geometry_(geometry) {}
 
   // Takes stock of the directory at open: containers first..last stay, all others become spares,
-  // at most `spare_max` of them; unfinished files go. Errors: kContainerMissing, kContainerSize among those that stay;
-  // kInvalidArgument for a file that is not the log's.
+  // at most `spare_max` of them; unfinished files go. Errors: kContainerMissing, kContainerSize
+  // among those that stay; kInvalidArgument for a file that is not the log's.
   [[nodiscard]] Status adopt(std::uint64_t first, std::uint64_t last, std::uint64_t spare_max);
 
   // That containers first..last are there and of the right size. Errors: kContainerMissing,
@@ -50,8 +50,8 @@ class ContainerSet {
   [[nodiscard]] Status check(std::uint64_t first, std::uint64_t last) const;
 
   // Makes container `number` ready to take blocks from `first_block` on: header and name are
-  // durable on return. Uses a spare, or makes a file. After an error it may be tried again. One at a
-  // time. Errors: kNoSpace, kIoError.
+  // durable on return. Uses a spare, or makes a file. After an error it may be tried again. One at
+  // a time. Errors: kNoSpace, kIoError.
   [[nodiscard]] Result<ReadyContainer> make_ready(std::uint64_t number, Lsn first_block,
                                                   const ContainerFacts& facts);
   // Opens a container of the log for writing behind its blocks.

@@ -10,8 +10,8 @@ constexpr std::uint64_t kNoMaximum = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kStreamBytes = 40;
 constexpr std::uint64_t kGapBytes = 16;
 constexpr std::uint64_t kPieceBytes = std::uint64_t{8} * 1024;
-// Of a snapshot, besides its streams and gaps: begin, policies and end, and the last, shorter pieces
-// of both lists.
+// Of a snapshot, besides its streams and gaps: begin, policies and end, and the last, shorter
+// pieces of both lists.
 constexpr std::uint64_t kSnapshotRecords = 8;
 // How many makings of containers the wish for free ones remembers.
 constexpr std::size_t kRemembered = 8;

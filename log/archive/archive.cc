@@ -1,6 +1,7 @@
 // archive(): brings an archive up to the end of a log.
 //
-// Order of writes, so that it may be interrupted at any point (each arrow: durable before the next):
+// Order of writes, so that it may be interrupted at any point (each arrow: durable before the
+// next):
 //
 //   an extent's bytes -> their file's name -> a manifest that names the extent, under another name
 //     -> its own name -> older manifests go

@@ -61,8 +61,8 @@ struct SnapshotGaps {
 struct SnapshotEnd {
   Lsn begin;  // LSN of its SnapshotBegin record
 };
-// Everything before `tail` has been archived; null: archiving is off. In a snapshot `changed` is the
-// LSN of the record that set it, otherwise null: the newest one counts.
+// Everything before `tail` has been archived; null: archiving is off. In a snapshot `changed` is
+// the LSN of the record that set it, otherwise null: the newest one counts.
 struct ArchiveTail {
   Lsn tail;
   Lsn changed;

@@ -17,9 +17,10 @@ static_assert(std::endian::native == std::endian::little,
 
 inline constexpr std::uint32_t kBlockMagic = 0x4B42'5243;  // "CRBK"
 inline constexpr std::uint32_t kBaseMagic = 0x5342'5243;   // "CRBS"
-// Of the log, in the base log's slots. Version 2 added catalog records (types 10 and up); everything
-// of version 1 means the same. A log of version 1 becomes one of version 2 when it is opened for
-// writing, before anything is appended, so that older code says kNewerVersion, not damage.
+// Of the log, in the base log's slots. Version 2 added catalog records (types 10 and up);
+// everything of version 1 means the same. A log of version 1 becomes one of version 2 when it is
+// opened for writing, before anything is appended, so that older code says kNewerVersion, not
+// damage.
 inline constexpr std::uint16_t kFormatVersion = 2;
 inline constexpr std::uint16_t kOldestFormatVersion = 1;
 // Of the layout of blocks and records.

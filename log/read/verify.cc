@@ -76,8 +76,8 @@ Result<VerifyReport> verify_once(Directory& directory, const BaseLog& base) {
     start = Lsn((*container)->content.first_block);
   } else if (container.code() == StatusCode::kContainerMissing ||
              container.code() == StatusCode::kCorrupt) {
-    // The oldest container is acknowledged bytes as a whole: the base log's tail lies in it. The rest
-    // is checked from its first block on.
+    // The oldest container is acknowledged bytes as a whole: the base log's tail lies in it. The
+    // rest is checked from its first block on.
     constexpr EndLabel kProof = EndLabel::kDamageProvenByBaseLog;
     report.damages.push_back(
         {Lsn(base.slot().tail), Lsn((first + 1) * size), container_file_name(first),

@@ -26,13 +26,13 @@ struct ContainerSurvey {
 // In this order, each step on what the one before left:
 //  1. Every file with a container's name is held against its own header: the place, the size, the
 //     log. A file that contradicts the others ends it. A header that cannot be read is left out;
-//     so is one of an earlier life in the newest file, which a crash can leave while a spare becomes
-//     a container.
+//     so is one of an earlier life in the newest file, which a crash can leave while a spare
+//     becomes a container.
 //  2. The newest run of containers without a hole is walked from its first block to the end that
 //     the decision table (read/end_of_log.h) finds. The newest whole snapshot on the way is where a
 //     scan begins.
-//  3. The scan from there gives the catalog, and that the tail: the oldest LSN that it needs. The run
-//     must reach back to it.
+//  3. The scan from there gives the catalog, and that the tail: the oldest LSN that it needs. The
+//     run must reach back to it.
 // Reads everything; changes nothing. What was read is durable. Errors: as rebuild_base_log().
 [[nodiscard]] Result<ContainerSurvey> survey_containers(Directory& directory);
 

@@ -1,4 +1,5 @@
-// DurableFlag: how the writes below a directory are made durable, as its file system was found to take them.
+// DurableFlag: how the writes below a directory are made durable, as its file system was found to
+// take them.
 #ifndef CAIRN_LOG_STORAGE_DURABLE_FLAG_H_
 #define CAIRN_LOG_STORAGE_DURABLE_FLAG_H_
 
@@ -14,8 +15,9 @@ namespace cairn::log {
 class DurableFlag {
  public:
   [[nodiscard]] bool by_flag() const { return refused_.load(std::memory_order_relaxed) == 0; }
-  // Whether a kernel, a file system or a filter of system calls may mean the flag by this error of a
-  // write with it. Then nothing was written. It is the flag if the same write without it succeeds.
+  // Whether a kernel, a file system or a filter of system calls may mean the flag by this error of
+  // a write with it. Then nothing was written. It is the flag if the same write without it
+  // succeeds.
   [[nodiscard]] static bool may_be_refusal(int os_error) {
     return os_error == EOPNOTSUPP || os_error == EINVAL;
   }

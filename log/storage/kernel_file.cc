@@ -54,8 +54,8 @@ struct FreeDeleter {
   void operator()(void* memory) const { std::free(memory); }
 };
 
-// S5: after a failed sync the page cache goes on showing bytes that never reached the device, and marks
-// them clean. What is clean is dropped here, so that reads see the device.
+// S5: after a failed sync the page cache goes on showing bytes that never reached the device, and
+// marks them clean. What is clean is dropped here, so that reads see the device.
 Status drop_cache(int fd, const std::string& shown) {
   if (::fdatasync(fd) != 0) return os_status(shown, "fdatasync", errno);
   if (const int error = ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); error != 0) {
@@ -136,8 +136,8 @@ Status KernelFile::sync() {
   return Status::ok();
 }
 
-// Shared blocks first, as far as whole blocks go; the rest, or all of it where the file system shares
-// none, is copied inside the kernel.
+// Shared blocks first, as far as whole blocks go; the rest, or all of it where the file system
+// shares none, is copied inside the kernel.
 Status KernelFile::copy_from(const File& from, std::uint64_t offset, std::uint64_t length) {
   const auto& source = static_cast<const KernelFile&>(from);
   const std::uint64_t whole = offset % kCloneBlock == 0 ? length / kCloneBlock * kCloneBlock : 0;

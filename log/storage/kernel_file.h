@@ -52,10 +52,10 @@ class KernelFile final : public File {
   std::string name_;
 };
 
-// An flock of a file and one of its directory, each on its own open file description. Whoever keeps a
-// reference to such a description keeps the lock, so a queue that registers fds() with its ring holds
-// it until the ring's last request ended, also when the process was killed (S4). Destruction unlocks
-// at once, whoever keeps a reference: the owner has seen the end of all I/O by then.
+// An flock of a file and one of its directory, each on its own open file description. Whoever keeps
+// a reference to such a description keeps the lock, so a queue that registers fds() with its ring
+// holds it until the ring's last request ended, also when the process was killed (S4). Destruction
+// unlocks at once, whoever keeps a reference: the owner has seen the end of all I/O by then.
 class KernelLock final : public DirectoryLock {
  public:
   // `directory` is not open where directories cannot be locked.

@@ -91,8 +91,9 @@ DeviceFacts look_at(int directory_fd) {
   return facts;
 }
 
-// One block with RWF_DSYNC into the nameless file `fd`, and without if that is refused. Other errors (a full disk)
-// say nothing about the flag; a refusal that shows only later is met by the queues.
+// One block with RWF_DSYNC into the nameless file `fd`, and without if that is refused. Other
+// errors (a full disk) say nothing about the flag; a refusal that shows only later is met by the
+// queues.
 void try_durable_write(int fd, std::uint32_t alignment, DurableFlag& durable) {
   AlignedBuffer zeros(std::max<std::uint32_t>(alignment, 4096));
   std::memset(zeros.data(), 0, zeros.size());

@@ -171,7 +171,8 @@ Result<std::size_t> UringQueue::reap(std::span<Completion> out, bool wait) {
     io_uring_cqe_seen(&ring_, cqe);
     if (result == -EINTR || result == -EAGAIN || result == -ECANCELED) {
       // Not an error of the device: nothing was transferred, the same request goes again. Canceled:
-      // the thread that submitted it has ended, and the kernel drops what such a thread left waiting.
+      // the thread that submitted it has ended, and the kernel drops what such a thread left
+      // waiting.
       const std::lock_guard lock(mutex_);
       if (start(slot).is_ok()) continue;
     }

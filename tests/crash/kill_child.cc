@@ -1,5 +1,5 @@
-// The child of the kill test: appends to a log from several threads until it is killed, and tells its
-// parent over standard output what was acknowledged.
+// The child of the kill test: appends to a log from several threads until it is killed, and tells
+// its parent over standard output what was acknowledged.
 //
 //   kill_child DIRECTORY THREADS
 #include <unistd.h>

@@ -1,7 +1,9 @@
-// TestRm: the smallest resource manager that keeps its promises. Its data is the set of transactions it committed.
+// TestRm: the smallest resource manager that keeps its promises. Its data is the set of
+// transactions it committed.
 //
-// It has a log of its own with three kinds of records: prepared (forced before it votes), committed (forced before it
-// answers COMMIT), aborted. What is prepared and not offered by LAST_RECOVER is rolled back: presumed abort.
+// It has a log of its own with three kinds of records: prepared (forced before it votes), committed
+// (forced before it answers COMMIT), aborted. What is prepared and not offered by LAST_RECOVER is
+// rolled back: presumed abort.
 #ifndef CAIRN_TESTS_CRASH_TEST_RM_H_
 #define CAIRN_TESTS_CRASH_TEST_RM_H_
 
@@ -20,8 +22,8 @@ namespace cairn::crash_test {
 // For one thread.
 class TestRm {
  public:
-  // Opens its log in `directory`, or makes it, and replays it. `known` is what its log must hold; a violation is
-  // kept for violation(), not an error.
+  // Opens its log in `directory`, or makes it, and replays it. `known` is what its log must hold; a
+  // violation is kept for violation(), not an error.
   [[nodiscard]] static Result<std::unique_ptr<TestRm>> open(
       std::shared_ptr<sim::SimStorage> storage, const std::string& directory,
       const log_test::LogModel& known);

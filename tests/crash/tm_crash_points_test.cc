@@ -1,6 +1,8 @@
-// The power goes after every single I/O of a scenario with a transaction manager and two resource managers:
-//  T1 both end alike. T2 an acknowledged commit is committed on both. T3 a rolled back one on none. T4 everything is forgotten
-//  once both are back. And I1 to I8 of the three logs below them (log/crash_points_test.cc).
+// The power goes after every single I/O of a scenario with a transaction manager and two resource
+// managers:
+//  T1 both end alike. T2 an acknowledged commit is committed on both. T3 a rolled back one on none.
+//  T4 everything is forgotten once both are back. And I1 to I8 of the three logs below them
+//  (log/crash_points_test.cc).
 #include <cstdio>
 
 #include <gtest/gtest.h>
@@ -73,7 +75,8 @@ std::string verify_logs(const std::shared_ptr<sim::SimStorage>& image) {
   return {};
 }
 
-// All points first: within one process no second manager of the same log may live beside the scenario's.
+// All points first: within one process no second manager of the same log may live beside the
+// scenario's.
 std::string Explorer::run() {
   std::vector<Point> points;
   std::string violation = run_scenario(&points);
@@ -191,8 +194,8 @@ INSTANTIATE_TEST_SUITE_P(Seeds, TmCrashPoints,
                          testing::Range<std::uint64_t>(1, 1 + sim::budgeted(3)),
                          testing::PrintToStringParamName());
 
-// The proof that the exploration would see it: with the force taken out, so that what a log forced is reported durable and is
-// not, it finds the violation.
+// The proof that the exploration would see it: with the force taken out, so that what a log forced
+// is reported durable and is not, it finds the violation.
 std::string violation_without_force(const std::string& directory) {
   Plan plan;
   plan.stride = sim::sweep_stride(3);

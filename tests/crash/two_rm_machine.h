@@ -1,4 +1,5 @@
-// TwoRmMachine: one simulated machine with a transaction manager and two resource managers, each with a log of its own.
+// TwoRmMachine: one simulated machine with a transaction manager and two resource managers, each
+// with a log of its own.
 #ifndef CAIRN_TESTS_CRASH_TWO_RM_MACHINE_H_
 #define CAIRN_TESTS_CRASH_TWO_RM_MACHINE_H_
 
@@ -38,12 +39,13 @@ class TwoRmMachine {
   TwoRmMachine(std::shared_ptr<sim::SimStorage> storage, Knowledge known)
       : storage_(std::move(storage)), known_(std::move(known)) {}
 
-  // Opens all logs (or makes them), recovers the manager, lets both resource managers recover and answer until nothing
-  // is left to say. Once.
+  // Opens all logs (or makes them), recovers the manager, lets both resource managers recover and
+  // answer until nothing is left to say. Once.
   [[nodiscard]] Status boot();
 
-  // One random step: a transaction over one or both resource managers that is committed, rolled back, or refused
-  // by one; sometimes two at a time; a checkpoint; a resource manager that begins a new session.
+  // One random step: a transaction over one or both resource managers that is committed, rolled
+  // back, or refused by one; sometimes two at a time; a checkpoint; a resource manager that begins
+  // a new session.
   [[nodiscard]] Status step(sim::Random& random);
   // A commit over both.
   [[nodiscard]] Status commit_one();

@@ -1,6 +1,8 @@
-// The engine's own records one behind the other, as recovery folds them; and the policies they carry.
+// The engine's own records one behind the other, as recovery folds them; and the policies they
+// carry.
 //
-// The input is a list of records, each: type (1 byte), length (1 byte), payload. Each lies 64 bytes behind the one before.
+// The input is a list of records, each: type (1 byte), length (1 byte), payload. Each lies 64 bytes
+// behind the one before.
 #include <algorithm>
 #include <vector>
 

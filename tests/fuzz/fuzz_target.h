@@ -1,7 +1,8 @@
-// FuzzTarget: one parser and how it is fed. The same code runs under libFuzzer and replays the corpus in every build.
+// FuzzTarget: one parser and how it is fed. The same code runs under libFuzzer and replays the
+// corpus in every build.
 //
-// A target takes any bytes. It checks what the parser promises for all of them (a broken promise aborts), and repairs
-// checksums, so that what lies behind them is reached.
+// A target takes any bytes. It checks what the parser promises for all of them (a broken promise
+// aborts), and repairs checksums, so that what lies behind them is reached.
 #ifndef CAIRN_TESTS_FUZZ_FUZZ_TARGET_H_
 #define CAIRN_TESTS_FUZZ_FUZZ_TARGET_H_
 

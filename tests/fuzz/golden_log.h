@@ -24,17 +24,18 @@ inline constexpr char kGoldenContainer[] = "container-0000000000000000.cairn";
 // Takes the first byte off; 0 when there is none.
 [[nodiscard]] unsigned take_byte(Input& input);
 
-// The rest of an input is a list of edits, each: file (1 byte: the first one of `files` if it is a multiple of 8, else the
-// second), offset in units of 8 (2 bytes), length (1 byte), bytes.
+// The rest of an input is a list of edits, each: file (1 byte: the first one of `files` if it is a
+// multiple of 8, else the second), offset in units of 8 (2 bytes), length (1 byte), bytes.
 void apply_edits(sim::SimStorage& storage, const std::string& directory,
                  const std::string (&files)[2], Input input);
 
-// Makes the checksums of blocks right that begin at multiples of 512 in the first 128 KiB of a container, and of their
-// records as far as their lengths lead.
+// Makes the checksums of blocks right that begin at multiples of 512 in the first 128 KiB of a
+// container, and of their records as far as their lengths lead.
 void repair_blocks(sim::SimStorage& storage, const std::string& directory,
                    const std::string& container);
 
-// Reads all of it. However odd, the bytes end in records or in an error; and there are no more records than bytes.
+// Reads all of it. However odd, the bytes end in records or in an error; and there are no more
+// records than bytes.
 template <typename AnyLog>
 void read_all(AnyLog& log) {
   auto cursor = log.read();

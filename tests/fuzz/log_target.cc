@@ -1,7 +1,8 @@
-// The scan for the end of a log, and a base log made anew from its containers, over a small log of which the input changes
-// bytes.
+// The scan for the end of a log, and a base log made anew from its containers, over a small log of
+// which the input changes bytes.
 //
-// The first byte of an input, if odd, asks for the checksums to be repaired; edits follow (golden_log.h).
+// The first byte of an input, if odd, asks for the checksums to be repaired; edits follow
+// (golden_log.h).
 #include <cstring>
 #include <memory>
 #include <string>

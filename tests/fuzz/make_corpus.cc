@@ -1,4 +1,5 @@
-// Writes a first corpus, well-formed inputs of every target: make_corpus DIRECTORY. The fuzzers go on from there.
+// Writes a first corpus, well-formed inputs of every target: make_corpus DIRECTORY. The fuzzers go
+// on from there.
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -103,7 +104,8 @@ void put_catalog_records() {
   }
 }
 
-// What a scan folds: a snapshot and changes behind it; and a snapshot with a truncation behind that.
+// What a scan folds: a snapshot and changes behind it; and a snapshot with a truncation behind
+// that.
 void put_catalogs() {
   Bytes bytes;
   std::uint64_t lsn = 4096;
@@ -225,8 +227,8 @@ void put_tm_records() {
   put("tm_fold", "decision-restart-forget", fold);
 }
 
-// Edits of the golden log and of its archive: nothing, a header's byte with checksums repaired, a field of the first file (a
-// slot's durable, an extent's end), zeros over a block.
+// Edits of the golden log and of its archive: nothing, a header's byte with checksums repaired, a
+// field of the first file (a slot's durable, an extent's end), zeros over a block.
 void put_log_edits() {
   const auto edits = [](std::initializer_list<int> bytes) {
     Bytes out;

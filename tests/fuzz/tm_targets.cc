@@ -1,4 +1,5 @@
-// The parsers of recovery/: a manager's records, its restart areas, and what a sequence of them adds up to.
+// The parsers of recovery/: a manager's records, its restart areas, and what a sequence of them
+// adds up to.
 #include <algorithm>
 #include <string>
 #include <variant>

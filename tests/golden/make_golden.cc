@@ -1,5 +1,6 @@
-// Writes golden logs of the format version of today's code: make_golden DIRECTORY. For each, a directory of that name with
-// the log's files, and NAME.txt with what it holds. README.md beside this file says how they get into the tree.
+// Writes golden logs of the format version of today's code: make_golden DIRECTORY. For each, a
+// directory of that name with the log's files, and NAME.txt with what it holds. README.md beside
+// this file says how they get into the tree.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -38,7 +39,8 @@ Result<std::unique_ptr<log::Log>> create(const Storage& storage, std::uint32_t a
   return log::Log::create("log", options, log_test::manual_options(storage));
 }
 
-// Every kind of record, two streams alive and one deleted, links, restart areas with and without a base; closed.
+// Every kind of record, two streams alive and one deleted, links, restart areas with and without a
+// base; closed.
 Result<Storage> closed() {
   const auto storage = std::make_shared<sim::SimStorage>();
   CAIRN_ASSIGN_OR_RETURN(const auto log, create(storage));
@@ -115,7 +117,8 @@ Result<Storage> recycled() {
   return storage->after_crash(sim::survive_none());
 }
 
-// A transaction manager's: one transaction forgotten, one decided that its resource managers have not heard of.
+// A transaction manager's: one transaction forgotten, one decided that its resource managers have
+// not heard of.
 Result<Storage> transactions() {
   const auto storage = std::make_shared<sim::SimStorage>();
   CAIRN_ASSIGN_OR_RETURN(auto made, create(storage));

@@ -1,4 +1,5 @@
-// The parts of the append path that can be looked at alone: block states, space, and who is granted what.
+// The parts of the append path that can be looked at alone: block states, space, and who is granted
+// what.
 #include <gtest/gtest.h>
 
 #include "append/log_block.h"
@@ -31,7 +32,8 @@ TEST(LogBlockStates, EveryPairOutsideTheTableAborts) {
   }
 }
 
-// A log of at most four containers of 1 MiB, blocks of 64 KiB at most, two of its containers in being.
+// A log of at most four containers of 1 MiB, blocks of 64 KiB at most, two of its containers in
+// being.
 class Ledger : public testing::Test {
  protected:
   static constexpr std::uint64_t kContainer = std::uint64_t{1} << 20;

@@ -1,5 +1,6 @@
-// Archives: what is in them was durable, they can be interrupted at any point, and they become a log again; a damaged or
-// foreign one is refused by name. And the archive tail, which keeps what is not archived.
+// Archives: what is in them was durable, they can be interrupted at any point, and they become a
+// log again; a damaged or foreign one is refused by name. And the archive tail, which keeps what is
+// not archived.
 #include <functional>
 
 #include <gmock/gmock.h>
@@ -37,7 +38,8 @@ class Archive : public SimLogTest {
     return log::archive(kDirectory, kArchive, on(storage));
   }
 
-  // Restores on a copy of the machine; the restored log keeps the model, and takes appends and a crash.
+  // Restores on a copy of the machine; the restored log keeps the model, and takes appends and a
+  // crash.
   void expect_restored(const LogModel& expected) {
     const auto machine = storage->after_crash(sim::survive_none());
     const auto report = log::restore(kArchive, "restored", on(machine));
@@ -149,8 +151,8 @@ TEST_F(Archive, OfAReopenedLogGoesOnAcrossCutsOfItsTail) {
   expect_restored(log->model());
 }
 
-// The process that writes acknowledged nothing of its last blocks; an archive of the files that holds them has made them
-// durable first.
+// The process that writes acknowledged nothing of its last blocks; an archive of the files that
+// holds them has made them durable first.
 TEST_F(Archive, BesideALiveWriterHoldsNothingThatACrashTakesBack) {
   fill();
   log::AppendOptions written;

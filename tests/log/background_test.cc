@@ -1,4 +1,5 @@
-// What an open log does on threads of its own: it asks the owner of the tail to advance, and makes containers ahead.
+// What an open log does on threads of its own: it asks the owner of the tail to advance, and makes
+// containers ahead.
 #include <algorithm>
 #include <atomic>
 #include <chrono>

@@ -1,5 +1,6 @@
-// Every byte of small logs, and every sector of a larger one, damaged one after the other. What must be said of each is worked out
-// beforehand (damage_oracle.h): the label of the decision table, the place, whether the log opens. Nothing is a sample.
+// Every byte of small logs, and every sector of a larger one, damaged one after the other. What
+// must be said of each is worked out beforehand (damage_oracle.h): the label of the decision table,
+// the place, whether the log opens. Nothing is a sample.
 #include <algorithm>
 #include <functional>
 #include <string>
@@ -36,8 +37,8 @@ class CorruptionSweep : public SimLogTest {
     counters.add("corruptions with a wrong verdict", wrong_);
   }
 
-  // A log with every kind of block in one container: two closed epochs, one that a crash ended and a gap, restart areas; then
-  // closed, or left as a power cut leaves it.
+  // A log with every kind of block in one container: two closed epochs, one that a crash ended and
+  // a gap, restart areas; then closed, or left as a power cut leaves it.
   void make_small_log(bool closed) {
     create();
     ASSERT_TRUE(append(10, 2));
@@ -79,7 +80,8 @@ class CorruptionSweep : public SimLogTest {
 
   const std::vector<ImageContainer>& containers() const { return oracle_->containers(); }
 
-  // Puts `bytes` at `offset` of the container's file and compares all that is said with what must be.
+  // Puts `bytes` at `offset` of the container's file and compares all that is said with what must
+  // be.
   void damage(std::size_t container, std::uint64_t offset, const Bytes& bytes,
               const std::string& what) {
     const Bytes& file = files_[container];
@@ -275,7 +277,8 @@ TEST_F(CorruptionSweep, EverySectorRandomOfAClosedLog) {
   });
 }
 
-// What the file held in its former life lies at the same place: whole blocks of this log, of another container.
+// What the file held in its former life lies at the same place: whole blocks of this log, of
+// another container.
 TEST_F(CorruptionSweep, EverySectorOfTheOldIncarnationInAClosedLog) {
   make_large_log(true);
   replace_every_sector("old incarnation", [&](std::size_t container, std::uint64_t offset) {
@@ -297,7 +300,8 @@ TEST_F(CorruptionSweep, EverySectorZeroedOfALogThatWasNotClosed) {
 
 // --- cut short ---
 
-// A container is never of another size while it is in use: the open says so, verify says what is missing.
+// A container is never of another size while it is in use: the open says so, verify says what is
+// missing.
 TEST_F(CorruptionSweep, CutAtEveryByte) {
   make_small_log(true);
   const ImageContainer& container = containers()[0];

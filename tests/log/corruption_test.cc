@@ -1,14 +1,15 @@
-// Damage to a log at rest: for each place and kind the verdict is known beforehand, from where the bytes lie.
+// Damage to a log at rest: for each place and kind the verdict is known beforehand, from where the
+// bytes lie.
 //
-//  what is damaged                               verify                          open
-//  ------------------------------------------------------------------------------------------------------------
-//  a block at or behind the scan start           damage, at the block or record  kCorrupt, the same LSN
-//  a block before the scan start                 damage, likewise                opens; reading there is kCorrupt
-//  a container's header                          damage in that container        kCorrupt if the scan needs it
-//  the closing mark                              sound: it holds no record       opens
-//  bytes behind the end                          sound                           opens
-//  one base slot                                 sound, with a note              opens
-//  both base slots                               kBaseLogDamaged                 kBaseLogDamaged
+// what is damaged                      verify                          open
+// ----------------------------------------------------------------------------------------------
+// a block at or behind the scan start  damage, at the block or record  kCorrupt, the same LSN
+// a block before the scan start        damage, likewise                opens; read: kCorrupt
+// a container's header                 damage in that container        kCorrupt if the scan needs it
+// the closing mark                     sound: it holds no record       opens
+// bytes behind the end                 sound                           opens
+// one base slot                        sound, with a note              opens
+// both base slots                      kBaseLogDamaged                 kBaseLogDamaged
 #include <algorithm>
 #include <cstring>
 #include <functional>
@@ -43,8 +44,8 @@ struct Verdict {
   bool unread = false;        // before the log's tail: nobody reads there but verify
 };
 
-// A closed log in two containers: the first one full and sealed, the second one short. The scan of an open begins in the
-// second one.
+// A closed log in two containers: the first one full and sealed, the second one short. The scan of
+// an open begins in the second one.
 class Corruption : public SimLogTest {
  protected:
   void SetUp() override {
@@ -152,8 +153,8 @@ class Corruption : public SimLogTest {
     EXPECT_EQ(contents.code(), StatusCode::kCorrupt) << "damage was read over";
   }
 
-  // The sectors worth damaging: all of short blocks and around the ends of long ones, and a few inside; with a large budget
-  // all of them. Then some behind the end.
+  // The sectors worth damaging: all of short blocks and around the ends of long ones, and a few
+  // inside; with a large budget all of them. Then some behind the end.
   std::vector<std::uint64_t> sectors_of(const ImageContainer& container) const {
     std::vector<std::uint64_t> offsets;
     for (const ImageBlock& block : container.blocks) {
@@ -222,7 +223,8 @@ TEST_F(Corruption, OneFlippedBitInASector) {
   });
 }
 
-// What a recycled file held at the same place: bytes of the same log, whole, of another incarnation.
+// What a recycled file held at the same place: bytes of the same log, whole, of another
+// incarnation.
 TEST_F(Corruption, StaleSectorOfAnotherIncarnation) {
   sweep("stale bytes", [&](const ImageContainer& container, std::uint64_t offset) {
     return sector_of(containers[1 - container.number].file, offset);
@@ -406,7 +408,8 @@ TEST_F(Corruption, OneBadBaseSlotIsAHintLost) {
   }
 }
 
-// Both slots are written before anything is recycled: the older one never leads to what is not there any more.
+// Both slots are written before anything is recycled: the older one never leads to what is not
+// there any more.
 TEST_F(Corruption, EitherBaseSlotLeadsToALogWhoseContainersWereRecycled) {
   create(small_log(4));
   for (int i = 0; i < 6; ++i) {

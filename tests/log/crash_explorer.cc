@@ -23,8 +23,8 @@ std::string verify_sound(std::shared_ptr<sim::SimStorage> storage) {
          report->damages[0].reason;
 }
 
-// Two records and a half on what was recovered: durable, durable in a new stream, in memory only. And other
-// policies.
+// Two records and a half on what was recovered: durable, durable in a new stream, in memory only.
+// And other policies.
 Status append_more(ModelledLog& log) {
   log::AppendOptions durable;
   durable.durability = log::Durability::kDurable;

@@ -1,4 +1,5 @@
-// CrashExplorer: tries the ways in which a crash can end, and checks what each recovery makes of it.
+// CrashExplorer: tries the ways in which a crash can end, and checks what each recovery makes of
+// it.
 #ifndef CAIRN_TESTS_LOG_CRASH_EXPLORER_H_
 #define CAIRN_TESTS_LOG_CRASH_EXPLORER_H_
 
@@ -19,11 +20,12 @@ namespace cairn::log_test {
 struct ExplorerOptions {
   std::uint64_t seed = 1;
   sim::CrashStateOptions states;
-  // Of so many images one is recovered with a crash at each of recovery's own I/Os, with `recovery_states`
-  // ways for each to end. 0: none.
+  // Of so many images one is recovered with a crash at each of recovery's own I/Os, with
+  // `recovery_states` ways for each to end. 0: none.
   std::uint64_t recovery_crash_every = 40;
   std::size_t recovery_states = 2;
-  // Of so many images one is appended to after recovery, crashes again and is recovered again. 0: none.
+  // Of so many images one is appended to after recovery, crashes again and is recovered again. 0:
+  // none.
   std::uint64_t append_crash_every = 3;
 };
 
@@ -44,8 +46,9 @@ class CrashExplorer {
  public:
   explicit CrashExplorer(const ExplorerOptions& options) : options_(options) {}
 
-  // Everything that can be left when the power goes at `frozen`, where `model` is what was known. `place` names the crash
-  // point for messages. Returns the first violation in words, with all it takes to get there again; or empty.
+  // Everything that can be left when the power goes at `frozen`, where `model` is what was known.
+  // `place` names the crash point for messages. Returns the first violation in words, with all it
+  // takes to get there again; or empty.
   [[nodiscard]] std::string explore(const sim::SimStorage& frozen, const LogModel& model,
                                     const std::string& place);
 
@@ -74,8 +77,8 @@ class CrashExplorer {
   sim::Digest digest_;
 };
 
-// Opens the log of `storage` and reads all of it, which must keep `model`. On success `*contents` (and `*log`, if
-// wanted) are set and the answer is empty; otherwise the violation.
+// Opens the log of `storage` and reads all of it, which must keep `model`. On success `*contents`
+// (and `*log`, if wanted) are set and the answer is empty; otherwise the violation.
 [[nodiscard]] std::string recover_and_check(std::shared_ptr<sim::SimStorage> storage,
                                             const LogModel& model, LogContents* contents,
                                             std::unique_ptr<log::Log>* log = nullptr);

@@ -1,8 +1,10 @@
 // A log on a storage that loses power after every single I/O, checked against I1 to I9:
-//  I1 each acknowledged record is there, same bytes, same LSN. I2 what is recovered is a prefix in LSN order. I3 nothing
-//  that was never appended. I4 base, restart area, policies and archive tail are acknowledged ones
-//  or the one in flight; what is not archived is held. I5 recovery is idempotent. I6 after recovery,
-//  append and crash keep both. I7 a crash alone is never damage. I8 no LSN twice. I9 a full log
+//  I1 each acknowledged record is there, same bytes, same LSN. I2 what is recovered is a prefix in
+//  LSN order. I3 nothing that was never appended. I4 base, restart area, policies and archive tail
+//  are acknowledged ones
+//  or the one in flight; what is not archived is held. I5 recovery is idempotent. I6 after
+//  recovery, append and crash keep both. I7 a crash alone is never damage. I8 no LSN twice. I9 a
+//  full log
 //  takes what was reserved, and one restart area per stream.
 #include <cstdio>
 #include <map>
@@ -160,8 +162,8 @@ TEST_P(CrashPoints, ContainersSwitchedAndRecycled) {
   });
 }
 
-// The log is truncated all the time: behind records of this and other containers, again in what was kept, with streams
-// and restart areas on both sides of the cut. All of it happened, or nothing.
+// The log is truncated all the time: behind records of this and other containers, again in what was
+// kept, with streams and restart areas on both sides of the cut. All of it happened, or nothing.
 TEST_P(CrashPoints, TruncatedAgainAndAgain) {
   explore("truncations", [](std::uint64_t seed) {
     Plan options{.seed = seed + 300,
@@ -173,8 +175,8 @@ TEST_P(CrashPoints, TruncatedAgainAndAgain) {
   });
 }
 
-// Policies change, containers are added and removed by hand, space is reserved and used, the archive
-// tail moves and goes; the log is filled to its maximum, and truncated now and then.
+// Policies change, containers are added and removed by hand, space is reserved and used, the
+// archive tail moves and goes; the log is filled to its maximum, and truncated now and then.
 TEST_P(CrashPoints, PoliciesReservationsAndArchiveTail) {
   explore("space", [](std::uint64_t seed) {
     Plan options{.seed = seed + 400,
@@ -191,7 +193,8 @@ TEST_P(CrashPoints, PoliciesReservationsAndArchiveTail) {
 // The names are those of shares, not of seeds: a failure names its seed.
 INSTANTIATE_TEST_SUITE_P(Seeds, CrashPoints, testing::Range<std::size_t>(0, sim::kSeedShares));
 
-// The proof that the exploration sees what it looks for: on a storage that breaks a promise it finds a violation.
+// The proof that the exploration sees what it looks for: on a storage that breaks a promise it
+// finds a violation.
 std::string violation_with(const sim::Lies& lies) {
   Plan options{.seed = 1, .steps = 60, .lies = lies};
   options.explorer.seed = 1;

@@ -140,7 +140,8 @@ TEST_F(Creation, ThatSomeoneFinishedMeanwhileIsNotClearedAway) {
   expect_the_record(storage);
 }
 
-// Another creator took this one for what a crash left behind, began its own, and was ended by a crash.
+// Another creator took this one for what a crash left behind, began its own, and was ended by a
+// crash.
 TEST_F(Creation, ThatFindsAnothersBaseLogUnderItsLockPutsNothingBesideIt) {
   const auto others = with_unfinished_creation();
   ASSERT_NE(others, nullptr);

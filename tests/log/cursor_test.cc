@@ -1,4 +1,5 @@
-// Cursors: the four orders, what filters leave, what damage and recycling do to one that is under way.
+// Cursors: the four orders, what filters leave, what damage and recycling do to one that is under
+// way.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -50,7 +51,8 @@ class CursorTest : public SimLogTest {
   std::vector<Lsn> read(const ReadOptions& options) { return lsns(log->log().read(options)); }
   log::StreamId id(const std::string& stream) { return log->log().open_stream(stream)->id(); }
 
-  // Two streams with records of three types over several containers, a torn tail's gap in the middle.
+  // Two streams with records of three types over several containers, a torn tail's gap in the
+  // middle.
   void make_long_log() {
     create(small_log(32));
     ASSERT_TRUE(log->create_stream("t"));
@@ -259,8 +261,8 @@ TEST_F(CursorTest, EveryOrderHonoursStreamAndTypes) {
   }
 }
 
-// The promise of a cursor that is overtaken: kStartOfLog with the place, never other bytes, never kCorrupt. Only a chain
-// that knows the new base ends there, as every chain does at the base.
+// The promise of a cursor that is overtaken: kStartOfLog with the place, never other bytes, never
+// kCorrupt. Only a chain that knows the new base ends there, as every chain does at the base.
 TEST_F(CursorTest, CursorThatRecyclingOvertakesIsToldSoInEveryOrder) {
   create();
   Lsn last;
@@ -329,7 +331,8 @@ TEST_F(CursorTest, IndependentCursorsOnThreadsSeeTrueRecordsWhileContainersAreRe
       }
     });
   }
-  // For as long as the readers need to have seen records and the log to come round; how many that are is the scheduler's.
+  // For as long as the readers need to have seen records and the log to come round; how many that
+  // are is the scheduler's.
   Status status;
   for (int i = 0; status && i < 2'000'000; ++i) {
     if (i >= 2000 && shown.load() > 0 && shared->statistics().containers_recycled > 4) break;

@@ -1,4 +1,5 @@
-// DamageOracle: what must be said of damage at a place of a log that was whole, worked out from where the bytes lie.
+// DamageOracle: what must be said of damage at a place of a log that was whole, worked out from
+// where the bytes lie.
 #ifndef CAIRN_TESTS_LOG_DAMAGE_ORACLE_H_
 #define CAIRN_TESTS_LOG_DAMAGE_ORACLE_H_
 
@@ -34,7 +35,8 @@ class DamageOracle {
 
   // In LSN order, containers that hold nothing but a header left out.
   [[nodiscard]] const std::vector<ImageContainer>& containers() const { return containers_; }
-  // What must be said when the first byte that differs is the one at `offset` of that container's file.
+  // What must be said when the first byte that differs is the one at `offset` of that container's
+  // file.
   [[nodiscard]] ExpectedVerdict at(std::size_t container, std::uint64_t offset) const;
 
  private:

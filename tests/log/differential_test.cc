@@ -1,5 +1,7 @@
-// One sequence of operations under all options: whatever the storage, the depth, the blocks, the alignment, the way to make
-// blocks durable and the pool are, with the page cache or past it, the log holds the same. LSNs differ with the alignment, so records are known by their number in the order of the appends.
+// One sequence of operations under all options: whatever the storage, the depth, the blocks, the
+// alignment, the way to make blocks durable and the pool are, with the page cache or past it, the
+// log holds the same. LSNs differ with the alignment, so records are known by their number in the
+// order of the appends.
 #include <unistd.h>
 
 #include <algorithm>
@@ -247,8 +249,8 @@ Result<std::string> contents_of(const Setting& setting) {
   return Run(place.path, setting, std::move(storages)).contents();
 }
 
-// All ways to make blocks durable, of the page cache and of the pool, each with another depth and number of blocks at each
-// place; and one where they change from opening to opening.
+// All ways to make blocks durable, of the page cache and of the pool, each with another depth and
+// number of blocks at each place; and one where they change from opening to opening.
 std::vector<Setting> settings_of(const std::string& storage, const std::string& place,
                                  unsigned shift) {
   std::vector<Setting> settings;

@@ -1,4 +1,5 @@
-// Where a log ends, and whether what is missing had been acknowledged: the decision table of read/end_of_log.h.
+// Where a log ends, and whether what is missing had been acknowledged: the decision table of
+// read/end_of_log.h.
 #include "read/end_of_log.h"
 
 #include <algorithm>
@@ -40,8 +41,8 @@ class EndOfLog : public SimLogTest {
  protected:
   void SetUp() override { create(); }
 
-  // The power goes while `blocks` blocks of `size` bytes are in flight; `survives` says which of them reached the disk,
-  // whole or not at all.
+  // The power goes while `blocks` blocks of `size` bytes are in flight; `survives` says which of
+  // them reached the disk, whole or not at all.
   void crash_with_blocks_in_flight(std::size_t size, const std::vector<bool>& survives) {
     // The first append that waits submits all that were gathered before it.
     std::shared_ptr<sim::SimStorage> frozen;
@@ -146,8 +147,8 @@ TEST_F(EndOfLog, BlockThatALaterOneKnewDurableIsDamageWhenItIsGone) {
   EXPECT_EQ(report.damages[0].end, lost.end_lsn());
 }
 
-// Row 2 against row 4: of two blocks in flight the first is whole and the second torn, then the first rots. Nothing proves that it was
-// acknowledged; and it was not.
+// Row 2 against row 4: of two blocks in flight the first is whole and the second torn, then the
+// first rots. Nothing proves that it was acknowledged; and it was not.
 TEST_F(EndOfLog, BlocksInFlightDoNotVouchForEachOther) {
   ASSERT_TRUE(append(100));
   crash_with_blocks_in_flight(60'000, {true, true});
@@ -192,7 +193,8 @@ TEST_F(EndOfLog, LastBlockOfAClosedLogIsDamageWhenItIsGone) {
       << status.message();
 }
 
-// Row 1: the gap behind an epoch block is as long as the window, so from there no later block is seen that could prove it.
+// Row 1: the gap behind an epoch block is as long as the window, so from there no later block is
+// seen that could prove it.
 TEST_F(EndOfLog, DamagedEpochBlockBeforeAGapIsDamage) {
   ASSERT_TRUE(append(100));
   crash(sim::survive_none());
@@ -249,7 +251,8 @@ TEST_F(EndOfLog, LsnsOfALostTailAreNotGivenAgain) {
   EXPECT_GT(log->model().streams.at("s").records.rbegin()->first, lost);
 }
 
-// A crash inside recovery, before or after its epoch block: the second recovery ends at the same place.
+// A crash inside recovery, before or after its epoch block: the second recovery ends at the same
+// place.
 TEST_F(EndOfLog, CrashInRecoveryIsRecoveredFrom) {
   ASSERT_TRUE(append(3000));
   crash_with_blocks_in_flight(3000, {true});
@@ -270,8 +273,9 @@ TEST_F(EndOfLog, CrashInRecoveryIsRecoveredFrom) {
   }
 }
 
-// A process died and left bytes that were written and not synced; the next one reads them. Before its epoch block says that all
-// before it is durable, they are: in a crash that leaves that block alone, nothing is missing that anyone vouched for.
+// A process died and left bytes that were written and not synced; the next one reads them. Before
+// its epoch block says that all before it is durable, they are: in a crash that leaves that block
+// alone, nothing is missing that anyone vouched for.
 TEST_F(EndOfLog, WhatADeadProcessLeftUnsyncedIsDurableBeforeTheEpochBlockVouchesForIt) {
   ASSERT_TRUE(append(100));
   log::AppendOptions written;
@@ -366,7 +370,8 @@ TEST_F(EndOfTruncatedLog, BlockBehindTheCutThatALaterOneKnewDurableIsDamage) {
   EXPECT_EQ(reopen().code(), StatusCode::kCorrupt);
 }
 
-// What was taken away is no longer the log's content; its bytes were acknowledged all the same, and nobody reads over them.
+// What was taken away is no longer the log's content; its bytes were acknowledged all the same, and
+// nobody reads over them.
 TEST_F(EndOfTruncatedLog, DamageInsideTheCutIsDamageToo) {
   crash(sim::survive_none());
   const std::vector<ImageBlock> blocks = newest_blocks();

@@ -1,4 +1,5 @@
-// A storage that fails: what was acknowledged stays, what was not is called indeterminate, and the way on is to reopen.
+// A storage that fails: what was acknowledged stays, what was not is called indeterminate, and the
+// way on is to reopen.
 #include <algorithm>
 #include <functional>
 #include <optional>
@@ -119,9 +120,9 @@ Result<LogContents> open_and_check(const std::shared_ptr<sim::SimStorage>& machi
   return contents;
 }
 
-// Runs a scenario and lets its I/O number `nth` fail. Whatever becomes of it, the log opens again, at once in the same
-// process or after a power cut, with all that was acknowledged; and what it shows then stays, whatever the failure
-// left in caches. False when there is no such I/O.
+// Runs a scenario and lets its I/O number `nth` fail. Whatever becomes of it, the log opens again,
+// at once in the same process or after a power cut, with all that was acknowledged; and what it
+// shows then stays, whatever the failure left in caches. False when there is no such I/O.
 bool fails_well(std::uint64_t nth, FaultKind fault, bool keeps_view, Sweep* sweep) {
   const auto storage = std::make_shared<sim::SimStorage>(sim::SimOptions{.seed = nth});
   storage->failed_syncs_keep_view(keeps_view);
@@ -199,12 +200,13 @@ bool is_named(StatusCode code) {
 
 class FailureOfOneCall : public SimLogTest {
  protected:
-  // The call under test, on a machine where one I/O will fail; what it answers. The model is brought up to date.
+  // The call under test, on a machine where one I/O will fail; what it answers. The model is
+  // brought up to date.
   using Call =
       std::function<Status(const std::shared_ptr<sim::SimStorage>& machine, LogModel* model)>;
 
-  // Lets each I/O of `call` fail in each way (reads too), and opens the log again, at once and after a power cut: all that was
-  // acknowledged is there, and the log takes appends.
+  // Lets each I/O of `call` fail in each way (reads too), and opens the log again, at once and
+  // after a power cut: all that was acknowledged is there, and the log takes appends.
   void fail_everywhere(const Call& call) {
     const auto image = storage;
     const LogModel known = model;
@@ -283,7 +285,8 @@ TEST_F(FailureOfOneCall, CloseSaysSoAndLosesNothingAcknowledged) {
   });
 }
 
-// A container is entered, a snapshot and both slots are written, the oldest containers are recycled.
+// A container is entered, a snapshot and both slots are written, the oldest containers are
+// recycled.
 TEST_F(FailureOfOneCall, HousekeepingThatFailsLosesNothing) {
   create();
   ASSERT_TRUE(append(60'000, 14));
@@ -361,7 +364,8 @@ TEST_F(Failure, FullDiskIsALogFullThatGoesAway) {
 
 // --- failed syncs ---
 
-// The storage has no write that carries its own flush: the log must sync, and believe a failed sync.
+// The storage has no write that carries its own flush: the log must sync, and believe a failed
+// sync.
 TEST_F(Failure, FailedSyncAtOpenIsReported) {
   ASSERT_TRUE(append(100));
   close();

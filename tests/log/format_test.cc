@@ -1,4 +1,5 @@
-// The bytes of blocks, base slots and catalog records: what is written is read back, and no other bytes are taken for it.
+// The bytes of blocks, base slots and catalog records: what is written is read back, and no other
+// bytes are taken for it.
 #include <array>
 #include <cstring>
 #include <string>
@@ -53,7 +54,8 @@ class Block : public testing::Test {
     return at + size;
   }
 
-  // The first record as it would be at `lsn` in a container of `incarnation`, in the place of the block's own first record.
+  // The first record as it would be at `lsn` in a container of `incarnation`, in the place of the
+  // block's own first record.
   void splice_first_record(Lsn lsn, std::uint64_t incarnation) {
     const ContainerIdentity identity{geometry_.log_id, incarnation};
     const std::array<std::span<const std::byte>, 1> pieces{first_};
@@ -112,7 +114,8 @@ TEST_F(Block, OfAnotherIncarnationIsInvalid) {
   EXPECT_TRUE(check(block_, lsn_));
 }
 
-// A sector that was written elsewhere, or in the file's former life, does not pass as a part of this block.
+// A sector that was written elsewhere, or in the file's former life, does not pass as a part of
+// this block.
 TEST_F(Block, WithARecordOfAnotherPlaceIsInvalid) {
   splice_first_record(lsn_, identity_.incarnation);
   ASSERT_FALSE(check(block_, lsn_)) << "its own record passes";

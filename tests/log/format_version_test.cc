@@ -1,4 +1,5 @@
-// Logs of an older format version: they open, and are of the present version before anything new is in them.
+// Logs of an older format version: they open, and are of the present version before anything new is
+// in them.
 #include <algorithm>
 #include <utility>
 #include <vector>

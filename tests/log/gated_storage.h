@@ -1,5 +1,5 @@
-// GatedStorage: another storage whose completions are held back while a gate is shut, and which does something of the
-// test's before it fills a file.
+// GatedStorage: another storage whose completions are held back while a gate is shut, and which
+// does something of the test's before it fills a file.
 #ifndef CAIRN_TESTS_LOG_GATED_STORAGE_H_
 #define CAIRN_TESTS_LOG_GATED_STORAGE_H_
 

@@ -49,8 +49,9 @@ void append_from_threads_that_end(Log& log, Stream& stream) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// Where the kernel hands writes to worker threads (tmpfs, buffered files, a file that is busy), these go with the thread
-// that submitted, and what they have not begun is cancelled: it must be written all the same.
+// Where the kernel hands writes to worker threads (tmpfs, buffered files, a file that is busy),
+// these go with the thread that submitted, and what they have not begun is cancelled: it must be
+// written all the same.
 TEST(KernelStorage, AThreadThatEndsTakesNoWriteWithIt) {
   const bool has_tmpfs = std::filesystem::is_directory("/dev/shm");
   const std::string path = (has_tmpfs ? "/dev/shm/" : testing::TempDir()) + "cairn_threads_" +
@@ -149,8 +150,8 @@ void install(std::span<sock_filter> filter) {
   }
 }
 
-// From here on this process gets EPERM for the system call `number`; if `second` is not negative, only with that
-// second argument.
+// From here on this process gets EPERM for the system call `number`; if `second` is not negative,
+// only with that second argument.
 void refuse(long number, long second) {
   const auto call = static_cast<unsigned>(number);
   const auto argument = static_cast<unsigned>(second);
@@ -166,8 +167,9 @@ void refuse(long number, long second) {
   install(filter);
 }
 
-// From here on this process gets EOPNOTSUPP for a pwritev2 with RWF_DSYNC, as from a file system that does not know it;
-// with `fdatasync`, EIO for that too; with `nameless`, EOPNOTSUPP for files without a name.
+// From here on this process gets EOPNOTSUPP for a pwritev2 with RWF_DSYNC, as from a file system
+// that does not know it; with `fdatasync`, EIO for that too; with `nameless`, EOPNOTSUPP for files
+// without a name.
 void refuse_durable_writes(bool fdatasync, bool nameless) {
   constexpr unsigned kNamelessBit = O_TMPFILE & ~O_DIRECTORY;
   const unsigned sync_call = fdatasync ? __NR_fdatasync : ~0U;
@@ -191,7 +193,8 @@ void refuse_durable_writes(bool fdatasync, bool nameless) {
 
 constexpr const char* kDsyncRefused = "RWF_DSYNC refused: Operation not supported";
 
-// Makes a log with a durable record. Ends the process: 0 if the log then says that the flag was refused, and works.
+// Makes a log with a durable record. Ends the process: 0 if the log then says that the flag was
+// refused, and works.
 void use_a_log_without_the_flag_and_exit(const std::string& path, StorageKind kind) {
   OpenOptions options;
   options.storage = make_storage(kind).value();
@@ -207,7 +210,8 @@ void use_a_log_without_the_flag_and_exit(const std::string& path, StorageKind ki
   ::_exit(said && (*log)->close() ? 0 : 2);
 }
 
-// What a program does that never heard of system calls. Ends the process: 0 if the log says `refused` and works.
+// What a program does that never heard of system calls. Ends the process: 0 if the log says
+// `refused` and works.
 void use_a_log_and_exit(const std::string& path, const std::string& refused) {
   const auto log = Log::create(path, {.container_size = kMinContainerSize});
   if (!log) std::fprintf(stderr, "%s\n", log.status().to_string().c_str()), ::_exit(1);
@@ -278,7 +282,8 @@ TEST_F(Refused, TheFlagForDurableWritesIsNotReplacedByNothing) {
   EXPECT_EXIT(append_without_syncs(), testing::ExitedWithCode(0), "fdatasync");
 }
 
-// The file system's own answer, here that of a place where no block begins: not taken for the flag's.
+// The file system's own answer, here that of a place where no block begins: not taken for the
+// flag's.
 TEST_F(Refused, TheFlagIsNotBlamedForWhatAWriteWithoutItMeetsToo) {
   const auto storage = make_storage(StorageKind::kPosix).value();
   const auto directory = storage->open_directory(path_, true).value();

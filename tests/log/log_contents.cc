@@ -133,7 +133,8 @@ Result<LogContents> read_contents(log::Log& log) {
 
 namespace {
 
-// That the cursor that goes backward over all streams shows the same records, from the last to the first.
+// That the cursor that goes backward over all streams shows the same records, from the last to the
+// first.
 Status check_backward_cursor(log::Log& log, const LogContents& contents) {
   std::map<Lsn, std::pair<const SeenRecord*, log::StreamId>> expected;
   std::map<log::StreamId, Lsn> bases;

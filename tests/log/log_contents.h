@@ -70,10 +70,11 @@ struct LogContents {
 // Error: kCorrupt.
 [[nodiscard]] Status check_space(const log::Log& log);
 
-// Reads all of it with one cursor over all streams. Errors: those of the log's calls, and kCorrupt if the cursor goes back.
+// Reads all of it with one cursor over all streams. Errors: those of the log's calls, and kCorrupt
+// if the cursor goes back.
 [[nodiscard]] Result<LogContents> read_contents(log::Log& log);
-// That each stream's own cursor shows the same records, and the cursor that goes backward over all streams too.
-// Error: kCorrupt.
+// That each stream's own cursor shows the same records, and the cursor that goes backward over all
+// streams too. Error: kCorrupt.
 [[nodiscard]] Status check_stream_cursors(log::Log& log, const LogContents& contents);
 
 // The first difference in words; empty if there is none.

@@ -1,4 +1,5 @@
-// LogImage: where what lies in the files of a log that is known to be whole. For tests that damage it on purpose.
+// LogImage: where what lies in the files of a log that is known to be whole. For tests that damage
+// it on purpose.
 #ifndef CAIRN_TESTS_LOG_LOG_IMAGE_H_
 #define CAIRN_TESTS_LOG_LOG_IMAGE_H_
 

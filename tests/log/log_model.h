@@ -1,7 +1,8 @@
 // LogModel: what a log must hold after a crash, kept beside a running log. One client thread.
 //
-// For every record it knows the bytes, the LSN once append returned, and whether it was acknowledged. The call
-// that is running when the power goes is known as the one in flight: it may have happened or not.
+// For every record it knows the bytes, the LSN once append returned, and whether it was
+// acknowledged. The call that is running when the power goes is known as the one in flight: it may
+// have happened or not.
 #ifndef CAIRN_TESTS_LOG_LOG_MODEL_H_
 #define CAIRN_TESTS_LOG_LOG_MODEL_H_
 
@@ -75,10 +76,11 @@ struct LogModel {
   // All behind `cut` is gone. Restart areas before `tail` are too.
   void truncated(Lsn cut, Lsn tail);
 
-  // Whether a log with these contents keeps I1 to I4 and I8 of this model; the first violation in words, or empty.
+  // Whether a log with these contents keeps I1 to I4 and I8 of this model; the first violation in
+  // words, or empty.
   [[nodiscard]] std::string violation(const LogContents& contents) const;
-  // The model after `contents` were recovered: what is there is durable, what is not is gone for ever.
-  // REQUIRES: violation(contents) is empty.
+  // The model after `contents` were recovered: what is there is durable, what is not is gone for
+  // ever. REQUIRES: violation(contents) is empty.
   [[nodiscard]] LogModel after_recovery(const LogContents& contents) const;
 };
 

@@ -267,8 +267,8 @@ Status LogScenario::move_archive_tail() {
   return log_->set_archive_tail(std::clamp(record, least, most));
 }
 
-// To the last byte. What was promised is there all the same: every reservation, and one restart area
-// per stream.
+// To the last byte. What was promised is there all the same: every reservation, and one restart
+// area per stream.
 Status LogScenario::fill() {
   CAIRN_RETURN_IF_ERROR(reserve(8, 8 * kLongPayload));
   CAIRN_RETURN_IF_ERROR(reserve());
@@ -346,7 +346,8 @@ Status LogScenario::listen(const std::string& stream) {
       [this, stream](const log::AdvanceRequest& request) { follow_request(stream, request); });
 }
 
-// From within the call: the base moves, alone or with a restart area, or the owner says that it cannot.
+// From within the call: the base moves, alone or with a restart area, or the owner says that it
+// cannot.
 void LogScenario::follow_request(const std::string& stream, const log::AdvanceRequest& request) {
   ++counts_.requests;
   const auto& records = log_->model().streams.at(stream).records;

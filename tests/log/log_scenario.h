@@ -14,7 +14,8 @@ namespace cairn::log_test {
 
 struct ScenarioOptions {
   std::uint64_t seed = 1;
-  // The weight of steps (all others: 95) that write about a quarter of a container, so that containers fill up and are recycled.
+  // The weight of steps (all others: 95) that write about a quarter of a container, so that
+  // containers fill up and are recycled.
   unsigned bursts = 5;
   // The weight of steps that truncate the log.
   unsigned truncations = 0;
@@ -25,10 +26,10 @@ struct ScenarioOptions {
   log::CreateOptions create = small_log();
 };
 
-// Streams are made and deleted, records of 0 to 60,000 bytes appended at all three levels, restart areas
-// written with and without a new base, bases advanced, the log flushed, closed and reopened. If
-// asked for, also all that concerns its space. For one thread; an append that waits for space does so on
-// another one, while this one stands still.
+// Streams are made and deleted, records of 0 to 60,000 bytes appended at all three levels, restart
+// areas written with and without a new base, bases advanced, the log flushed, closed and reopened.
+// If asked for, also all that concerns its space. For one thread; an append that waits for space
+// does so on another one, while this one stands still.
 class LogScenario {
  public:
   LogScenario(std::shared_ptr<sim::SimStorage> storage, const ScenarioOptions& options);

@@ -11,13 +11,14 @@
 
 namespace cairn::log_test {
 
-// What the tests open a log with: single-threaded, so that a run on a SimStorage is the same each time.
+// What the tests open a log with: single-threaded, so that a run on a SimStorage is the same each
+// time.
 [[nodiscard]] log::OpenOptions manual_options(std::shared_ptr<log::Storage> storage);
 // Small containers and blocks: switches, recycling and full logs within a few MiB.
 [[nodiscard]] log::CreateOptions small_log(std::uint64_t containers = 4);
 
-// A call that fails leaves the model as if it had not been made, except for kIndeterminate: then it stays in flight. For
-// one thread.
+// A call that fails leaves the model as if it had not been made, except for kIndeterminate: then it
+// stays in flight. For one thread.
 class ModelledLog {
  public:
   ModelledLog(std::unique_ptr<log::Log> log, LogModel model)

@@ -1,4 +1,5 @@
-// Policies and containers: validated, kept, changed while open; made ahead, added, removed, given back.
+// Policies and containers: validated, kept, changed while open; made ahead, added, removed, given
+// back.
 #include <algorithm>
 #include <chrono>
 #include <functional>

@@ -1,4 +1,5 @@
-// rebuild_base_log(): a base log from the containers alone, or a refusal that names what is wrong with them.
+// rebuild_base_log(): a base log from the containers alone, or a refusal that names what is wrong
+// with them.
 #include <functional>
 
 #include <gmock/gmock.h>
@@ -85,7 +86,8 @@ class Rebuild : public SimLogTest {
   }
   LogModel initial_;
 
-  // The base log is lost, `change` happens to the containers: it is refused, and nothing is written.
+  // The base log is lost, `change` happens to the containers: it is refused, and nothing is
+  // written.
   void expect_refused(StatusCode code, const std::vector<std::string>& named,
                       const std::function<void()>& change) {
     change();

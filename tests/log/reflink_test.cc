@@ -1,5 +1,6 @@
-// Archives where the file system can share bytes between files: a file system made for the test, in a file, on a loop
-// device, in a mount namespace of this process alone (with the process all of it goes).
+// Archives where the file system can share bytes between files: a file system made for the test, in
+// a file, on a loop device, in a mount namespace of this process alone (with the process all of it
+// goes).
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/filter.h>
@@ -67,7 +68,8 @@ std::uint64_t shared_bytes(const fs::path& path) {
   return shared;
 }
 
-// From here on this thread gets EPERM for copy_file_range(), which on some file systems shares bytes too.
+// From here on this thread gets EPERM for copy_file_range(), which on some file systems shares
+// bytes too.
 void refuse_copies_in_the_kernel() {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -172,7 +174,8 @@ TEST_F(Reflink, AnArchiveOnTheSameFileSystemSharesTheBytesOfTheLog) {
   EXPECT_EQ(shared_bytes(archived / kFirst), fs::file_size(archived / kFirst));
   expect_equal_bytes(archived, first);
 
-  // The log goes on in a container whose first part is shared: what the archive holds does not change.
+  // The log goes on in a container whose first part is shared: what the archive holds does not
+  // change.
   const std::string before = read_file(archived / kSecond);
   append(3);
   EXPECT_EQ(read_file(archived / kSecond), before);

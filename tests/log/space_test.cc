@@ -25,8 +25,8 @@ class Space : public SimLogTest {
  protected:
   log::Stream stream(const std::string& name) { return log->log().open_stream(name).value(); }
 
-  // Fills the log with records of stream "s" in memory, each shorter than the last that did not fit, until not even an
-  // empty one fits. The last answer.
+  // Fills the log with records of stream "s" in memory, each shorter than the last that did not
+  // fit, until not even an empty one fits. The last answer.
   Status fill(log::Durability durability = log::Durability::kNone) {
     Status status;
     for (std::size_t size = 60'000;; size /= 2) {

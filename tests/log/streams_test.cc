@@ -1,4 +1,5 @@
-// Many streams in one log: who pins the tail, what is counted of each, and what thousands of them cost.
+// Many streams in one log: who pins the tail, what is counted of each, and what thousands of them
+// cost.
 #include <algorithm>
 #include <string>
 #include <vector>

@@ -1,4 +1,5 @@
-// Tail readers and watches of growth: who is woken when, what a reader may hold back, and how both end.
+// Tail readers and watches of growth: who is woken when, what a reader may hold back, and how both
+// end.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -253,7 +254,8 @@ TEST_F(TailReaderTest, StartBeforeTheTailIsRefusedWithTheTail) {
   EXPECT_EQ(log_->follow().code(), StatusCode::kClosed);
 }
 
-// Each reader sees an unbroken run of numbers; where it is broken, the error said so before, with the right range.
+// Each reader sees an unbroken run of numbers; where it is broken, the error said so before, with
+// the right range.
 TEST_F(TailReaderTest, SeveralOnThreadsMissNothingUntold) {
   create(8, Background::kThread);
   constexpr std::uint64_t kRecords = 600;

@@ -1,4 +1,5 @@
-// Log::truncate_after(): what lies behind the cut is gone for every reader, for good, as a whole; nothing else is.
+// Log::truncate_after(): what lies behind the cut is gone for every reader, for good, as a whole;
+// nothing else is.
 #include <atomic>
 #include <functional>
 #include <thread>
@@ -267,7 +268,8 @@ TEST_F(Truncation, ACrashAtEveryIoLeavesAllOfItOrNothing) {
   EXPECT_GE(images, 40U / sim::sweep_stride(5));
 }
 
-// What a truncation writes may be longer than a block: a crash can leave its first blocks without the last one.
+// What a truncation writes may be longer than a block: a crash can leave its first blocks without
+// the last one.
 TEST_F(Truncation, ACrashBetweenItsBlocksLeavesAllOfItOrNothing) {
   create(small_log(8));
   for (int i = 100; i < 340; ++i) {

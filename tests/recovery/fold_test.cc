@@ -9,7 +9,8 @@
 namespace cairn::recovery {
 namespace {
 
-// A fold that began at LSN 100 with manager 1 at clock 1, and takes records as they are written here.
+// A fold that began at LSN 100 with manager 1 at clock 1, and takes records as they are written
+// here.
 class FoldOf {
  public:
   explicit FoldOf(std::uint64_t clock = 1) {

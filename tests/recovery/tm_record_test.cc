@@ -99,8 +99,8 @@ TEST(TmRecord, ByteBehindTheEndIsRefused) {
   }
 }
 
-// The log's checksum tells damage; here it is only asked that no bit makes a crash or a record that reads back
-// differently than it is written.
+// The log's checksum tells damage; here it is only asked that no bit makes a crash or a record that
+// reads back differently than it is written.
 TEST(TmRecord, EveryBitFlipIsRefusedOrReadAsWhatItSays) {
   for (const auto& whole : every_kind()) {
     for (std::size_t bit = 0; bit < whole->bytes.size() * 8; ++bit) {

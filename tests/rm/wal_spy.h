@@ -1,4 +1,5 @@
-// WalSpy: RocksDB's write-ahead log files under a lens: what of them is synced, and what if they fail.
+// WalSpy: RocksDB's write-ahead log files under a lens: what of them is synced, and what if they
+// fail.
 #ifndef CAIRN_TESTS_RM_WAL_SPY_H_
 #define CAIRN_TESTS_RM_WAL_SPY_H_
 

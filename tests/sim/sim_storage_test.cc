@@ -1,4 +1,5 @@
-// What the simulated storage promises, and what it does not: a test on it is worth no more than these.
+// What the simulated storage promises, and what it does not: a test on it is worth no more than
+// these.
 
 #include <algorithm>
 #include <array>
@@ -31,7 +32,8 @@ Block filled(char with) {
   return block;
 }
 
-// The file's sectors, one character each: its first byte; '?' where a sector holds more than one value.
+// The file's sectors, one character each: its first byte; '?' where a sector holds more than one
+// value.
 std::string sectors(const SimStorage& storage, std::string_view file) {
   const std::vector<std::byte> bytes = storage.read_image("d", file);
   std::string text;

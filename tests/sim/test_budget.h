@@ -1,8 +1,8 @@
 // How much a test that could go on for ever does.
 //
-// CAIRN_TEST_BUDGET in the environment multiplies the work of the exploring tests: 1 is the default run, 100 a night.
-// Under a sanitizer the default is smaller, because each step takes several times as long; smallest under TSan, which has
-// nothing to find where one thread explores alone.
+// CAIRN_TEST_BUDGET in the environment multiplies the work of the exploring tests: 1 is the default
+// run, 100 a night. Under a sanitizer the default is smaller, because each step takes several times
+// as long; smallest under TSan, which has nothing to find where one thread explores alone.
 #ifndef CAIRN_TESTS_SIM_TEST_BUDGET_H_
 #define CAIRN_TESTS_SIM_TEST_BUDGET_H_
 
@@ -31,8 +31,8 @@ namespace cairn::sim {
       1, static_cast<std::uint64_t>(static_cast<double>(amount) * test_budget()));
 }
 
-// For a sweep over all places: from one that is tried to the next. 1, each of them, unless the budget is as small as under a
-// sanitizer, then `small`.
+// For a sweep over all places: from one that is tried to the next. 1, each of them, unless the
+// budget is as small as under a sanitizer, then `small`.
 [[nodiscard]] inline std::uint64_t sweep_stride(std::uint64_t small) {
   return test_budget() < 0.2 ? small : 1;
 }

@@ -1,7 +1,8 @@
 // What the exploring tests did, in numbers: tools/test adds them up and prints them at its end.
 //
-// With CAIRN_TEST_COUNTERS in the environment, a test program that ends writes a file of its own into the directory named
-// there: a line "VALUE NAME" for each counter, and a line "= NAME VALUE" for each fact that is compared, not added.
+// With CAIRN_TEST_COUNTERS in the environment, a test program that ends writes a file of its own
+// into the directory named there: a line "VALUE NAME" for each counter, and a line "= NAME VALUE"
+// for each fact that is compared, not added.
 #ifndef CAIRN_TESTS_SIM_TEST_COUNTERS_H_
 #define CAIRN_TESTS_SIM_TEST_COUNTERS_H_
 
@@ -43,7 +44,8 @@ class TestCounters {
   std::map<std::string, std::string> facts_;
 };
 
-// A running sum over values in order: two runs that did the same have the same. (FNV-1a over 64-bit words.)
+// A running sum over values in order: two runs that did the same have the same. (FNV-1a over 64-bit
+// words.)
 class Digest {
  public:
   void add(std::uint64_t value) { sum_ = (sum_ ^ value) * 0x100000001b3ULL ^ (sum_ >> 29); }

@@ -1,5 +1,5 @@
-// Included by tests that open logs by the thousand: keeps the heap from giving each log's buffers back to the kernel, only to
-// ask for them again a millisecond later.
+// Included by tests that open logs by the thousand: keeps the heap from giving each log's buffers
+// back to the kernel, only to ask for them again a millisecond later.
 #ifndef CAIRN_TESTS_SIM_TEST_HEAP_H_
 #define CAIRN_TESTS_SIM_TEST_HEAP_H_
 

@@ -1,5 +1,5 @@
-// The seeds of the exploring tests: 1, 2, 3 (with a reduced budget, as under a sanitizer, 1 alone), or those that
-// CAIRN_TEST_SEEDS names ("7,8,9"; tools/test --seeds sets it).
+// The seeds of the exploring tests: 1, 2, 3 (with a reduced budget, as under a sanitizer, 1 alone),
+// or those that CAIRN_TEST_SEEDS names ("7,8,9"; tools/test --seeds sets it).
 #ifndef CAIRN_TESTS_SIM_TEST_SEEDS_H_
 #define CAIRN_TESTS_SIM_TEST_SEEDS_H_
 

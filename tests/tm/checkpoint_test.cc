@@ -1,4 +1,5 @@
-// Restart areas: when they are written, how far the base moves, and what is carried forward so that it can.
+// Restart areas: when they are written, how far the base moves, and what is carried forward so that
+// it can.
 #include "tm/durable_harness.h"
 
 namespace cairn::tm {

@@ -1,4 +1,5 @@
-// Many threads, real directories, real background threads. Clean under TSan is a part of what is shown.
+// Many threads, real directories, real background threads. Clean under TSan is a part of what is
+// shown.
 #include <stdlib.h>
 
 #include <atomic>
@@ -29,8 +30,9 @@ class ScratchDirectory {
   std::string path_;
 };
 
-// A resource manager with a thread of its own that answers whatever comes, through open_enlistment() where the
-// answer is faster than enlist(). Counts what became of each transaction.
+// A resource manager with a thread of its own that answers whatever comes, through
+// open_enlistment() where the answer is faster than enlist(). Counts what became of each
+// transaction.
 class AnsweringRm {
  public:
   explicit AnsweringRm(ResourceManager session) : session_(std::move(session)) {

@@ -1,4 +1,5 @@
-// A durable manager over a simulated storage that can lose its power, and resource managers that come back.
+// A durable manager over a simulated storage that can lose its power, and resource managers that
+// come back.
 #ifndef CAIRN_TESTS_TM_DURABLE_HARNESS_H_
 #define CAIRN_TESTS_TM_DURABLE_HARNESS_H_
 
@@ -15,7 +16,8 @@
 
 namespace cairn::tm {
 
-// One thread does everything, so that each I/O happens where the test says: the log and the manager are manual.
+// One thread does everything, so that each I/O happens where the test says: the log and the manager
+// are manual.
 class DurableTm : public testing::Test {
  protected:
   static constexpr const char* kPath = "/log";

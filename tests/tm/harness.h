@@ -1,4 +1,5 @@
-// What the tests of the transaction manager share: resource managers that answer when they are told to.
+// What the tests of the transaction manager share: resource managers that answer when they are told
+// to.
 #ifndef CAIRN_TESTS_TM_HARNESS_H_
 #define CAIRN_TESTS_TM_HARNESS_H_
 

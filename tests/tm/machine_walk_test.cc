@@ -178,8 +178,8 @@ const std::map<S, std::function<void(Engine&)>>& ways_into() {
   return ways;
 }
 
-// What each answer or verb must do in each state: the state after it, or the error (state unchanged), or "again": it was
-// accepted before. What is not named is NotRequested.
+// What each answer or verb must do in each state: the state after it, or the error (state
+// unchanged), or "again": it was accepted before. What is not named is NotRequested.
 struct Expected {
   std::optional<S> next = {};
   StatusCode code = StatusCode::kNotRequested;

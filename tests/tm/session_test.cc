@@ -1,4 +1,5 @@
-// Sessions of volatile resource managers: identity, fencing, disconnects. Those of durable ones: recovery_test.cc.
+// Sessions of volatile resource managers: identity, fencing, disconnects. Those of durable ones:
+// recovery_test.cc.
 #include <gmock/gmock.h>
 
 #include "tm/harness.h"

@@ -1,4 +1,5 @@
-// docs/states.md is made from the tables: this compares them, and writes the file anew when CAIRN_REGENERATE is set.
+// docs/states.md is made from the tables: this compares them, and writes the file anew when
+// CAIRN_REGENERATE is set.
 #include <cstdlib>
 #include <fstream>
 #include <map>

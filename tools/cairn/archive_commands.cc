@@ -1,4 +1,5 @@
-// `cairn archive`, `cairn restore`, `cairn rebuild`: the commands that write. None changes a container of a log.
+// `cairn archive`, `cairn restore`, `cairn rebuild`: the commands that write. None changes a
+// container of a log.
 #include <string>
 
 #include <cairn/archive.h>

@@ -1,5 +1,6 @@
-// The commands of `cairn`. Each reads a log directory, prints its findings, and returns the program's
-// exit code. Only restore and rebuild change something in one: they make what is missing. Errors are printed on standard error.
+// The commands of `cairn`. Each reads a log directory, prints its findings, and returns the
+// program's exit code. Only restore and rebuild change something in one: they make what is missing.
+// Errors are printed on standard error.
 #ifndef CAIRN_TOOLS_COMMANDS_H_
 #define CAIRN_TOOLS_COMMANDS_H_
 

@@ -6,8 +6,8 @@
 //   ...
 //   restore("/backup/log", "/var/lib/app/log");             // a log that opens and goes on
 //
-// An archive holds bytes of containers as they are, in extents, with a manifest that names each with
-// its checksum. What is archived was durable in the log: no crash of the log takes it back.
+// An archive holds bytes of containers as they are, in extents, with a manifest that names each
+// with its checksum. What is archived was durable in the log: no crash of the log takes it back.
 #ifndef CAIRN_ARCHIVE_H_
 #define CAIRN_ARCHIVE_H_
 
@@ -51,8 +51,8 @@ struct ArchiveMetadata {
   Lsn end;   // the last extent ends here
 };
 
-// Yields the extents of a log in log order, up to what was durable when the cursor was made. For one
-// thread at a time; must not outlive its Log or LogView.
+// Yields the extents of a log in log order, up to what was durable when the cursor was made. For
+// one thread at a time; must not outlive its Log or LogView.
 class ArchiveCursor {
  public:
   // From the container of the log's tail, or from `from`, the `next` of an extent. Errors:
@@ -69,8 +69,8 @@ class ArchiveCursor {
   // kLsnInvalid (`from` is not the boundary of an extent).
   [[nodiscard]] Result<std::optional<ArchiveExtent>> next();
 
-  // The bytes of an extent that begin `offset` bytes behind its begin. REQUIRES: offset and size are
-  // multiples of the log's alignment and within the extent; out is aligned to 4096.
+  // The bytes of an extent that begin `offset` bytes behind its begin. REQUIRES: offset and size
+  // are multiples of the log's alignment and within the extent; out is aligned to 4096.
   [[nodiscard]] Status read(const ArchiveExtent& extent, std::uint64_t offset,
                             std::span<std::byte> out) const;
   // The checksum of the bytes that are there now, between the LSNs of one container.
@@ -137,15 +137,15 @@ struct RestoreReport {
 
 // Makes a log in `path`, a directory that is made or is empty, out of the archive: the same log, up
 // to where the last archive() that came to its end had brought it. Each extent is held against its
-// checksum. The log begins where its streams begin: its tail is the oldest LSN that a stream, or the
-// archive tail, still needs, which may be behind the tail that the archived log had by then. Records
-// before it that no stream needs may be missing (`cairn dump` of the two differs by them); from each
-// stream's base on all are there. After a crash or an error there is no log, and it can be called
-// again. The log has the identity of the archived one: where that one goes on too, the two part, and
-// LSNs behind the archive's end mean different records in each. Errors: kNotFound; kInvalidState (no
-// archive() came to its end yet); kAlreadyExists (a log is there); kInvalidArgument (the directory
-// holds something else); kCorrupt (a damaged archive: file, LSN, expected and found); kNoSpace;
-// kIoError.
+// checksum. The log begins where its streams begin: its tail is the oldest LSN that a stream, or
+// the archive tail, still needs, which may be behind the tail that the archived log had by then.
+// Records before it that no stream needs may be missing (`cairn dump` of the two differs by them);
+// from each stream's base on all are there. After a crash or an error there is no log, and it can
+// be called again. The log has the identity of the archived one: where that one goes on too, the
+// two part, and LSNs behind the archive's end mean different records in each. Errors: kNotFound;
+// kInvalidState (no archive() came to its end yet); kAlreadyExists (a log is there);
+// kInvalidArgument (the directory holds something else); kCorrupt (a damaged archive: file, LSN,
+// expected and found); kNoSpace; kIoError.
 [[nodiscard]] Result<RestoreReport> restore(const std::string& archive_path,
                                             const std::string& path,
                                             const ArchiveOptions& options = {});

@@ -42,10 +42,10 @@ class Walk;
 
 // A cursor sees durable records only: what it shows cannot vanish in a crash. Asked for a record
 // that is appended and not yet durable, a chain cursor (and a backward one for its start) flushes
-// it first. Each cursor is for one thread at a time; any number of cursors may run beside each other
-// and beside appends, truncations and the recycling of containers. A cursor pins nothing: one that
-// the log's tail passes gets kStartOfLog, never other bytes, and never kCorrupt for that reason (a
-// TailReader pins what it has not read). Must not outlive its Log or LogView.
+// it first. Each cursor is for one thread at a time; any number of cursors may run beside each
+// other and beside appends, truncations and the recycling of containers. A cursor pins nothing: one
+// that the log's tail passes gets kStartOfLog, never other bytes, and never kCorrupt for that
+// reason (a TailReader pins what it has not read). Must not outlive its Log or LogView.
 class Cursor {
  public:
   Cursor(Cursor&&) noexcept;
@@ -54,9 +54,10 @@ class Cursor {
 
   // The next record, or nothing at the end (of what is durable now; calling again later may yield
   // more; of a chain whose link is null, or points behind the base). Errors: kStartOfLog (the log's
-  // tail passed the place where the cursor stood: lsn_begin; the tail is now lsn_end), kCorrupt with
-  // the LSN range, kLsnInvalid (a chain's start is no record; a backward start is behind the base or
-  // not before the end), kIoError, kContainerMissing. An error is repeated by each later call.
+  // tail passed the place where the cursor stood: lsn_begin; the tail is now lsn_end), kCorrupt
+  // with the LSN range, kLsnInvalid (a chain's start is no record; a backward start is behind the
+  // base or not before the end), kIoError, kContainerMissing. An error is repeated by each later
+  // call.
   [[nodiscard]] Result<std::optional<Record>> next();
 
  private:

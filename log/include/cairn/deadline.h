@@ -6,7 +6,8 @@
 
 namespace cairn {
 
-// `limit` from now. Limits that mean "for ever", such as nanoseconds::max(), end when the clock does.
+// `limit` from now. Limits that mean "for ever", such as nanoseconds::max(), end when the clock
+// does.
 template <typename Rep, typename Period>
 [[nodiscard]] std::chrono::steady_clock::time_point deadline_after(
     std::chrono::duration<Rep, Period> limit) {

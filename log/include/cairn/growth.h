@@ -20,8 +20,8 @@ class LogCore;
 // Must be short and must not call a waiting function of this log.
 using GrowthCallback = std::function<void(Status status, Lsn durable)>;
 
-// A watch that Log::watch_growth() made. Destruction ends it, and waits for a call that is running on
-// another thread. Move-only; for one thread at a time. Must not outlive its Log.
+// A watch that Log::watch_growth() made. Destruction ends it, and waits for a call that is running
+// on another thread. Move-only; for one thread at a time. Must not outlive its Log.
 class GrowthWatch {
  public:
   GrowthWatch() = default;  // watches nothing
@@ -44,9 +44,9 @@ class GrowthWatch {
   GrowthWatch& operator=(const GrowthWatch&) = delete;
   ~GrowthWatch() { end(); }
 
-  // Of a watch without a callback: an event descriptor (eventfd, not blocking) that becomes readable
-  // each time, and for ever when the log is poisoned or closed: Log::health() says so. Reading its 8
-  // bytes clears it. Owned by the watch. -1: the watch has a callback.
+  // Of a watch without a callback: an event descriptor (eventfd, not blocking) that becomes
+  // readable each time, and for ever when the log is poisoned or closed: Log::health() says so.
+  // Reading its 8 bytes clears it. Owned by the watch. -1: the watch has a callback.
   [[nodiscard]] int event_fd() const { return event_fd_; }
   // Ends the watch now. In its own callback, too.
   void end();

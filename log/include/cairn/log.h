@@ -77,13 +77,13 @@ class Stream {
   [[nodiscard]] Result<Lsn> append(std::span<const std::byte> payload,
                                    const AppendOptions& options = {});
   [[nodiscard]] Result<Lsn> append(Gather pieces, const AppendOptions& options = {});
-  // The same, paid out of `reservation` if that covers the record; then never kLogFull. Otherwise an
-  // append like any other. Further error: kInvalidArgument (a reservation of another stream).
+  // The same, paid out of `reservation` if that covers the record; then never kLogFull. Otherwise
+  // an append like any other. Further error: kInvalidArgument (a reservation of another stream).
   [[nodiscard]] Result<Lsn> append(Gather pieces, const AppendOptions& options,
                                    Reservation& reservation);
   // The same, and in the same step reserves for further records and gives reserved ones back: all
-  // of it happens, or nothing. An empty reservation is filled. Further errors: kLogFull (for what is
-  // to be reserved), kInvalidArgument (gives back more than there is), kRecordTooLong.
+  // of it happens, or nothing. An empty reservation is filled. Further errors: kLogFull (for what
+  // is to be reserved), kInvalidArgument (gives back more than there is), kRecordTooLong.
   [[nodiscard]] Result<Lsn> append_reserved(Gather pieces, const AppendOptions& options,
                                             Reservation& reservation,
                                             const ReservationChange& change);
@@ -94,11 +94,11 @@ class Stream {
   // The same for records of exactly these payload sizes. Further error: kRecordTooLong.
   [[nodiscard]] Result<Reservation> reserve(std::span<const std::uint64_t> payloads);
 
-  // Registers who is asked to move this stream's base and restart areas when they pin the log's tail
-  // and space runs short (Policies::low_space_percent, or an append met a full log). Asked again in
-  // later rounds, as long as space is short and the pin stays. Replaces an earlier callback, which
-  // does not run any more on return (unless this is called from it); an empty one ends it. Lasts
-  // until the log is closed.
+  // Registers who is asked to move this stream's base and restart areas when they pin the log's
+  // tail and space runs short (Policies::low_space_percent, or an append met a full log). Asked
+  // again in later rounds, as long as space is short and the pin stays. Replaces an earlier
+  // callback, which does not run any more on return (unless this is called from it); an empty one
+  // ends it. Lasts until the log is closed.
   [[nodiscard]] Status on_advance_request(AdvanceCallback callback);
   // Says that the stream's present pin cannot be moved, and why: its owner is not asked again until
   // the pin moves, and appends that wait for space get kLogFull with this reason. Error:
@@ -257,9 +257,9 @@ class Log {
   // Gives up the stream and all its records. Durable on return. Handles to it then answer
   // kNotFound.
   [[nodiscard]] Status delete_stream(std::string_view name);
-  // The same for many, with one wait for all: streams in the order of their names; durable on return.
-  // Not atomic: on an error, and after a crash during the call, those before some name are made (or
-  // deleted) and the others are not. Errors: those of one, with how many were done.
+  // The same for many, with one wait for all: streams in the order of their names; durable on
+  // return. Not atomic: on an error, and after a crash during the call, those before some name are
+  // made (or deleted) and the others are not. Errors: those of one, with how many were done.
   [[nodiscard]] Result<std::vector<Stream>> create_streams(std::span<const std::string_view> names);
   [[nodiscard]] Status delete_streams(std::span<const std::string_view> names);
   // By id.
@@ -279,10 +279,10 @@ class Log {
   [[nodiscard]] Status truncate_after(Lsn lsn);
 
   // Says that everything before `lsn` has been archived, and switches archiving on: from then on no
-  // container is recycled that holds what lies behind. Null: nothing held has been archived yet. Only
-  // moves forward; durable on return. Archives are made by cairn/archive.h. Errors: kLsnInvalid
-  // (before the present archive tail or the log's tail, or not durable yet), kLogFull, kPoisoned,
-  // kIndeterminate, kClosed.
+  // container is recycled that holds what lies behind. Null: nothing held has been archived yet.
+  // Only moves forward; durable on return. Archives are made by cairn/archive.h. Errors:
+  // kLsnInvalid (before the present archive tail or the log's tail, or not durable yet), kLogFull,
+  // kPoisoned, kIndeterminate, kClosed.
   [[nodiscard]] Status set_archive_tail(Lsn lsn = {});
   // Switches archiving off: what is not archived keeps nothing back any more. Durable on return. OK
   // if it is off. Errors: kLogFull, kPoisoned, kIndeterminate, kClosed.
@@ -299,8 +299,8 @@ class Log {
   // Calls back when the record at `lsn` is durable, at once if it is. Starts the write if need be.
   // With Background::kManual, run_background() must be called for it to happen.
   void on_durable(Lsn lsn, DurableCallback callback);
-  // The same, and instead of a call adds one to the event descriptor (eventfd), which the caller keeps
-  // open until then. Also when the LSN can no longer become durable: ask wait_durable().
+  // The same, and instead of a call adds one to the event descriptor (eventfd), which the caller
+  // keeps open until then. Also when the LSN can no longer become durable: ask wait_durable().
   void on_durable(Lsn lsn, int event_fd);
 
   // Calls back each time when at least `bytes` more have become durable, counted from now and then
@@ -343,7 +343,8 @@ class Log {
   [[nodiscard]] Status set_policies(const Policies& policies);
 
   // Background::kManual only: makes containers ahead, recycles, asks owners of streams to advance,
-  // drives writes that callbacks wait for, runs the callbacks, looks for stalls. Returns after one round without waiting for anything but I/O in flight.
+  // drives writes that callbacks wait for, runs the callbacks, looks for stalls. Returns after one
+  // round without waiting for anything but I/O in flight.
   [[nodiscard]] Status run_background();
 
   // OK, or why the log no longer takes appends (kPoisoned with the first error, kClosed).

@@ -60,10 +60,10 @@ struct OpenOptions {
   // to every byte can be told from a torn tail. 0: only at close.
   std::chrono::milliseconds idle_mark{20};
   Background background = Background::kThread;
-  // A write in flight for longer than this has stalled: on_stall is told, once, and once more when it
-  // ended. Told by a thread that the log has for this alone while the limit is set (the other one may
-  // be waiting for that very write), which looks every half limit; with Background::kManual by
-  // run_background(). At most 24 hours; 0: nobody looks.
+  // A write in flight for longer than this has stalled: on_stall is told, once, and once more when
+  // it ended. Told by a thread that the log has for this alone while the limit is set (the other
+  // one may be waiting for that very write), which looks every half limit; with Background::kManual
+  // by run_background(). At most 24 hours; 0: nobody looks.
   std::chrono::milliseconds stall_limit{0};
   StallCallback on_stall{};  // null: stalls are only counted
   // What latencies and stalls are measured with; null: the steady clock. Waits with a limit use the

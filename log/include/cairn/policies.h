@@ -23,11 +23,11 @@ struct Policies {
   std::uint32_t growth = 1;
   // Containers kept free ahead of the appends, 1 to 64, in the background. When appends were seen
   // to take more of them while others were being made, more are kept, up to `spare_max`. More: a
-  // longer burst before an append must wait for a container to be made. Promised: when that many are
-  // free, nine tenths of their bytes, blocks and padding included, less what is reserved and held
-  // back (SpaceInfo::reserved_backing, held_back), can be appended at any speed without one such wait,
-  // however long a container takes to be made. (With so many streams that a snapshot of the catalog
-  // takes a tenth of a container or more: two thirds of their bytes.)
+  // longer burst before an append must wait for a container to be made. Promised: when that many
+  // are free, nine tenths of their bytes, blocks and padding included, less what is reserved and
+  // held back (SpaceInfo::reserved_backing, held_back), can be appended at any speed without one
+  // such wait, however long a container takes to be made. (With so many streams that a snapshot of
+  // the catalog takes a tenth of a container or more: two thirds of their bytes.)
   std::uint32_t ahead = 2;
   // Free containers kept at most, `ahead` to 1024: recycled ones beyond that are removed. 0:
   // nothing is recycled. What the tail passed is removed, and its space given back to the file

@@ -39,15 +39,15 @@ struct RebuildReport {
   std::vector<std::string> notes;  // files that were left out, and why
 };
 
-// Reads all containers of the log in `path`, judges where it ends as opening does, and writes a base
-// log that says so. Containers are made durable and not changed. After a crash in between there is
-// no sound base log, and it can be called again, or there is the new one.
-// Takes the lock of the log meanwhile, also where there is no base log: a process that has the log
-// open although its base log was removed, and another rebuild, get or give kLocked. (Where the file
-// system cannot lock directories, such as NFS, only other rebuilds are seen then.)
-// Errors, and nothing was written: kNotFound; kNotALog (no containers); kAlreadyExists (the base log
-// is sound); kCorrupt (containers are damaged, of another log, doubled or swapped: which is named);
-// kContainerMissing; kContainerSize; kNewerVersion; kLocked; kPermissionDenied; kIoError.
+// Reads all containers of the log in `path`, judges where it ends as opening does, and writes a
+// base log that says so. Containers are made durable and not changed. After a crash in between
+// there is no sound base log, and it can be called again, or there is the new one. Takes the lock
+// of the log meanwhile, also where there is no base log: a process that has the log open although
+// its base log was removed, and another rebuild, get or give kLocked. (Where the file system cannot
+// lock directories, such as NFS, only other rebuilds are seen then.) Errors, and nothing was
+// written: kNotFound; kNotALog (no containers); kAlreadyExists (the base log is sound); kCorrupt
+// (containers are damaged, of another log, doubled or swapped: which is named); kContainerMissing;
+// kContainerSize; kNewerVersion; kLocked; kPermissionDenied; kIoError.
 [[nodiscard]] Result<RebuildReport> rebuild_base_log(const std::string& path,
                                                      const RebuildOptions& options = {});
 

@@ -53,9 +53,9 @@ struct AppendOptions {
   Lsn previous{};
   Lsn undo_next{};
   Durability durability = Durability::kNone;
-  // How long to wait for space when the log is full, before the answer is kLogFull. Woken when there
-  // may be some, and at once when the log is closed or poisoned, or when the owner of the stream that
-  // pins the tail says that it cannot advance it. Zero: not at all.
+  // How long to wait for space when the log is full, before the answer is kLogFull. Woken when
+  // there may be some, and at once when the log is closed or poisoned, or when the owner of the
+  // stream that pins the tail says that it cannot advance it. Zero: not at all.
   std::chrono::nanoseconds wait_for_space{0};
 };
 

@@ -53,8 +53,8 @@ class Reservation {
   [[nodiscard]] StreamId stream() const { return stream_; }
   // Gives everything back now.
   void release();
-  // Takes over what `other` holds, for this one's stream. REQUIRES: both are of the same log, or one
-  // is empty.
+  // Takes over what `other` holds, for this one's stream. REQUIRES: both are of the same log, or
+  // one is empty.
   void merge(Reservation&& other);
 
   // What a record of `payload` bytes takes of bytes().

@@ -32,7 +32,8 @@ struct SpaceInfo {
 // The log asks the owner of the stream that pins its tail to move on.
 struct AdvanceRequest {
   // Nothing of the stream may be needed before this LSN: its base is to be there or behind, and so
-  // are both its restart areas (an advance_base() gives up the previous one). Not the LSN of a record.
+  // are both its restart areas (an advance_base() gives up the previous one). Not the LSN of a
+  // record.
   Lsn target;
   Lsn pin;                    // the oldest LSN that the stream needs now
   unsigned attempt = 1;       // how often this pin was asked away

@@ -24,9 +24,9 @@ struct LogStatistics {
   std::uint64_t growth_stalls = 0;
   std::uint64_t snapshots = 0;    // of the catalog
   std::uint64_t block_waits = 0;  // appends that waited for a block in memory
-  // Appends that found their container full and the next one not named yet: they waited for what was
-  // before it to be durable, and for a free file to get its name and header. An append that finds no
-  // free file either is counted here once, and among the growth_stalls.
+  // Appends that found their container full and the next one not named yet: they waited for what
+  // was before it to be durable, and for a free file to get its name and header. An append that
+  // finds no free file either is counted here once, and among the growth_stalls.
   std::uint64_t container_waits = 0;
   std::uint64_t callbacks = 0;        // run: on_durable() and growth
   std::uint64_t stalls = 0;           // writes and syncs that took longer than the limit

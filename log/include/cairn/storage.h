@@ -5,8 +5,8 @@
 // device all stand behind these classes.
 //
 // What an implementation must keep, because the log's promises rest on it:
-//  S1. Bytes of a write completed with `durable` set, and bytes of writes completed before a sync of
-//      the same file was *submitted*, survive a power cut once that write or sync completed OK;
+//  S1. Bytes of a write completed with `durable` set, and bytes of writes completed before a sync
+//      of the same file was *submitted*, survive a power cut once that write or sync completed OK;
 //      whoever wrote them, another process included (docs/decisions/0041).
 //  S2. A name made, renamed or removed survives a power cut once sync_directory() returned OK.
 //  S3. An error is reported once, truthfully, and never retried inside: after an error the state of
@@ -14,8 +14,8 @@
 //  S4. lock() excludes every other holder of the same directory on the machine, whatever file he
 //      named and whether it is still there, until all I/O of the former holder has ended, a killed
 //      one included: its late writes must not land under a new holder.
-//  S5. A file that was just opened shows what is on the device, not what a failed sync left behind in
-//      a cache.
+//  S5. A file that was just opened shows what is on the device, not what a failed sync left behind
+//      in a cache.
 // What it need not keep: writes that are not yet durable may survive in part, in any order, at any
 // granularity down to single sectors.
 //
@@ -65,7 +65,8 @@ class File {
   // Makes the `length` bytes at `offset` those that `from`, a file of the same storage, has there,
   // without passing them through memory; not durable. For storages that can share bytes between
   // files (reflink) or copy them in the kernel. Errors: kNotSupported (it cannot, or not between
-  // these two: read and write instead), kNoSpace, kIoError. What is there after an error is unknown.
+  // these two: read and write instead), kNoSpace, kIoError. What is there after an error is
+  // unknown.
   [[nodiscard]] virtual Status copy_from(const File& from, std::uint64_t offset,
                                          std::uint64_t length) {
     (void)offset;
@@ -158,8 +159,8 @@ class Directory {
   [[nodiscard]] virtual const std::string& path() const = 0;
 };
 
-// How blocks become durable that someone waits for. What is promised (S1) is the same; what it costs
-// depends on the device and the file system.
+// How blocks become durable that someone waits for. What is promised (S1) is the same; what it
+// costs depends on the device and the file system.
 enum class DurableWrites : std::uint8_t {
   kAutomatic,  // as StorageInfo::durable_writes says
   // Each such write makes itself durable: submit_write() with `durable` (RWF_DSYNC; forced unit

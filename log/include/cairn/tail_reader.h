@@ -3,7 +3,7 @@
 //   auto reader = log->follow({.stream = stream.id(), .name = "replica"});
 //   for (;;) {
 //     auto record = reader->next();
-//     if (record.code() == StatusCode::kStartOfLog) {  // too slow: what was missed is in the detail
+//     if (record.code() == StatusCode::kStartOfLog) {  // what was missed: the detail
 //       if (!reader->resume()) return;
 //       continue;
 //     }
@@ -28,8 +28,8 @@ namespace cairn::log {
 class LogCore;
 
 struct FollowOptions {
-  // The first record at or behind `start`; null: from the stream's base (all streams: from the log's
-  // tail); invalid(): from what is durable now, so that only later records are shown.
+  // The first record at or behind `start`; null: from the stream's base (all streams: from the
+  // log's tail); invalid(): from what is durable now, so that only later records are shown.
   Lsn start{};
   std::optional<StreamId> stream{};    // only this stream; unset: all, in log order
   std::vector<std::uint16_t> types{};  // only these record types; empty: all
@@ -41,11 +41,11 @@ struct FollowOptions {
   std::string name{};  // shown in LogInfo::pins
 };
 
-// Sees durable records only, so it waits for them to become durable; it makes nothing durable itself
-// (the idle mark does, OpenOptions::idle_mark). Its pin is shown in LogInfo::pins, holds back no
-// append, and does not survive the Log: where to go on after a reopen is the reader's to remember, and
-// a stream's base is what keeps records for it. For one thread at a time, any number of readers beside
-// each other. Must not outlive its Log.
+// Sees durable records only, so it waits for them to become durable; it makes nothing durable
+// itself (the idle mark does, OpenOptions::idle_mark). Its pin is shown in LogInfo::pins, holds
+// back no append, and does not survive the Log: where to go on after a reopen is the reader's to
+// remember, and a stream's base is what keeps records for it. For one thread at a time, any number
+// of readers beside each other. Must not outlive its Log.
 class TailReader {
  public:
   TailReader(TailReader&&) noexcept;
@@ -53,10 +53,10 @@ class TailReader {
   ~TailReader();
 
   // The next record; waits for one up to `limit`, without end if there is none, and yields nothing
-  // when the time is up. `payload` is valid until the next call. Errors: kStartOfLog (the pin was given
-  // up: records in [lsn_begin, lsn_end) of the detail were not read and are lost to this reader;
-  // repeated until resume()); kPoisoned, kClosed (after all that is durable was shown); kCorrupt,
-  // kIoError as Cursor::next().
+  // when the time is up. `payload` is valid until the next call. Errors: kStartOfLog (the pin was
+  // given up: records in [lsn_begin, lsn_end) of the detail were not read and are lost to this
+  // reader; repeated until resume()); kPoisoned, kClosed (after all that is durable was shown);
+  // kCorrupt, kIoError as Cursor::next().
   [[nodiscard]] Result<std::optional<Record>> next(
       std::optional<std::chrono::nanoseconds> limit = std::nullopt);
 

@@ -64,7 +64,8 @@ struct DecisionRecord {
   Uuid transaction{};
   std::uint64_t clock = 0;
   std::uint64_t wall_clock_ns = 0;
-  // Null: this is the first. Else this is a copy, written so that the log's tail could move, and equal otherwise.
+  // Null: this is the first. Else this is a copy, written so that the log's tail could move, and
+  // equal otherwise.
   Lsn original{};
   std::string description{};
   std::vector<EnlistmentRecord> enlistments{};  // those that must be told: durable, not read-only

@@ -1,6 +1,6 @@
-// Crash-tests a recovery of its own with cairn::sim: a counter that is kept in a log. After a crash at any I/O, whatever
-// survived of it, the counter is at least what was acknowledged and at most what was asked for. Exit 0 if that is so, and if
-// the same test goes red on a storage that lies.
+// Crash-tests a recovery of its own with cairn::sim: a counter that is kept in a log. After a crash
+// at any I/O, whatever survived of it, the counter is at least what was acknowledged and at most
+// what was asked for. Exit 0 if that is so, and if the same test goes red on a storage that lies.
 #include <array>
 #include <cstdio>
 #include <memory>

@@ -63,13 +63,15 @@ struct EnlistmentInformation {
 using Clock = std::optional<std::uint64_t>;
 inline constexpr std::uint64_t kMaxClock = std::uint64_t{1} << 63;
 
-// A counted reference: copies share it, and enlist() and each open_enlistment() give a new one. When the last of
-// all is gone while an answer is still owed before the outcome (Active to Preparing), the transaction is rolled
-// back; while it decides alone (Delegated), the outcome becomes unknown. Later nothing happens, but that ROLLBACK then needs no
-// answer: the enlistment is finished, and open_enlistment() does not find it.
+// A counted reference: copies share it, and enlist() and each open_enlistment() give a new one.
+// When the last of all is gone while an answer is still owed before the outcome (Active to
+// Preparing), the transaction is rolled back; while it decides alone (Delegated), the outcome
+// becomes unknown. Later nothing happens, but that ROLLBACK then needs no answer: the enlistment is
+// finished, and open_enlistment() does not find it.
 //
-// An answer may be given from any thread, also before enlist() returned (through open_enlistment()), also from the thread
-// that asked for the commit. Errors of every answer, the state being unchanged:
+// An answer may be given from any thread, also before enlist() returned (through
+// open_enlistment()), also from the thread that asked for the commit. Errors of every answer, the
+// state being unchanged:
 //   kNotRequested   nobody asked for this answer now
 //   kFenced         the session of the resource manager that this reference belongs to has ended
 //   kObjectExpired  the manager was closed or went offline: recover
@@ -103,12 +105,13 @@ class Enlistment {
   // Answers SINGLE_PHASE_COMMIT: run the ordinary phases instead.
   [[nodiscard]] Status single_phase_reject(Clock clock = {});
 
-  // Rolls the transaction back, until it has promised: from Active to Preparing, and while Delegated. ROLLBACK is sent to
-  // this enlistment too. Errors: kRequestNotValid (promised, or the transaction can no longer be rolled back),
-  // kAlreadyCommitted, kAlreadyAborted (by another), kOutcomeUnknown, kFenced, kObjectExpired.
+  // Rolls the transaction back, until it has promised: from Active to Preparing, and while
+  // Delegated. ROLLBACK is sent to this enlistment too. Errors: kRequestNotValid (promised, or the
+  // transaction can no longer be rolled back), kAlreadyCommitted, kAlreadyAborted (by another),
+  // kOutcomeUnknown, kFenced, kObjectExpired.
   [[nodiscard]] Status rollback(Clock clock = {});
-  // The same, and says why: the text becomes part of TransactionInformation::abort_reason and of what commit() answers,
-  // for as long as the transaction is in memory. OK: nothing is said.
+  // The same, and says why: the text becomes part of TransactionInformation::abort_reason and of
+  // what commit() answers, for as long as the transaction is in memory. OK: nothing is said.
   [[nodiscard]] Status rollback(const Status& why, Clock clock = {});
 
   // After RECOVER: gives the enlistment its key, and queues what became of the transaction: COMMIT,

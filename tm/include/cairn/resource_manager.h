@@ -60,8 +60,9 @@ struct RmInformation {
 // enlistments that have not promised roll their transactions back; those that have are Offline
 // until the next session recovers. (Those of a volatile resource manager can never be recovered:
 // undecided transactions roll back, committed ones no longer wait for it.) Thread-safe, except that
-// one object must not be assigned while it is used. Errors of all calls but queries: kFenced, kObjectExpired
-// (the transaction manager was closed or went offline), kInvalidState (default-constructed).
+// one object must not be assigned while it is used. Errors of all calls but queries: kFenced,
+// kObjectExpired (the transaction manager was closed or went offline), kInvalidState
+// (default-constructed).
 class ResourceManager {
  public:
   ResourceManager() = default;
@@ -95,9 +96,10 @@ class ResourceManager {
   // A reference to one of its unfinished enlistments. Error: kNotFound.
   [[nodiscard]] Result<Enlistment> open_enlistment(const Uuid& enlistment);
 
-  // Ends the session now, for all its copies, as if the last one were gone, and says why: the text becomes part of the
-  // abort reason of each transaction that is rolled back by this, and of what commit() answers there. For one that cannot
-  // go on, a full disk for example. Error: kInvalidArgument (`why` is OK).
+  // Ends the session now, for all its copies, as if the last one were gone, and says why: the text
+  // becomes part of the abort reason of each transaction that is rolled back by this, and of what
+  // commit() answers there. For one that cannot go on, a full disk for example. Error:
+  // kInvalidArgument (`why` is OK).
   [[nodiscard]] Status disconnect(const Status& why);
 
   // Its unfinished enlistments.

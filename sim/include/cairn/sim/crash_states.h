@@ -14,8 +14,9 @@ namespace cairn::sim {
 struct CrashStateOptions {
   // Up to so many pending things: every subset of them. At most 12 are sensible: 4096 states.
   std::size_t exhaustive_up_to = 5;
-  // Beyond: all prefixes, all with one missing, all with one alone, and so many with fates by chance, torn
-  // and zero sectors included. Also added to the exhaustive ones, as subsets know old and new only.
+  // Beyond: all prefixes, all with one missing, all with one alone, and so many with fates by
+  // chance, torn and zero sectors included. Also added to the exhaustive ones, as subsets know old
+  // and new only.
   std::size_t by_chance = 8;
   // At most so many in all; which ones is left to chance then, but nothing, everything and one by
   // chance are always among them. 0: no bound.

@@ -1,21 +1,22 @@
 // Disk: what a simulated machine remembers, and what of it survives a power cut.
 //
-// Two views are kept of everything. The *current* one is what the running system sees. The *durable* one is
-// what a power cut leaves in any case. Between them lie operations that are not yet durable, in the order in
-// which they were begun:
+// Two views are kept of everything. The *current* one is what the running system sees. The
+// *durable* one is what a power cut leaves in any case. Between them lie operations that are not
+// yet durable, in the order in which they were begun:
 //
 //   durable image --[pending operations]--> current image
 //
 // A power cut decides about each part of each pending operation on its own:
-//  - a write, sector by sector (512 bytes): old, new, torn (begins with the new bytes and ends with the
-//    old ones, or the other way round), or zero. Writes to one sector apply in order, so an earlier version of a
-//    sector may survive where a later one does not. A sector that survives makes the file long enough.
+//  - a write, sector by sector (512 bytes): old, new, torn (begins with the new bytes and ends with
+//    the old ones, or the other way round), or zero. Writes to one sector apply in order, so an
+//    earlier version of a sector may survive where a later one does not. A sector that survives
+//    makes the file long enough.
 //  - a zero fill as a whole: old, new, or torn (filled up to some sector).
-//  - a change of names: done or not. It needs every earlier pending change that concerns one of its names or its file:
-//    a file that was never made cannot be renamed, a name that was not given up cannot be taken. Within
-//    that rule, any subset.
-// What a file holds and what it is called are independent: a name may survive whose file is empty, and bytes
-// may be durable that no name leads to.
+//  - a change of names: done or not. It needs every earlier pending change that concerns one of its
+//    names or its file: a file that was never made cannot be renamed, a name that was not given up
+//    cannot be taken. Within that rule, any subset.
+// What a file holds and what it is called are independent: a name may survive whose file is empty,
+// and bytes may be durable that no name leads to.
 #ifndef CAIRN_SIM_DISK_H_
 #define CAIRN_SIM_DISK_H_
 
@@ -95,8 +96,9 @@ class Disk {
   void fail(OperationId operation, Random& random);
   // The operation ended early: its first `kept` sectors stay pending, the others are lost.
   void cut_short(OperationId operation, std::uint64_t kept);
-  // A sync failed: of what it covered each sector at random becomes durable, or is dropped and never will. With
-  // `keeps_view` the running system goes on seeing what was dropped, as Linux's page cache does, until drop_cache().
+  // A sync failed: of what it covered each sector at random becomes durable, or is dropped and
+  // never will. With `keeps_view` the running system goes on seeing what was dropped, as Linux's
+  // page cache does, until drop_cache().
   void fail_sync(FileId file, std::uint64_t moment, bool keeps_view, Random& random);
 
   // The current view of the file is read from the disk again.
@@ -150,7 +152,8 @@ class Disk {
                     Image& image);
   void change_names(FileId file, NameChange change);
   OperationId add(Operation operation);
-  // The undecided sectors of the operation for which `lost(index)` holds never reach the disk; it is over.
+  // The undecided sectors of the operation for which `lost(index)` holds never reach the disk; it
+  // is over.
   void lose_sectors(OperationId id, const std::function<bool(std::size_t)>& lost);
   void harden(OperationId id);
   void harden_sector(OperationId id, std::size_t index);

@@ -6,8 +6,8 @@
 
 namespace cairn::sim {
 
-// SplitMix64: a full-period generator of 64-bit values. Copyable, so that a copied simulation goes on as its
-// original would.
+// SplitMix64: a full-period generator of 64-bit values. Copyable, so that a copied simulation goes
+// on as its original would.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}

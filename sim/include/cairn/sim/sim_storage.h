@@ -1,8 +1,9 @@
 // SimStorage: a storage in memory that loses power, fails and lies on command.
 //
-// It keeps the promises S1..S4 of cairn/storage.h and nothing beyond them: what is not yet durable survives a
-// crash in any part, in any order (the model stands in disk.h). From one seed everything follows: the
-// order of completions, their delays, the places of tears. Used by one thread it is deterministic.
+// It keeps the promises S1..S4 of cairn/storage.h and nothing beyond them: what is not yet durable
+// survives a crash in any part, in any order (the model stands in disk.h). From one seed everything
+// follows: the order of completions, their delays, the places of tears. Used by one thread it is
+// deterministic.
 //
 //   auto storage = std::make_shared<SimStorage>(SimOptions{.seed = 7});
 //   ... run a log on it, with Background::kManual ...
@@ -33,7 +34,8 @@ struct SimOptions {
   std::uint32_t physical_sector = 512;
   // The largest depth a queue gets.
   unsigned max_depth = 32;
-  // Completions come in any order, each up to so many reap() calls late. 0 and false: at once, in order.
+  // Completions come in any order, each up to so many reap() calls late. 0 and false: at once, in
+  // order.
   unsigned max_delay = 2;
   bool reorder = true;
   // Bytes of all files together; beyond it kNoSpace.
@@ -67,8 +69,8 @@ struct IoEvent {
 
 // What goes wrong with one I/O.
 enum class FaultKind : std::uint8_t {
-  // kIoError. A submission, a name change or a read: nothing was done. The end of a write: each of its sectors
-  // may be there or not. A sync: dirty data is dropped (see failed_syncs_keep_view()).
+  // kIoError. A submission, a name change or a read: nothing was done. The end of a write: each of
+  // its sectors may be there or not. A sync: dirty data is dropped (see failed_syncs_keep_view()).
   kIoError,
   kNoSpace,     // the same, with kNoSpace
   kShortWrite,  // the end of a write: kIoError, and only a first part is there
@@ -122,8 +124,8 @@ class SimStorage final : public log::Storage {
   [[nodiscard]] std::uint64_t io_count() const;
   // Bytes that all reads of files gave so far. What opening a log reads is a promise to be tested.
   [[nodiscard]] std::uint64_t bytes_read() const;
-  // The power goes just before the I/O number `number` takes effect. That one and all later calls fail with
-  // kIoError; what was pending stays undecided until after_crash().
+  // The power goes just before the I/O number `number` takes effect. That one and all later calls
+  // fail with kIoError; what was pending stays undecided until after_crash().
   void crash_at(std::uint64_t number);
   // The power goes now.
   void crash();
@@ -132,15 +134,17 @@ class SimStorage final : public log::Storage {
   [[nodiscard]] std::vector<Pending> pending() const;
   // For messages.
   [[nodiscard]] std::string describe(const Pending& pending) const;
-  // The machine's next boot: no locks, no faults, I/Os counted anew; `seed` places the tears. This storage stays as
-  // it is and can be asked again with another choice. What it is used for afterwards does not matter to the
-  // new one. Need not have crashed: then it is the machine as a crash now would leave it.
+  // The machine's next boot: no locks, no faults, I/Os counted anew; `seed` places the tears. This
+  // storage stays as it is and can be asked again with another choice. What it is used for
+  // afterwards does not matter to the new one. Need not have crashed: then it is the machine as a
+  // crash now would leave it.
   [[nodiscard]] std::shared_ptr<SimStorage> after_crash(const CrashChoice& choice,
                                                         std::uint64_t seed = 0) const;
   // A copy of the running machine, pending operations included, without locks, faults and observer.
   [[nodiscard]] std::shared_ptr<SimStorage> clone() const;
-  // Called before each counted I/O takes effect, with the machine as a crash at this very point leaves it: crashed, ready
-  // for pending() and after_crash(). Must not call this storage. For use by one thread. Null: none.
+  // Called before each counted I/O takes effect, with the machine as a crash at this very point
+  // leaves it: crashed, ready for pending() and after_crash(). Must not call this storage. For use
+  // by one thread. Null: none.
   using Observer =
       std::function<void(const IoEvent& event, const std::shared_ptr<SimStorage>& frozen)>;
   void set_observer(Observer observer);
@@ -150,16 +154,18 @@ class SimStorage final : public log::Storage {
   void inject(const Fault& fault);
   // How many injected faults have struck.
   [[nodiscard]] std::uint64_t faults_struck() const;
-  // After a failed sync the running system goes on seeing the data it dropped, until the file is opened again: a storage
-  // shows what is on the disk when it opens a file.
+  // After a failed sync the running system goes on seeing the data it dropped, until the file is
+  // opened again: a storage shows what is on the disk when it opens a file.
   void failed_syncs_keep_view(bool keep);
   void set_lies(const Lies& lies);
   void set_capacity(std::uint64_t bytes);
-  // Files of a read-only directory open for reading only; its names do not change: kPermissionDenied.
+  // Files of a read-only directory open for reading only; its names do not change:
+  // kPermissionDenied.
   void set_read_only(const std::string& directory, bool read_only);
 
-  // The bytes at rest. For tests that look at them or damage them while no log is open. A change is made in the durable
-  // and in the running system's image alike. REQUIRES: the directory and file are there.
+  // The bytes at rest. For tests that look at them or damage them while no log is open. A change is
+  // made in the durable and in the running system's image alike. REQUIRES: the directory and file
+  // are there.
 
   [[nodiscard]] std::vector<std::string> list(const std::string& directory) const;
   [[nodiscard]] bool exists(const std::string& directory, std::string_view file) const;
@@ -178,8 +184,8 @@ class SimStorage final : public log::Storage {
   // Makes `file` with these bytes. REQUIRES: it is not there; the directory is made if need be.
   void add_file(const std::string& directory, const std::string& file,
                 std::span<const std::byte> bytes);
-  // Writes all files of `directory` into the real directory `path` (made if need be); reads them from one. Both
-  // return false when the file system refuses.
+  // Writes all files of `directory` into the real directory `path` (made if need be); reads them
+  // from one. Both return false when the file system refuses.
   [[nodiscard]] bool dump(const std::string& directory, const std::string& path) const;
   [[nodiscard]] bool load(const std::string& path, const std::string& directory);
 
