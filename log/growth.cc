@@ -105,6 +105,7 @@ Status LogCore::remove_free(Lock& lock, std::uint64_t count) {
 
 Status LogCore::add_containers(std::uint32_t count) {
   Lock lock(writer_->mutex());
+  const CallGate::Pass pass(calls_, lock);
   for (std::uint32_t i = 0; i < count; ++i) {
     space_signal_.wait(lock, [this] { return !ledger_->growing(); });
     if (closing_) return Status(StatusCode::kClosed, "the log was closed");
@@ -145,6 +146,7 @@ Status LogCore::remove_containers(std::uint32_t count) {
                       " (the next one, what is reserved and held back, and the policy min_size " +
                       "keep the others)");
   }
+  const CallGate::Pass pass(calls_, lock);
   return remove_free(lock, count);
 }
 
@@ -178,8 +180,8 @@ Status LogCore::set_policies(const Policies& policies) {
   const std::size_t size = sizeof(format::PolicyRecord);
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
+  const CallGate::Pass pass(calls_, lock);  // to the last write of the base log
   CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kHeldBack, size), size));
-  if (closing_) return Status(StatusCode::kClosed, "the log was closed");
   const Lsn lsn = append_catalog(lock, size, [&](const BlockWriter::Place& place) {
     catalog_.set_policies(policies, place.lsn);
     ledger_->set_policies(policies);

@@ -117,27 +117,42 @@ Status LogCore::housekeep() {
   // Where there are no threads, the next container comes last: others are made first.
   const bool manual = options_.background == Background::kManual;
   Status provided;
-  if (!manual) provided = provide_container(false);
+  const auto provide = [this] {
+    return unless_closing([this] { return provide_container(false); });
+  };
+  if (!manual) provided = provide();
   if (!provided.is_ok() && provided.code() != StatusCode::kLogFull) return provided;
   bool urgent;
   {
     const Lock lock(writer_->mutex());
     urgent = space_waiters_ > 0;
   }
-  if (const Status status = reclaim(urgent);
+  if (const Status status = unless_closing([&] { return reclaim(urgent); });
       !status.is_ok() && status.code() != StatusCode::kLogFull) {
     return status;
   }
-  CAIRN_RETURN_IF_ERROR(shrink());
+  CAIRN_RETURN_IF_ERROR(unless_closing([this] { return shrink(); }));
   ask_clients();
   Status grown;
   if (manual) {
-    Lock lock(writer_->mutex());
-    grown = grow_ahead(lock);
+    grown = unless_closing([this] {
+      Lock lock(writer_->mutex());
+      return grow_ahead(lock);
+    });
   }
   // What was recycled or made meanwhile may be the next container.
-  if (manual || !provided.is_ok()) provided = provide_container(false);
+  if (manual || !provided.is_ok()) provided = provide();
   return grown.is_ok() ? provided : grown;
+}
+
+// One step of a round, as a call of its own: not the whole round, as the callbacks of others run in
+// it.
+Status LogCore::unless_closing(const std::function<Status()>& step) {
+  Lock lock(writer_->mutex());
+  if (closing_) return Status(StatusCode::kClosed, "the log was closed");
+  const CallGate::Pass pass(calls_, lock);
+  lock.unlock();
+  return step();
 }
 
 // Step 1, also called by an append that cannot wait for the housekeeping.

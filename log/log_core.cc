@@ -55,9 +55,13 @@ Status LogCore::close() {
   if (house_.joinable()) house_.join();
   if (maker_.joinable()) maker_.join();
 
+  // Calls that make, recycle or remove containers, or write the base log, end by themselves; nobody
+  // enters any more. Behind the last of them only this thread writes.
+  lock.lock();
+  calls_.wait_until_empty(lock);
+
   // Everything appended becomes durable; then the mark that proves it, and the base log that says
   // so.
-  lock.lock();
   Status status = writer_->wait(lock, writer_->end(), Durability::kDurable);
   lock.unlock();
   if (status.is_ok()) {

@@ -98,14 +98,17 @@ Status LogCore::full(SpaceVerdict verdict) const {
 // meanwhile, so that whatever was looked at before must be looked at again.
 Status LogCore::admit(Lock& lock, const SpaceDemand& demand, std::size_t payload, bool own_block,
                       std::optional<Deadline> deadline) {
+  const CallGate::Pass pass(calls_, lock);
   bool reclaimed = false;
   // The snapshot of a truncation is the only one that is written while others wait for its end.
   const bool waits =
       demand.who != SpaceClass::kSnapshot && demand.who != SpaceClass::kSnapshotPiece;
+  const bool ends_at_close = waits && !closing_;  // the closing mark itself is let through
   for (;;) {
     while (waits && truncating_) truncated_.wait(lock);
     const Status room = writer_->make_room(lock, payload, own_block);
     if (waits && truncating_) continue;
+    if (ends_at_close && closing_) return closed();
     const bool no_container = room.code() == StatusCode::kLogFull;
     if (!room.is_ok() && !no_container) return room;
     SpaceVerdict verdict = ledger_->ask(demand, stock());
@@ -178,6 +181,7 @@ Result<Reservation> LogCore::reserve(StreamId stream, std::uint64_t records, std
   Lock lock(writer_->mutex());
   SpaceDemand demand;
   demand.bytes = ledger_->backing(records, bytes);
+  const CallGate::Pass pass(calls_, lock);
   bool reclaimed = false;
   for (;;) {
     if (const auto found = entry(stream); !found.is_ok()) return found.status();
@@ -330,7 +334,7 @@ void LogCore::ask_clients() {
     clients_.running_on = std::this_thread::get_id();
     lock.unlock();
     call->callback(request);
-    const Status status = reclaim(request.appends_wait);
+    const Status status = unless_closing([&] { return reclaim(request.appends_wait); });
     lock.lock();
     clients_.running = kCatalogStream;
     client_signal_.notify_all();

@@ -34,28 +34,27 @@ Status LogCore::truncate_after(Lsn lsn) {
   // Nobody else writes snapshots or recycles meanwhile.
   const std::lock_guard round(housekeeping_mutex_);
   Lsn from;
-  {
-    Lock lock(writer_->mutex());
-    if (closing_) return Status(StatusCode::kClosed, "the log was closed");
-    if (!writer_->health().is_ok()) return writer_->health();
-    const Lsn end = writer_->end();
-    if (!lsn.is_valid() || lsn < tail() || lsn >= end) {
-      return Status(StatusCode::kLsnInvalid,
-                    "truncate_after: expected an LSN from the log's tail " + tail().to_string() +
-                        " to before its end " + end.to_string() + ", found " + lsn.to_string(),
-                    named(lsn));
-    }
-    from = Lsn(format::align_up(lsn.value() + 1, format::kRecordAlignment));
-    if (const auto gap = catalog_.gap_behind(from); gap && from >= gap->begin) from = gap->begin;
-    if (from >= end) return writer_->wait(lock, end, Durability::kDurable);
+  Lock lock(writer_->mutex());
+  if (closing_) return Status(StatusCode::kClosed, "the log was closed");
+  const CallGate::Pass pass(calls_, lock);
+  if (!writer_->health().is_ok()) return writer_->health();
+  const Lsn end = writer_->end();
+  if (!lsn.is_valid() || lsn < tail() || lsn >= end) {
+    return Status(StatusCode::kLsnInvalid,
+                  "truncate_after: expected an LSN from the log's tail " + tail().to_string() +
+                      " to before its end " + end.to_string() + ", found " + lsn.to_string(),
+                  named(lsn));
   }
+  from = Lsn(format::align_up(lsn.value() + 1, format::kRecordAlignment));
+  if (const auto gap = catalog_.gap_behind(from); gap && from >= gap->begin) from = gap->begin;
+  if (from >= end) return writer_->wait(lock, end, Durability::kDurable);
+  lock.unlock();
   CAIRN_ASSIGN_OR_RETURN(const LastRecords last, last_records_before(from));
-  {
-    const Lock lock(writer_->mutex());
-    truncating_ = true;
-  }
+  lock.lock();
+  truncating_ = true;
+  lock.unlock();
   const Status status = truncate_from(lsn, from, last);
-  const Lock lock(writer_->mutex());
+  lock.lock();
   truncating_ = false;
   truncated_.notify_all();
   return status;

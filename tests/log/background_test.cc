@@ -7,6 +7,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,7 +27,10 @@ class BackgroundTest : public testing::Test {
   // A log with its threads and a stream "s"; `before_fill` runs before a new container is filled.
   void create(const log::Policies& policies, std::function<void()> before_fill = {}) {
     log::OpenOptions options = manual_options(std::make_shared<GatedStorage>(
-        std::make_shared<sim::SimStorage>(), std::make_shared<Gate>(), std::move(before_fill)));
+        std::make_shared<sim::SimStorage>(), std::make_shared<Gate>(),
+        [before_fill = std::move(before_fill)](std::string_view change, std::string_view) {
+          if (before_fill && change == "fill") before_fill();
+        }));
     options.background = log::Background::kThread;
     options.idle_mark = std::chrono::milliseconds(0);
     auto made = log::Log::create(kDirectory, small_log(8), options);

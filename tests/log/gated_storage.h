@@ -1,5 +1,6 @@
 // GatedStorage: another storage whose completions are held back while a gate is shut, and which
-// does something of the test's before it fills a file.
+// does something of the test's before it fills a file, or before any other change of the directory
+// that does not go through a queue.
 #ifndef CAIRN_TESTS_LOG_GATED_STORAGE_H_
 #define CAIRN_TESTS_LOG_GATED_STORAGE_H_
 
@@ -8,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -38,6 +40,33 @@ class Gate {
   bool open_ = true;
 };
 
+// Before a "fill", "write", "rename" or "remove" of the file `name`.
+using BeforeChange = std::function<void(std::string_view change, std::string_view name)>;
+
+class GatedFile final : public log::File {
+ public:
+  GatedFile(std::unique_ptr<log::File> file, BeforeChange before_change)
+      : file_(std::move(file)), before_change_(std::move(before_change)) {}
+  [[nodiscard]] static log::File& inner(log::File& file) {
+    return *static_cast<GatedFile&>(file).file_;
+  }
+
+  Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> out) const override {
+    return file_->read(offset, out);
+  }
+  Status write(std::uint64_t offset, std::span<const std::byte> data) override {
+    if (before_change_) before_change_("write", name());
+    return file_->write(offset, data);
+  }
+  Status sync() override { return file_->sync(); }
+  Result<std::uint64_t> size() const override { return file_->size(); }
+  const std::string& name() const override { return file_->name(); }
+
+ private:
+  std::unique_ptr<log::File> file_;
+  BeforeChange before_change_;
+};
+
 class GatedQueue final : public log::IoQueue {
  public:
   GatedQueue(std::unique_ptr<log::IoQueue> queue, std::shared_ptr<Gate> gate)
@@ -45,10 +74,10 @@ class GatedQueue final : public log::IoQueue {
   unsigned depth() const override { return queue_->depth(); }
   Status submit_write(log::File& file, std::uint64_t offset, std::span<const std::byte> data,
                       bool durable, std::uint64_t tag) override {
-    return queue_->submit_write(file, offset, data, durable, tag);
+    return queue_->submit_write(GatedFile::inner(file), offset, data, durable, tag);
   }
   Status submit_sync(log::File& file, std::uint64_t tag) override {
-    return queue_->submit_sync(file, tag);
+    return queue_->submit_sync(GatedFile::inner(file), tag);
   }
   Result<std::size_t> reap(std::span<log::Completion> out, bool wait) override {
     gate_->pass();
@@ -63,24 +92,29 @@ class GatedQueue final : public log::IoQueue {
 class GatedDirectory final : public log::Directory {
  public:
   GatedDirectory(std::unique_ptr<log::Directory> directory, std::shared_ptr<Gate> gate,
-                 std::function<void()> before_fill)
+                 BeforeChange before_change)
       : directory_(std::move(directory)),
         gate_(std::move(gate)),
-        before_fill_(std::move(before_fill)) {}
+        before_change_(std::move(before_change)) {}
   [[nodiscard]] const log::Directory& inner() const { return *directory_; }
 
   Result<std::unique_ptr<log::File>> open(std::string_view name, log::OpenMode mode) override {
-    return directory_->open(name, mode);
+    CAIRN_ASSIGN_OR_RETURN(auto file, directory_->open(name, mode));
+    return std::unique_ptr<log::File>(std::make_unique<GatedFile>(std::move(file), before_change_));
   }
   Status rename(std::string_view from, std::string_view to) override {
+    if (before_change_) before_change_("rename", from);
     return directory_->rename(from, to);
   }
-  Status remove(std::string_view name) override { return directory_->remove(name); }
+  Status remove(std::string_view name) override {
+    if (before_change_) before_change_("remove", name);
+    return directory_->remove(name);
+  }
   Result<std::vector<std::string>> list() const override { return directory_->list(); }
   Status sync_directory() override { return directory_->sync_directory(); }
   Status fill_zero(log::File& file, std::uint64_t size) override {
-    if (before_fill_) before_fill_();
-    return directory_->fill_zero(file, size);
+    if (before_change_) before_change_("fill", file.name());
+    return directory_->fill_zero(GatedFile::inner(file), size);
   }
   Result<std::unique_ptr<log::DirectoryLock>> lock(std::string_view name,
                                                    std::chrono::milliseconds limit) override {
@@ -96,21 +130,21 @@ class GatedDirectory final : public log::Directory {
  private:
   std::unique_ptr<log::Directory> directory_;
   std::shared_ptr<Gate> gate_;
-  std::function<void()> before_fill_;
+  BeforeChange before_change_;
 };
 
 class GatedStorage final : public log::Storage {
  public:
   GatedStorage(std::shared_ptr<log::Storage> storage, std::shared_ptr<Gate> gate,
-               std::function<void()> before_fill = {})
+               BeforeChange before_change = {})
       : storage_(std::move(storage)),
         gate_(std::move(gate)),
-        before_fill_(std::move(before_fill)) {}
+        before_change_(std::move(before_change)) {}
   Result<std::unique_ptr<log::Directory>> open_directory(const std::string& path,
                                                          bool create) override {
     CAIRN_ASSIGN_OR_RETURN(auto directory, storage_->open_directory(path, create));
     return std::unique_ptr<log::Directory>(
-        std::make_unique<GatedDirectory>(std::move(directory), gate_, before_fill_));
+        std::make_unique<GatedDirectory>(std::move(directory), gate_, before_change_));
   }
   log::StorageInfo describe(const log::Directory& directory) const override {
     return storage_->describe(static_cast<const GatedDirectory&>(directory).inner());
@@ -120,7 +154,7 @@ class GatedStorage final : public log::Storage {
  private:
   std::shared_ptr<log::Storage> storage_;
   std::shared_ptr<Gate> gate_;
-  std::function<void()> before_fill_;
+  BeforeChange before_change_;
 };
 
 }  // namespace cairn::log_test

@@ -244,8 +244,9 @@ class Log {
   ~Log();
 
   // Makes everything appended durable, writes the closing mark, releases the lock. Threads inside
-  // other calls get kClosed. A second call is OK. After an error of a write: kPoisoned, and the log
-  // is closed all the same.
+  // other calls get kClosed, unless what they do can still be ended: that is waited for, so that
+  // the log writes nothing once this returned. A second call is OK. After an error of a write:
+  // kPoisoned, and the log is closed all the same.
   [[nodiscard]] Status close();
 
   // Names are 1 to 255 bytes, any but NUL. Durable on return. Errors: kAlreadyExists,
