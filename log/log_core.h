@@ -26,6 +26,7 @@
 #include "append/container_set.h"
 #include "append/space_ledger.h"
 #include "base_log.h"
+#include "call_gate.h"
 #include "catalog.h"
 #include "read/end_of_log.h"
 #include "read/read_source.h"
@@ -33,41 +34,6 @@
 #include "tail_clients.h"
 
 namespace cairn::log {
-
-// Counts the calls inside the log that may write files, so that close() can wait for their end
-// before the closing mark. All with the writer's mutex held.
-class CallGate {
- public:
-  // One call, from here to the end of the scope. `lock` is the writer's; it may be given up
-  // meanwhile, and is held again at the end. A call that was let in before the log began to close
-  // may enter again, and must: whatever it still does belongs to it.
-  class Pass {
-   public:
-    Pass(CallGate& gate, std::unique_lock<std::mutex>& lock) : gate_(gate), lock_(lock) {
-      ++gate_.inside_;
-    }
-    ~Pass() {
-      if (!lock_.owns_lock()) lock_.lock();
-      if (--gate_.inside_ == 0 && gate_.awaited_) gate_.empty_.notify_all();
-    }
-    Pass(const Pass&) = delete;
-    Pass& operator=(const Pass&) = delete;
-
-   private:
-    CallGate& gate_;
-    std::unique_lock<std::mutex>& lock_;
-  };
-
-  void wait_until_empty(std::unique_lock<std::mutex>& lock) {
-    awaited_ = true;
-    empty_.wait(lock, [this] { return inside_ == 0; });
-  }
-
- private:
-  std::uint64_t inside_ = 0;
-  bool awaited_ = false;
-  std::condition_variable empty_;
-};
 
 class LogCore final : public ReadHorizon {
  public:
@@ -180,8 +146,8 @@ class LogCore final : public ReadHorizon {
 
   LogCore() = default;
 
-  // Admission (space.cc). Who asks has seen under the same lock that the log is not closing, or is a
-  // part of a call that saw it. A call that the closing meets inside gets kClosed.
+  // Admission (space.cc). Who asks has seen under the same lock that the log is not closing, or is
+  // a part of a call that saw it. A call that the closing meets inside gets kClosed.
   using Deadline = std::chrono::steady_clock::time_point;
   [[nodiscard]] Status admit(Lock& lock, const SpaceDemand& demand, std::size_t payload,
                              bool own_block = false, std::optional<Deadline> deadline = {});
