@@ -10,14 +10,31 @@ namespace {
 constexpr std::size_t kSnapshotPiece = std::size_t{16} * 1024;
 constexpr std::size_t kGapsPerRecord = 512;
 
-}  // namespace
-
-Lsn Catalog::Entry::pin() const {
-  if (last.is_null()) return Lsn::invalid();
+// Of a stream with records, the last one `last`: null restart areas are none.
+Lsn oldest_of(Lsn base, Lsn last, Lsn restart, Lsn previous_restart) {
   Lsn oldest = last >= base ? base : Lsn::invalid();
   if (restart.is_valid()) oldest = std::min(oldest, restart);
   if (previous_restart.is_valid()) oldest = std::min(oldest, previous_restart);
   return oldest;
+}
+
+}  // namespace
+
+Lsn Catalog::Entry::pin() const {
+  if (last.is_null()) return Lsn::invalid();
+  return oldest_of(base, last, restart, previous_restart);
+}
+
+Lsn Catalog::Entry::pin_after_advance(Lsn new_base) const {
+  if (last.is_null()) return Lsn::invalid();
+  const bool gives_up = previous_restart < std::max(advanced, new_base);
+  return oldest_of(std::max(base, new_base), last, restart,
+                   gives_up ? Lsn::null() : previous_restart);
+}
+
+Lsn Catalog::Entry::pin_after_restart(Lsn lsn, Lsn new_base) const {
+  return oldest_of(std::max(base, std::min(new_base, lsn)), lsn, lsn,
+                   restart < advanced ? Lsn::null() : restart);
 }
 
 void Catalog::reindex(Entry& entry) {

@@ -41,6 +41,9 @@ class Catalog {
 
     // The oldest LSN that the stream still needs; invalid: none.
     [[nodiscard]] Lsn pin() const;
+    // What it would be after an advance of the base, or after a restart area at `lsn`.
+    [[nodiscard]] Lsn pin_after_advance(Lsn new_base) const;
+    [[nodiscard]] Lsn pin_after_restart(Lsn lsn, Lsn new_base) const;
 
    private:
     friend class Catalog;

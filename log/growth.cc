@@ -181,7 +181,9 @@ Status LogCore::set_policies(const Policies& policies) {
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
   const CallGate::Pass pass(calls_, lock);  // to the last write of the base log
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kHeldBack, size), size));
+  SpaceDemand demand = demand_of(SpaceClass::kHeldBack, size);
+  demand.moves_pin = true;  // a larger maximum is a way out of a full log, too
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, size));
   const Lsn lsn = append_catalog(lock, size, [&](const BlockWriter::Place& place) {
     catalog_.set_policies(policies, place.lsn);
     ledger_->set_policies(policies);

@@ -262,7 +262,8 @@ Result<LogCore::Snapshot> LogCore::write_snapshot(Lsn cut_from, Catalog* after) 
   const std::size_t size = format::encode_catalog(format::SnapshotBegin{}).payload.size();
   Lock lock(writer_->mutex());
   // The first record asks for all of it: a snapshot is not begun that cannot be ended.
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshot, size), size, true));
+  const SpaceClass who = after == nullptr ? SpaceClass::kSnapshot : SpaceClass::kCut;
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(who, size), size, true));
   const Lsn begin = append_catalog(lock, size, [&](const BlockWriter::Place& place) {
     snapshot.block = Lsn(place.lsn.value() - place.block_offset);
     if (after != nullptr) after->cut(cut_from, snapshot.block);

@@ -113,6 +113,12 @@ Result<Lsn> Stream::append_reserved(Gather pieces, const AppendOptions& options,
 }
 Result<Reservation> Stream::reserve(std::uint32_t records, std::uint64_t payload_bytes) {
   if (core_ == nullptr) return no_log();
+  const std::uint64_t most = std::uint64_t{records} * core_->max_record();
+  if (payload_bytes > most) {
+    return Status(StatusCode::kRecordTooLong,
+                  "reservation: expected at most " + std::to_string(most) + " bytes in " +
+                      std::to_string(records) + " records, found " + std::to_string(payload_bytes));
+  }
   // Each record may round up by 7; their sum is a multiple of 8.
   constexpr std::uint64_t kMost = Reservation::reserved_bytes(0) + format::kRecordAlignment - 1;
   const std::uint64_t bytes = payload_bytes + records * kMost;

@@ -219,6 +219,12 @@ Status LogCore::settle(Lsn change) {
 
 // --- restart areas and bases ---
 
+// Whether a pin that moved from `before` to `after` lets go of the container it was in.
+bool LogCore::in_later_container(Lsn before, Lsn after) const {
+  const std::uint64_t size = geometry_.container_size;
+  return before.is_valid() && (!after.is_valid() || after.container(size) > before.container(size));
+}
+
 Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::byte> data,
                                         Lsn base) {
   format::RestartPrefix prefix{};
@@ -230,8 +236,12 @@ Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::by
                                                   " bytes, found " + std::to_string(data.size()));
   }
   Lock lock(writer_->mutex());
-  if (const auto found = entry(stream); !found.is_ok()) return found.status();
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kRestart, payload, stream), payload));
+  const auto before = entry(stream);
+  if (!before.is_ok()) return before.status();
+  SpaceDemand demand = demand_of(SpaceClass::kRestart, payload, stream);
+  demand.moves_pin =
+      in_later_container((*before)->pin(), (*before)->pin_after_restart(writer_->end(), base));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, payload));
   CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
   if (base.is_null()) base = found->base;
   if (!base.is_invalid() && (base < found->base || base > writer_->end())) {
@@ -297,8 +307,11 @@ Status LogCore::advance_base(StreamId stream, Lsn lsn) {
   auto encoded = format::encode_catalog(format::BaseAdvanced{stream, lsn});
   const std::size_t size = encoded.payload.size();
   Lock lock(writer_->mutex());
-  if (const auto found = entry(stream); !found.is_ok()) return found.status();
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kHeldBack, size, stream), size));
+  const auto before = entry(stream);
+  if (!before.is_ok()) return before.status();
+  SpaceDemand demand = demand_of(SpaceClass::kHeldBack, size, stream);
+  demand.moves_pin = in_later_container((*before)->pin(), (*before)->pin_after_advance(lsn));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, size));
   CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
   if (lsn.is_invalid() || lsn > writer_->end()) {
     return Status(StatusCode::kLsnInvalid,
@@ -425,7 +438,9 @@ Result<LogCore::CatalogChange> LogCore::drop_stream(std::string_view name) {
   const std::size_t size = format::encode_catalog(format::StreamDeleted{}).payload.size();
   const Catalog::Entry* found = std::as_const(catalog_).find(name);
   if (found == nullptr) return no_stream("\"" + std::string(name) + "\"");
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kHeldBack, size, found->id), size));
+  SpaceDemand demand = demand_of(SpaceClass::kHeldBack, size, found->id);
+  demand.moves_pin = true;
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, size));
   found = std::as_const(catalog_).find(name);
   if (found == nullptr) return no_stream("\"" + std::string(name) + "\"");
   const StreamId id = found->id;

@@ -162,6 +162,7 @@ class LogCore final : public ReadHorizon {
     StreamId stream = kCatalogStream;    // kBase: whose
   };
   [[nodiscard]] std::optional<TailPin> tail_pin(const Catalog& catalog) const;
+  [[nodiscard]] bool in_later_container(Lsn before, Lsn after) const;
   void recount_catalog();
   [[nodiscard]] Status full(SpaceVerdict verdict) const;
   [[nodiscard]] bool wait_for_space(Lock& lock, Deadline deadline);

@@ -101,9 +101,11 @@ Status LogCore::admit(Lock& lock, const SpaceDemand& demand, std::size_t payload
   const CallGate::Pass pass(calls_, lock);
   bool reclaimed = false;
   // The snapshot of a truncation is the only one that is written while others wait for its end.
-  const bool waits =
-      demand.who != SpaceClass::kSnapshot && demand.who != SpaceClass::kSnapshotPiece;
-  const bool ends_at_close = waits && !closing_;  // the closing mark itself is let through
+  const bool waits = demand.who != SpaceClass::kSnapshot &&
+                     demand.who != SpaceClass::kSnapshotPiece && demand.who != SpaceClass::kCut &&
+                     !demand.in_housekeeping;
+  // The closing mark itself is let through.
+  const bool ends_at_close = (waits || demand.in_housekeeping) && !closing_;
   for (;;) {
     while (waits && truncating_) truncated_.wait(lock);
     const Status room = writer_->make_room(lock, payload, own_block);
@@ -230,17 +232,19 @@ Result<LogCore::Booking> LogCore::plan(const Reservation* reservation, std::size
                                        const ReservationChange& change) const {
   Booking booking;
   booking.paid = reservation != nullptr && reservation->covers(payload);
+  const std::uint32_t longest = format::max_payload(geometry_.block_size);
+  const auto too_long = [longest](std::uint64_t size) {
+    return Status(StatusCode::kRecordTooLong, "reserved record: expected at most " +
+                                                  std::to_string(longest) + " bytes, found " +
+                                                  std::to_string(size));
+  };
   for (const std::uint64_t size : change.reserve) {
-    const std::uint32_t longest = format::max_payload(geometry_.block_size);
-    if (size > longest) {
-      return Status(StatusCode::kRecordTooLong, "reserved record: expected at most " +
-                                                    std::to_string(longest) + " bytes, found " +
-                                                    std::to_string(size));
-    }
+    if (size > longest) return too_long(size);
     ++booking.new_records;
     booking.new_bytes += Reservation::reserved_bytes(size);
   }
   for (const std::uint64_t size : change.free) {
+    if (size > longest) return too_long(size);
     ++booking.freed_records;
     booking.freed_bytes += Reservation::reserved_bytes(size);
   }

@@ -191,6 +191,11 @@ SpaceVerdict SpaceLedger::ask(const SpaceDemand& demand, const Stock& stock) con
   const std::uint64_t snapshot = snapshot_bytes(streams, name_bytes_ + demand.name_bytes);
   const std::uint64_t have = existing(stock, snapshot) + demand.given_back;
   const std::uint64_t held = streams * restart_room() + slack_ + snapshot;
+  if (demand.who == SpaceClass::kCut) {
+    // All of it, and all that is held back besides: it frees nothing.
+    if (have >= reserved() + held + snapshot) return SpaceVerdict::kGranted;
+    return can_grow() ? SpaceVerdict::kGrow : SpaceVerdict::kFull;
+  }
   if (have >= reserved() + held + demand.bytes) return SpaceVerdict::kGranted;
   if (demand.who == SpaceClass::kSnapshot) {
     // All of it. One that is due was left out of what exists.
@@ -218,11 +223,12 @@ SpaceVerdict SpaceLedger::ask_held_back(const SpaceDemand& demand, std::uint64_t
 
 bool SpaceLedger::own_room(const SpaceDemand& demand) const {
   return demand.bytes <= restart_room() && demand.stream != kCatalogStream &&
+         (demand.who == SpaceClass::kRestart || demand.moves_pin) &&
          !spent_.contains(demand.stream);
 }
 
 bool SpaceLedger::common_room(const SpaceDemand& demand) const {
-  return common_spent_ + demand.bytes <= slack_;
+  return common_spent_ + demand.bytes <= (demand.moves_pin ? slack_ : slack_ / 2);
 }
 
 void SpaceLedger::granted(const SpaceDemand& demand, const Stock& stock) {

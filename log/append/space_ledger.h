@@ -36,7 +36,8 @@ enum class SpaceClass : std::uint8_t {
   kReserved,       // appends out of a reservation
   kRestart,        // restart areas: the stream's own room first, then the common one
   kHeldBack,       // advances of a base, deletions: the common room first, then the stream's own
-  kSnapshot,       // the beginning of a snapshot, for all of it
+  kSnapshot,       // the beginning of a snapshot for recycling, for all of it
+  kCut,            // the beginning of a truncation's snapshot, for all of it: nothing is held back
   kSnapshotPiece,  // the rest of one that was begun
 };
 
@@ -51,7 +52,13 @@ enum class SpaceVerdict : std::uint8_t {
 struct SpaceDemand {
   SpaceClass who = SpaceClass::kOrdinary;
   std::uint64_t bytes = 0;
-  StreamId stream = 0;           // kRestart, kHeldBack: whose
+  StreamId stream = 0;  // kRestart, kHeldBack: whose
+  // kRestart, kHeldBack: what it needs, or the archive, lies in a later container afterwards. Only
+  // that may take the last half of the common room, or, of an advance, the stream's own: what frees
+  // nothing must not use up what could.
+  bool moves_pin = false;
+  // By who holds the housekeeping's lock: it asks for no space to be reclaimed.
+  bool in_housekeeping = false;
   std::uint64_t given_back = 0;  // bytes of reservations that the same call frees
   std::uint64_t streams = 0;     // made by the call
   std::uint64_t name_bytes = 0;  // of their names

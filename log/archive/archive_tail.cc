@@ -47,7 +47,10 @@ Status LogCore::write_archive_tail(Lsn lsn) {
   const std::size_t size = encoded.payload.size();
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(SpaceClass::kSnapshot, size), size));
+  SpaceDemand demand = demand_of(SpaceClass::kHeldBack, size);
+  demand.moves_pin = in_later_container(catalog_.archive_tail(), lsn);
+  demand.in_housekeeping = true;
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, size));
   return settle(append_catalog(lock, size, [&](const BlockWriter::Place& place) {
     catalog_.set_archive_tail({lsn, place.lsn});
     newest_catalog_change_ = place.lsn + 1;

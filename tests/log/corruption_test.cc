@@ -5,7 +5,7 @@
 // ----------------------------------------------------------------------------------------------
 // a block at or behind the scan start  damage, at the block or record  kCorrupt, the same LSN
 // a block before the scan start        damage, likewise                opens; read: kCorrupt
-// a container's header                 damage in that container        kCorrupt if the scan needs it
+// a container's header                 damage in that container        kCorrupt if it is scanned
 // the closing mark                     sound: it holds no record       opens
 // bytes behind the end                 sound                           opens
 // one base slot                        sound, with a note              opens

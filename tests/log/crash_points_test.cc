@@ -22,9 +22,9 @@ namespace cairn::log_test {
 namespace {
 
 // How much of each plan the default budget pays for.
-constexpr std::uint64_t kMixedSteps = 300;
+constexpr std::uint64_t kMixedSteps = 230;
 constexpr std::size_t kMixedStates = 8;
-constexpr std::uint64_t kSubsetSteps = 240;
+constexpr std::uint64_t kSubsetSteps = 190;
 constexpr std::size_t kSubsetStates = 64;
 constexpr std::uint64_t kContainerSteps = 150;
 constexpr std::size_t kContainerStates = 4;

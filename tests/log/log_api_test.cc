@@ -351,11 +351,11 @@ TEST_F(LogApi, AReservationIsGivenBackWhenItGoes) {
   create();
   Stream stream = *log_->create_stream("s");
   {
-    auto reservation = stream.reserve(1, 2 * kMiB);
+    auto reservation = stream.reserve(40, 2 * kMiB);
     ASSERT_TRUE(reservation.is_ok());
-    EXPECT_EQ(stream.reserve(1, 2 * kMiB).code(), StatusCode::kLogFull);
+    EXPECT_EQ(stream.reserve(40, 2 * kMiB).code(), StatusCode::kLogFull);
   }
-  EXPECT_TRUE(stream.reserve(1, 2 * kMiB).is_ok());
+  EXPECT_TRUE(stream.reserve(40, 2 * kMiB).is_ok());
 }
 
 TEST_F(LogApi, AClosedLogSaysSo) {

@@ -192,7 +192,7 @@ TEST_F(Containers, OnAFullDiskAreNotAddedAndNothingIsLeftBehind) {
 TEST_F(Containers, ThatReservationsNeedAreNotRemoved) {
   ASSERT_TRUE(open_log().add_containers(3));
   auto stream = open_log().open_stream("s").value();
-  log::Reservation room = stream.reserve(1, 2 * kMinContainerSize).value();
+  log::Reservation room = stream.reserve(40, 2 * kMinContainerSize).value();
   EXPECT_EQ(open_log().remove_containers(2).code(), StatusCode::kResourceExhausted);
   room.release();
   EXPECT_TRUE(open_log().remove_containers(2));

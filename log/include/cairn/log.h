@@ -89,7 +89,8 @@ class Stream {
                                             const ReservationChange& change);
 
   // Holds back space for `records` more records with together `payload_bytes` of payload, however
-  // it is divided among them. Errors: kLogFull (cause, pinning stream and LSN in the detail).
+  // it is divided among them. Errors: kLogFull (cause, pinning stream and LSN in the detail),
+  // kRecordTooLong (more than so many of the longest records).
   [[nodiscard]] Result<Reservation> reserve(std::uint32_t records, std::uint64_t payload_bytes);
   // The same for records of exactly these payload sizes. Further error: kRecordTooLong.
   [[nodiscard]] Result<Reservation> reserve(std::span<const std::uint64_t> payloads);
@@ -119,7 +120,9 @@ class Stream {
   [[nodiscard]] Result<RestartArea> read_previous_restart_area() const;
 
   // Declares all records before `lsn` unneeded; durable on return. Any LSN from the present base to
-  // the end of the log; an older one changes nothing and is OK; beyond the end: kLsnInvalid.
+  // the end of the log; an older one changes nothing and is OK; beyond the end: kLsnInvalid. At a
+  // full log kLogFull, once a few did, while the stream's oldest needed record stays in its
+  // container: that frees nothing. An advance beyond the container finds room.
   [[nodiscard]] Status advance_base(Lsn lsn);
 
   [[nodiscard]] Lsn base() const;
@@ -256,7 +259,7 @@ class Log {
   [[nodiscard]] Result<Stream> open_stream(std::string_view name);
   [[nodiscard]] Result<Stream> open_or_create_stream(std::string_view name);
   // Gives up the stream and all its records. Durable on return. Handles to it then answer
-  // kNotFound.
+  // kNotFound. Errors: kNotFound, kLogFull.
   [[nodiscard]] Status delete_stream(std::string_view name);
   // The same for many, with one wait for all: streams in the order of their names; durable on
   // return. Not atomic: on an error, and after a crash during the call, those before some name are
