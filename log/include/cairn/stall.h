@@ -12,6 +12,8 @@ namespace cairn::log {
 
 // Told twice of each stall: when it is noticed, and when the write ended after all. That a write is
 // late says nothing about how it will end: the log goes on waiting for it, and so do its callers.
+// Watched are the writes of blocks and the flushes that make them durable, which appends wait for;
+// not the making of containers, headers, names and the base log.
 struct StallEvent {
   bool ended = false;              // the write is done; false: it is still in flight
   bool sync = false;               // a flush of its own, not the write of a block
