@@ -235,22 +235,27 @@ Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::by
                                                   std::to_string(longest - sizeof prefix) +
                                                   " bytes, found " + std::to_string(data.size()));
   }
-  Lock lock(writer_->mutex());
-  const auto before = entry(stream);
-  if (!before.is_ok()) return before.status();
-  SpaceDemand demand = demand_of(SpaceClass::kRestart, payload, stream);
-  demand.moves_pin =
-      in_later_container((*before)->pin(), (*before)->pin_after_restart(writer_->end(), base));
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand, payload));
-  CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
-  if (base.is_null()) base = found->base;
-  if (!base.is_invalid() && (base < found->base || base > writer_->end())) {
+  // Asked before there is room for it, as what is refused must take none of it; and again after.
+  const auto check = [&](const Catalog::Entry& of) {
+    if (base.is_null() || base.is_invalid() || (base >= of.base && base <= writer_->end())) {
+      return Status::ok();
+    }
     return Status(StatusCode::kLsnInvalid,
-                  "new base: expected an LSN from the present base " + found->base.to_string() +
+                  "new base: expected an LSN from the present base " + of.base.to_string() +
                       " to the log's end " + writer_->end().to_string() + ", found " +
                       base.to_string(),
                   about(base));
-  }
+  };
+  Lock lock(writer_->mutex());
+  CAIRN_ASSIGN_OR_RETURN(const Catalog::Entry* const before, entry(stream));
+  CAIRN_RETURN_IF_ERROR(check(*before));
+  SpaceDemand demand = demand_of(SpaceClass::kRestart, payload, stream);
+  demand.moves_pin =
+      in_later_container(before->pin(), before->pin_after_restart(writer_->end(), base));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, payload));
+  CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
+  CAIRN_RETURN_IF_ERROR(check(*found));
+  if (base.is_null()) base = found->base;
   const BlockWriter::Place place = writer_->take(payload);
   if (base.is_invalid()) base = place.lsn;
   prefix.base = base.value();
@@ -307,20 +312,27 @@ Status LogCore::advance_base(StreamId stream, Lsn lsn) {
   auto encoded = format::encode_catalog(format::BaseAdvanced{stream, lsn});
   const std::size_t size = encoded.payload.size();
   Lock lock(writer_->mutex());
-  const auto before = entry(stream);
-  if (!before.is_ok()) return before.status();
-  SpaceDemand demand = demand_of(SpaceClass::kHeldBack, size, stream);
-  demand.moves_pin = in_later_container((*before)->pin(), (*before)->pin_after_advance(lsn));
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand, size));
-  CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
+  CAIRN_ASSIGN_OR_RETURN(const Catalog::Entry* const before, entry(stream));
   if (lsn.is_invalid() || lsn > writer_->end()) {
     return Status(StatusCode::kLsnInvalid,
                   "new base: expected at most the log's end " + writer_->end().to_string() +
                       ", found " + lsn.to_string(),
                   about(lsn));
   }
-  if (lsn <= found->advanced || lsn < found->base) {
-    // Someone was there before: what he wrote is what this caller waits for.
+  // Asked before there is room for it, as what changes nothing must take none of it; and again
+  // after.
+  const auto is_older = [lsn](const Catalog::Entry& of) {
+    return lsn <= of.advanced || lsn < of.base;
+  };
+  // Someone was there before: what he wrote is what this caller waits for.
+  if (is_older(*before)) {
+    return writer_->wait(lock, newest_catalog_change_, Durability::kDurable);
+  }
+  SpaceDemand demand = demand_of(SpaceClass::kHeldBack, size, stream);
+  demand.moves_pin = in_later_container(before->pin(), before->pin_after_advance(lsn));
+  CAIRN_RETURN_IF_ERROR(admit(lock, demand, size));
+  CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
+  if (is_older(*found)) {
     return writer_->wait(lock, newest_catalog_change_, Durability::kDurable);
   }
   return settle(append_catalog(lock, size, [&](const BlockWriter::Place& place) {
