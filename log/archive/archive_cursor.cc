@@ -1,12 +1,10 @@
 #include <algorithm>
 #include <utility>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <cairn/archive.h>
 
 #include "aligned_buffer.h"
+#include "format/hash.h"
 #include "log_core.h"
 #include "read/block_reader.h"
 #include "read/read_source.h"
@@ -141,17 +139,15 @@ Result<std::uint64_t> ArchiveCursor::checksum(Lsn begin, Lsn end) const {
   extent.container = begin.container(metadata_.container_size);
   extent.begin = begin;
   AlignedBuffer buffer(kCursorPiece);
-  XXH3_state_t state;
-  XXH3_INITSTATE(&state);
-  XXH3_64bits_reset(&state);
+  format::PieceHash sum;
   for (std::uint64_t done = 0; done < end - begin;) {
     const auto step =
         static_cast<std::size_t>(std::min<std::uint64_t>(kCursorPiece, end - begin - done));
     CAIRN_RETURN_IF_ERROR(read(extent, done, buffer.bytes().first(step)));
-    XXH3_64bits_update(&state, buffer.data(), step);
+    sum.add(std::as_const(buffer).bytes().first(step));
     done += step;
   }
-  return static_cast<std::uint64_t>(XXH3_64bits_digest(&state));
+  return sum.value();
 }
 
 }  // namespace cairn::log

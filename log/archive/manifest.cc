@@ -5,11 +5,9 @@
 #include <cstring>
 #include <utility>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "aligned_buffer.h"
 #include "format/base_slot.h"
+#include "format/hash.h"
 #include "format/layout.h"
 
 namespace cairn::log {
@@ -43,13 +41,10 @@ std::string manifest_mismatch(const char* what, std::uint64_t expected, std::uin
 }
 
 std::uint64_t manifest_checksum(std::span<const std::byte> bytes) {
-  XXH3_state_t state;
-  XXH3_INITSTATE(&state);
-  XXH3_64bits_reset(&state);
-  XXH3_64bits_update(&state, bytes.data(), offsetof(ManifestHeader, checksum));
-  XXH3_64bits_update(&state, bytes.data() + sizeof(ManifestHeader),
-                     bytes.size() - sizeof(ManifestHeader));
-  return XXH3_64bits_digest(&state);
+  format::PieceHash sum;
+  sum.add(bytes.first(offsetof(ManifestHeader, checksum)));
+  sum.add(bytes.subspan(sizeof(ManifestHeader)));
+  return sum.value();
 }
 
 ArchiveExtent from_disk(const ManifestExtent& disk) {

@@ -7,14 +7,12 @@
 #include <cstring>
 #include <utility>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <cairn/archive.h>
 
 #include "aligned_buffer.h"
 #include "archive/manifest.h"
 #include "base_log.h"
+#include "format/hash.h"
 #include "read/read_source.h"
 #include "rebuild/container_survey.h"
 #include "unfinished_creation.h"
@@ -58,9 +56,7 @@ Status copy_extent(const File& from, const ArchiveExtent& extent, std::uint64_t 
   const std::string where = from.name() + ": LSN " + std::to_string(extent.begin.value()) + " to " +
                             extent.end.to_string();
   AlignedBuffer buffer(kRestorePiece);
-  XXH3_state_t state;
-  XXH3_INITSTATE(&state);
-  XXH3_64bits_reset(&state);
+  format::PieceHash sum;
   for (std::uint64_t done = 0; done < length;) {
     const auto step =
         static_cast<std::size_t>(std::min<std::uint64_t>(kRestorePiece, length - done));
@@ -72,15 +68,14 @@ Status copy_extent(const File& from, const ArchiveExtent& extent, std::uint64_t 
                         std::to_string(done + got),
                     detail);
     }
-    XXH3_64bits_update(&state, buffer.data(), step);
+    sum.add(std::as_const(buffer).bytes().first(step));
     CAIRN_RETURN_IF_ERROR(to.write(offset + done, std::as_const(buffer).bytes().first(step)));
     done += step;
   }
-  const std::uint64_t sum = XXH3_64bits_digest(&state);
-  if (sum == extent.checksum) return Status::ok();
+  if (sum.value() == extent.checksum) return Status::ok();
   return Status(StatusCode::kCorrupt,
                 where + ": archived bytes: expected checksum " + std::to_string(extent.checksum) +
-                    ", found " + std::to_string(sum),
+                    ", found " + std::to_string(sum.value()),
                 detail);
 }
 

@@ -6,16 +6,15 @@
 #include <optional>
 #include <string>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <cairn/options.h>
+
+#include "format/hash.h"
 
 namespace cairn::log::format {
 namespace {
 
 std::uint64_t slot_checksum(const BaseSlot& slot) {
-  return XXH3_64bits(&slot, offsetof(BaseSlot, checksum));
+  return hash(std::as_bytes(std::span(&slot, 1)).first(offsetof(BaseSlot, checksum)));
 }
 
 }  // namespace

@@ -4,8 +4,7 @@
 #include <cassert>
 #include <cstring>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "format/hash.h"
 
 namespace cairn::log::format {
 namespace {
@@ -15,7 +14,7 @@ namespace {
 constexpr std::size_t kHashStep = std::size_t{16} * 1024;
 
 std::uint64_t header_checksum(const BlockHeader& header) {
-  return XXH3_64bits(&header, offsetof(BlockHeader, checksum));
+  return hash(std::as_bytes(std::span(&header, 1)).first(offsetof(BlockHeader, checksum)));
 }
 
 bool all_zero(std::span<const std::byte> bytes) {
@@ -49,8 +48,7 @@ std::optional<BlockFault> check_record(std::span<const std::byte> block, const B
   }
   const auto body = block.subspan(offset + sizeof record.checksum,
                                   sizeof record - sizeof record.checksum + record.length);
-  const std::uint64_t computed =
-      XXH3_64bits_withSeed(body.data(), body.size(), record_seed(seed, lsn));
+  const std::uint64_t computed = hash(body, record_seed(seed, lsn));
   if (computed != record.checksum) {
     return fault(lsn, true, expected_found("record checksum", record.checksum, computed));
   }
@@ -66,10 +64,10 @@ std::optional<BlockFault> check_record(std::span<const std::byte> block, const B
 }  // namespace
 
 std::uint64_t container_seed(const ContainerIdentity& identity) {
-  std::array<std::uint8_t, 24> bytes;
+  std::array<std::byte, 24> bytes;
   std::memcpy(bytes.data(), identity.log_id.bytes.data(), 16);
   std::memcpy(bytes.data() + 16, &identity.incarnation, 8);
-  return XXH3_64bits(bytes.data(), bytes.size());
+  return hash(bytes);
 }
 
 void encode_record(std::span<std::byte> out, const RecordFields& fields,
@@ -95,23 +93,20 @@ void encode_record(std::span<std::byte> out, const RecordFields& fields,
       if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
       to += piece.size();
     }
-    header.checksum =
-        XXH3_64bits_withSeed(hashed_from, static_cast<std::size_t>(to - hashed_from), seed);
+    header.checksum = hash({hashed_from, static_cast<std::size_t>(to - hashed_from)}, seed);
   } else {
-    XXH3_state_t state;
-    XXH3_INITSTATE(&state);
-    XXH3_64bits_reset_withSeed(&state, seed);
-    XXH3_64bits_update(&state, hashed_from, sizeof header - sizeof header.checksum);
+    PieceHash sum(seed);
+    sum.add({hashed_from, sizeof header - sizeof header.checksum});
     for (const auto& piece : pieces) {
       for (std::size_t done = 0; done < piece.size();) {
         const std::size_t step = std::min(kHashStep, piece.size() - done);
         std::memcpy(to, piece.data() + done, step);
-        XXH3_64bits_update(&state, to, step);
+        sum.add({to, step});
         to += step;
         done += step;
       }
     }
-    header.checksum = XXH3_64bits_digest(&state);
+    header.checksum = sum.value();
   }
   std::memcpy(out.data(), &header.checksum, sizeof header.checksum);
   std::memset(to, 0, static_cast<std::size_t>(out.data() + record_size(length) - to));

@@ -4,8 +4,7 @@
 #include <charconv>
 #include <cstring>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "format/hash.h"
 
 namespace cairn::log {
 namespace {
@@ -197,8 +196,7 @@ Result<format::RecordView> ReadSource::read_exact(Lsn lsn, AlignedBuffer* buffer
     }
     const auto body = bytes.subspan(skip + sizeof header.checksum,
                                     sizeof header - sizeof header.checksum + header.length);
-    if (XXH3_64bits_withSeed(body.data(), body.size(), format::record_seed(from->seed, lsn)) !=
-        header.checksum) {
+    if (format::hash(body, format::record_seed(from->seed, lsn)) != header.checksum) {
       return no_record(lsn, file, "other bytes (checksum)");
     }
     return format::record_at(bytes, static_cast<std::uint32_t>(skip));
