@@ -18,7 +18,7 @@ Status BaseLog::create(Directory& directory, const format::BaseSlot& slot) {
   CAIRN_ASSIGN_OR_RETURN(const auto file, directory.open(kUnfinishedBaseName, OpenMode::kCreate));
   CAIRN_RETURN_IF_ERROR(directory.fill_zero(*file, format::kBaseFileSize));
   AlignedBuffer buffer(format::kBaseSlotStride);
-  format::encode_base_slot(slot, slot_bytes(buffer));
+  format::encode_base_slot(slot, std::nullopt, slot_bytes(buffer));
   CAIRN_RETURN_IF_ERROR(file->write(0, buffer.bytes()));
   CAIRN_RETURN_IF_ERROR(file->sync());
   CAIRN_RETURN_IF_ERROR(directory.rename(kUnfinishedBaseName, format::kBaseFileName));
@@ -32,7 +32,7 @@ Status BaseLog::rewrite(Directory& directory, const format::BaseSlot& slot) {
   for (std::uint32_t i = 0; i < format::kBaseSlots; ++i) {
     format::BaseSlot next = slot;
     next.generation = slot.generation + i;
-    format::encode_base_slot(next, slot_bytes(buffer));
+    format::encode_base_slot(next, std::nullopt, slot_bytes(buffer));
     CAIRN_RETURN_IF_ERROR(file->write(std::uint64_t{i} * format::kBaseSlotStride, buffer.bytes()));
     CAIRN_RETURN_IF_ERROR(file->sync());
   }
@@ -65,11 +65,13 @@ Result<BaseLog> BaseLog::open(Directory& directory, OpenMode mode) {
   base.file_ = std::move(file).value();
   AlignedBuffer whole(format::kBaseFileSize);
   CAIRN_ASSIGN_OR_RETURN(const std::size_t got, base.file_->read(0, whole.bytes()));
-  CAIRN_ASSIGN_OR_RETURN(const format::BaseChoice choice,
+  CAIRN_ASSIGN_OR_RETURN(format::BaseChoice choice,
                          format::choose_base_slot(std::as_const(whole).bytes().first(got), shown));
   base.slot_ = choice.slot;
   base.index_ = choice.index;
   base.both_valid_ = choice.other_valid;
+  base.calibration_ = std::move(choice.calibration);
+  base.calibration_fault_ = std::move(choice.calibration_fault);
   base.buffer_ = AlignedBuffer(format::kBaseSlotStride);
   return base;
 }
@@ -86,7 +88,7 @@ Status BaseLog::write(format::BaseSlot next) {
   next.generation = slot_.generation + 1;
   next.version = format::kFormatVersion;
   const std::uint32_t index = 1 - index_;
-  format::encode_base_slot(next, slot_bytes(buffer_));
+  format::encode_base_slot(next, calibration_, slot_bytes(buffer_));
   CAIRN_RETURN_IF_ERROR(
       file_->write(std::uint64_t{index} * format::kBaseSlotStride, buffer_.bytes()));
   CAIRN_RETURN_IF_ERROR(file_->sync());

@@ -6,7 +6,11 @@
 #define CAIRN_LOG_BASE_LOG_H_
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 
+#include <cairn/calibration.h>
 #include <cairn/result.h>
 #include <cairn/storage.h>
 
@@ -39,6 +43,16 @@ class BaseLog {
   // Error: kNotALog if it is not there yet.
   [[nodiscard]] Status check_created() const;
 
+  // How the device is best written to, as it was measured; nothing: it was not, or what is there is
+  // not valid (calibration_fault() says why).
+  [[nodiscard]] const std::optional<Calibration>& calibration() const { return calibration_; }
+  [[nodiscard]] const std::string& calibration_fault() const { return calibration_fault_; }
+  // Goes with each slot that is written from now on.
+  void set_calibration(Calibration calibration) {
+    calibration_ = std::move(calibration);
+    calibration_fault_.clear();
+  }
+
   // Writes `next` with the next generation into the older slot and makes it durable.
   [[nodiscard]] Status write(format::BaseSlot next);
 
@@ -50,6 +64,8 @@ class BaseLog {
   format::BaseSlot slot_{};
   std::uint32_t index_ = 0;
   bool both_valid_ = false;
+  std::optional<Calibration> calibration_;
+  std::string calibration_fault_;
 };
 
 }  // namespace cairn::log

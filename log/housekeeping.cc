@@ -23,7 +23,7 @@ namespace cairn::log {
 namespace {
 
 // How long a round that failed (a full disk) waits before the next try.
-constexpr std::chrono::milliseconds kRetry{100};
+constexpr std::chrono::milliseconds kRoundRetry{100};
 
 }  // namespace
 
@@ -51,7 +51,7 @@ void LogCore::run_thread() {
       // Nothing is lost by waiting: an append that needs a container makes it itself, or says why
       // not.
       house_failed_ = false;
-      house_signal_.wait_for(lock, kRetry);
+      house_signal_.wait_for(lock, kRoundRetry);
       continue;
     }
     if (needs_housekeeping() && writer_->health().is_ok()) {
@@ -64,7 +64,7 @@ void LogCore::run_thread() {
     }
     if (space_waiters_ > 0 && writer_->health().is_ok()) {
       // Whoever was asked to advance and did not is asked again.
-      house_signal_.wait_for(lock, kRetry);
+      house_signal_.wait_for(lock, kRoundRetry);
       if (space_waiters_ > 0) advance_wanted_ = house_asked_ = true;
       continue;
     }

@@ -575,7 +575,7 @@ LogInfo LogCore::info() const {
   info.tail = tail();
   info.durable = durable_lsn();
   info.streams = list_streams();
-  info.storage = describe_storage(*storage_, *directory_, options_);
+  describe_storage(storage_->describe(*directory_), plan_, &info);
   info.end_of_log = found_end_;
   std::uint64_t active;
   Lsn needed;

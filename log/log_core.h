@@ -26,6 +26,7 @@
 #include "append/container_set.h"
 #include "append/space_ledger.h"
 #include "base_log.h"
+#include "calibration/write_plan.h"
 #include "call_gate.h"
 #include "catalog.h"
 #include "read/end_of_log.h"
@@ -256,6 +257,7 @@ class LogCore final : public ReadHorizon {
   std::shared_ptr<Storage> storage_;
   std::unique_ptr<Directory> directory_;
   format::LogGeometry geometry_;
+  WritePlan plan_;
   std::atomic<std::uint64_t> max_size_{0};
   std::uint32_t epoch_ = 0;
   EndOfLog found_end_;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "calibration/calibrator.h"
 #include "format/catalog_record.h"
 #include "unfinished_creation.h"
 
@@ -19,14 +20,6 @@ constexpr std::uint64_t kMinContainers = 4;
 Status bad_option(const char* name, const std::string& expected, std::uint64_t found) {
   return Status(StatusCode::kInvalidArgument,
                 std::string(name) + ": expected " + expected + ", found " + std::to_string(found));
-}
-
-// Blocks in memory such that their sum stays below a quarter of a container: then what is in
-// flight, and the jump after a crash, always fit into one container.
-std::uint32_t block_count(const OpenOptions& options, const format::LogGeometry& geometry) {
-  const std::uint64_t most =
-      std::max<std::uint64_t>(4, geometry.container_size / 4 / geometry.block_size);
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(options.blocks, most));
 }
 
 // A record of the engine, written into a block that is not in the ring yet.
@@ -79,14 +72,14 @@ std::string_view durable_writes_name(DurableWrites how) {
   return "unknown";
 }
 
-StorageInfo describe_storage(const Storage& storage, const Directory& directory,
-                             const OpenOptions& options) {
-  StorageInfo info = storage.describe(directory);
-  if (options.durable_writes != DurableWrites::kAutomatic) {
-    info.durable_writes = options.durable_writes;
-    info.durable_writes_reason = "as asked for";
-  }
-  return info;
+void describe_storage(const StorageInfo& storage, const WritePlan& plan, LogInfo* info) {
+  info->storage = storage;
+  info->storage.durable_writes = plan.durable_writes;
+  info->storage.durable_writes_reason = plan.durable_writes_reason;
+  info->depth = plan.depth;
+  info->depth_reason = plan.depth_reason;
+  info->calibration = plan.calibration;
+  info->calibration_note = plan.calibration_note;
 }
 
 Result<std::unique_ptr<LogCore>> LogCore::create(const std::string& path,
@@ -101,12 +94,10 @@ Result<std::unique_ptr<LogCore>> LogCore::open(const std::string& path,
 }
 
 Status LogOpener::check_options() const {
-  if (options_.blocks < 4 || options_.blocks > 64) {
-    return bad_option("blocks", "4 to 64", options_.blocks);
+  if (options_.blocks != 0 && (options_.blocks < 4 || options_.blocks > 64)) {
+    return bad_option("blocks", "0 or 4 to 64", options_.blocks);
   }
-  if (options_.depth < 1 || options_.depth > 32) {
-    return bad_option("depth", "1 to 32", options_.depth);
-  }
+  if (options_.depth > 32) return bad_option("depth", "0 to 32", options_.depth);
   if (options_.stall_limit < std::chrono::milliseconds(0) ||
       options_.stall_limit > std::chrono::hours(24)) {
     return Status(StatusCode::kInvalidArgument, "stall_limit: expected 0 to 24 hours, found " +
@@ -141,7 +132,7 @@ Result<std::unique_ptr<LogCore>> LogOpener::create(const CreateOptions& create_o
   Status status = BaseLog::create(*core_->directory_, slot);
   if (status.is_ok()) {
     CAIRN_ASSIGN_OR_RETURN(const auto lock, lock_creation(slot));
-    status = write_first_container(slot);
+    status = write_first_container(slot, create_options, lock.get());
   }
   if (!status.is_ok()) {
     if (const Status cleared = clear_unfinished_creation(*core_->directory_, options_.lock_wait);
@@ -152,7 +143,9 @@ Result<std::unique_ptr<LogCore>> LogOpener::create(const CreateOptions& create_o
     }
     return status;
   }
-  return LogOpener(path_, options_).open();
+  LogOpener opener(path_, options_);
+  opener.calibration_note_ = calibration_note_;
+  return opener.open();
 }
 
 // Held while the first container is made, so that no other creator takes this for what a crash left
@@ -211,7 +204,9 @@ Result<format::BaseSlot> LogOpener::first_slot(const CreateOptions& create_optio
 }
 
 // Container 0 with an empty snapshot, then the base log's word that the log is there.
-Status LogOpener::write_first_container(const format::BaseSlot& slot) {
+Status LogOpener::write_first_container(const format::BaseSlot& slot,
+                                        const CreateOptions& create_options,
+                                        const DirectoryLock* lock) {
   const format::LogGeometry geometry = geometry_of(slot);
   ContainerSet containers(*core_->directory_, *core_->storage_, geometry);
   ContainerFacts facts;
@@ -236,11 +231,28 @@ Status LogOpener::write_first_container(const format::BaseSlot& slot) {
   CAIRN_RETURN_IF_ERROR(ready.file->sync());
 
   CAIRN_ASSIGN_OR_RETURN(BaseLog base, BaseLog::open(*core_->directory_, OpenMode::kReadWrite));
+  if (create_options.calibrate) CAIRN_RETURN_IF_ERROR(calibrate_new_log(lock, &base));
   format::BaseSlot done = base.slot();
   done.state = static_cast<std::uint64_t>(format::BaseState::kOpen);
   done.durable = end.value();
   CAIRN_RETURN_IF_ERROR(base.write(done));
   return base.write(done);
+}
+
+// Only a write that failed is an error: then the device is not one to make a log on.
+Status LogOpener::calibrate_new_log(const DirectoryLock* lock, BaseLog* base) {
+  LogCore& core = *core_;
+  if (!core.storage_->describe(*core.directory_).measurable) return Status::ok();
+  auto made = make_calibration(*core.storage_, *core.directory_, lock, base->slot(),
+                               kCreationMeasures, options_.time);
+  if (made.is_ok()) {
+    base->set_calibration(std::move(made).value());
+  } else if (made.code() == StatusCode::kIoError) {
+    return made.status();
+  } else {
+    calibration_note_ = made.status().message();
+  }
+  return Status::ok();
 }
 
 // --- opening ---
@@ -279,7 +291,12 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   core.epoch_ = std::max(found.end.epoch, slot.epoch) + 1;
   core.tail_.store(slot.tail);
   core.scan_start_.store(slot.scan_start);
-  window_ = block_count(options_, core.geometry_) * core.geometry_.block_size;
+  core.plan_ = plan_writes(info, core.base_->calibration(), options_, core.geometry_);
+  if (core.plan_.calibration_note.empty()) {
+    core.plan_.calibration_note =
+        calibration_note_.empty() ? core.base_->calibration_fault() : calibration_note_;
+  }
+  window_ = core.plan_.blocks * core.geometry_.block_size;
 
   CAIRN_RETURN_IF_ERROR(read_policies(found.catalog));
   CAIRN_RETURN_IF_ERROR(upgrade_format());
@@ -420,18 +437,19 @@ Status LogOpener::start_writer(ReadyContainer container, const Continuation& to)
   LogCore& core = *core_;
   BlockWriter::Config config;
   config.geometry = core.geometry_;
-  config.blocks = block_count(options_, core.geometry_);
-  config.depth = std::min(options_.depth, config.blocks - 2);
-  config.durable_writes =
-      describe_storage(*core.storage_, *core.directory_, options_).durable_writes !=
-      DurableWrites::kPerPrefix;
+  config.blocks = core.plan_.blocks;
+  config.depth = core.plan_.depth;
+  config.durable_writes = core.plan_.durable_writes != DurableWrites::kPerPrefix;
   config.background = options_.background == Background::kThread;
   config.time = options_.time;
   config.provide_container = [&core] { return core.provide_container(true); };
   // One more than the writes: a sync goes beside them.
   CAIRN_ASSIGN_OR_RETURN(auto queue,
                          core.directory_->make_queue(config.depth + 1, core.lock_.get()));
-  config.depth = std::max(1U, std::min(config.depth, queue->depth()));
+  if (queue->depth() < config.depth) {
+    core.plan_.depth_reason = "all that the storage takes at once";
+    core.plan_.depth = config.depth = std::max(1U, queue->depth());
+  }
   core.ledger_->begin(core.containers_->containers(), core.containers_->spares(), container.number);
   core.recount_catalog();
   WriterStart start;

@@ -8,12 +8,13 @@
 #include <cairn/options.h>
 #include <cairn/result.h>
 
+#include "calibration/write_plan.h"
 #include "log_core.h"
 
 namespace cairn::log {
 
 // Opening, step by step; a crash between any two leaves a log that opens:
-//  1. lock the base log, read it (the slot with the higher generation);
+//  1. lock the base log, read it (the slot with the higher generation), and plan the writing;
 //  2. make durable what an earlier process may have left in the page cache, so that nothing that is
 //     read now can vanish;
 //  3. scan to the end and judge it (read/end_of_log.h); damage ends here, nothing is changed;
@@ -36,7 +37,10 @@ class LogOpener {
   [[nodiscard]] Status check_options() const;
   [[nodiscard]] Result<std::unique_ptr<DirectoryLock>> lock_creation(const format::BaseSlot& slot);
   [[nodiscard]] Result<format::BaseSlot> first_slot(const CreateOptions& create_options) const;
-  [[nodiscard]] Status write_first_container(const format::BaseSlot& slot);
+  [[nodiscard]] Status write_first_container(const format::BaseSlot& slot,
+                                             const CreateOptions& create_options,
+                                             const DirectoryLock* lock);
+  [[nodiscard]] Status calibrate_new_log(const DirectoryLock* lock, BaseLog* base);
 
   [[nodiscard]] Status read_policies(const Catalog& catalog);
   [[nodiscard]] Status upgrade_format();
@@ -56,12 +60,12 @@ class LogOpener {
   std::string path_;
   OpenOptions options_;
   std::unique_ptr<LogCore> core_;
-  std::uint32_t window_ = 0;  // of this opening
+  std::uint32_t window_ = 0;      // of this opening
+  std::string calibration_note_;  // of the creation
 };
 
-// What is known of the storage below `directory`, and what of it runs under these options.
-[[nodiscard]] StorageInfo describe_storage(const Storage& storage, const Directory& directory,
-                                           const OpenOptions& options);
+// Shows what is known of the storage below the log's directory and how `plan` writes to it.
+void describe_storage(const StorageInfo& storage, const WritePlan& plan, LogInfo* info);
 
 // Storage from the options, or the kernel's.
 [[nodiscard]] Result<std::shared_ptr<Storage>> storage_of(const OpenOptions& options);

@@ -56,6 +56,8 @@ class LogView::Impl final : public ReadHorizon {
     if (!found.is_ok()) return found.status();
     const std::lock_guard lock(mutex_);
     slot_ = base.slot();
+    calibration_ = base.calibration();
+    calibration_fault_ = base.calibration_fault();
     found_ = std::move(found).value();
     looks_.fetch_add(1);
     return true;
@@ -146,6 +148,8 @@ class LogView::Impl final : public ReadHorizon {
   std::unique_ptr<ReadSource> source_;
   mutable std::mutex mutex_;
   format::BaseSlot slot_{};
+  std::optional<Calibration> calibration_;
+  std::string calibration_fault_;
   FoundEnd found_;
   std::atomic<std::uint64_t> looks_{0};
 };
@@ -153,9 +157,11 @@ class LogView::Impl final : public ReadHorizon {
 LogInfo LogView::Impl::info() const {
   LogInfo info;
   info.path = directory_->path();
-  info.storage = describe_storage(*storage_, *directory_, options_);
+  const StorageInfo storage = storage_->describe(*directory_);
   const std::lock_guard lock(mutex_);
   const format::LogGeometry geometry = geometry_of(slot_);
+  describe_storage(storage, plan_writes(storage, calibration_, options_, geometry), &info);
+  if (!calibration_fault_.empty()) info.calibration_note = calibration_fault_;
   info.id = geometry.log_id;
   info.format_version = slot_.version;
   info.epoch = std::max(found_.end.epoch, slot_.epoch);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <cairn/options.h>
 
@@ -17,6 +18,23 @@ std::uint64_t slot_checksum(const BaseSlot& slot) {
   return hash(std::as_bytes(std::span(&slot, 1)).first(offsetof(BaseSlot, checksum)));
 }
 
+// Reads the calibration behind the chosen slot, or behind the other one.
+void find_calibration(std::span<const std::byte> bytes, BaseChoice* choice) {
+  for (const std::uint32_t slot : {choice->index, 1 - choice->index}) {
+    if (slot != choice->index && !choice->other_valid) continue;
+    const std::size_t offset = std::size_t{slot} * kBaseSlotStride + kCalibrationOffset;
+    const std::size_t there = bytes.size() > offset ? bytes.size() - offset : 0;
+    FoundCalibration found = decode_calibration(
+        bytes.subspan(std::min(offset, bytes.size()), std::min(there, sizeof(CalibrationBytes))));
+    if (!found.fault.empty()) {
+      choice->calibration_fault += (choice->calibration_fault.empty() ? "slot " : "; slot ") +
+                                   std::to_string(slot) + ": " + found.fault;
+    }
+    choice->calibration = std::move(found.calibration);
+    if (choice->calibration) return;
+  }
+}
+
 }  // namespace
 
 bool geometry_ok(const BaseSlot& slot) {
@@ -26,7 +44,8 @@ bool geometry_ok(const BaseSlot& slot) {
          std::has_single_bit(slot.alignment) && slot.alignment >= 512 && slot.alignment <= 4096;
 }
 
-void encode_base_slot(BaseSlot slot, std::span<std::byte, kBaseSlotStride> out) {
+void encode_base_slot(BaseSlot slot, const std::optional<Calibration>& calibration,
+                      std::span<std::byte, kBaseSlotStride> out) {
   slot.magic = kBaseMagic;
   slot.version = kFormatVersion;
   slot.zero = 0;
@@ -34,6 +53,9 @@ void encode_base_slot(BaseSlot slot, std::span<std::byte, kBaseSlotStride> out) 
   slot.checksum = slot_checksum(slot);
   std::memset(out.data(), 0, out.size());
   std::memcpy(out.data(), &slot, sizeof slot);
+  if (calibration) {
+    encode_calibration(*calibration, out.subspan<kCalibrationOffset, sizeof(CalibrationBytes)>());
+  }
 }
 
 Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes, const std::string& file) {
@@ -72,10 +94,12 @@ Result<BaseChoice> choose_base_slot(std::span<const std::byte> bytes, const std:
       continue;
     }
     ++valid;
-    if (!best || slot.generation > best->slot.generation) best = BaseChoice{slot, i, false};
+    if (!best || slot.generation > best->slot.generation)
+      best = BaseChoice{.slot = slot, .index = i};
   }
   if (best) {
     best->other_valid = valid == kBaseSlots;
+    find_calibration(bytes, &*best);
     return *best;
   }
   StatusDetail detail;

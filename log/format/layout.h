@@ -181,6 +181,58 @@ static_assert(offsetof(BaseSlot, block_size) == 80);
 static_assert(offsetof(BaseSlot, checksum) == 96);
 static_assert(std::has_unique_object_representations_v<BaseSlot>, "no padding");
 
+inline constexpr std::uint32_t kCalibrationMagic = 0x4143'5243;  // "CRCA"
+inline constexpr std::uint16_t kCalibrationVersion = 1;
+
+// Persisted; values never change.
+enum class CalibratedDurability : std::uint8_t {
+  kPerWrite = 1,
+  kPerPrefix = 2,
+};
+
+// Of one way of making blocks durable; zeros: not measured.
+struct CalibratedWayBytes {
+  std::uint32_t writes_per_second;
+  std::uint32_t latency_ns;
+  std::uint32_t large_kib_per_second;
+};
+inline constexpr std::uint32_t kCalibratedDepths = 5;  // 1, 2, 4, 8, 16
+inline constexpr std::uint32_t kCalibratedWays = 2 * kCalibratedDepths;
+
+// A calibration, behind a slot of the base log and written with it. Not of the log's format
+// version: whoever does not know it, or finds it damaged, goes without.
+struct CalibrationBytes {
+  std::uint32_t magic;          // kCalibrationMagic
+  std::uint16_t version;        // kCalibrationVersion
+  std::uint8_t durable_writes;  // chosen: CalibratedDurability
+  std::uint8_t direct;          // 0 or 1: past the page cache
+  std::int64_t taken;           // microseconds since 1970 in UTC
+  std::uint64_t device;         // 0: not known
+  char storage[16];             // text, the rest zeros
+  char file_system[16];         // likewise
+  std::uint16_t depth;          // chosen, 1 to 32
+  std::uint16_t rounds;
+  std::uint32_t block;                       // bytes
+  std::uint32_t large_block;                 // bytes
+  std::uint32_t zero;                        // 0
+  CalibratedWayBytes ways[kCalibratedWays];  // per write, by depth; then per prefix, by depth
+  std::uint64_t checksum;                    // XXH3-64 of the 192 bytes before
+};
+static_assert(sizeof(CalibrationBytes) == 200);
+static_assert(offsetof(CalibrationBytes, durable_writes) == 6);
+static_assert(offsetof(CalibrationBytes, taken) == 8);
+static_assert(offsetof(CalibrationBytes, storage) == 24);
+static_assert(offsetof(CalibrationBytes, depth) == 56);
+static_assert(offsetof(CalibrationBytes, block) == 60);
+static_assert(offsetof(CalibrationBytes, ways) == 72);
+static_assert(offsetof(CalibrationBytes, checksum) == 192);
+static_assert(std::has_unique_object_representations_v<CalibrationBytes>, "no padding");
+
+// In the sector of the slot itself.
+inline constexpr std::uint32_t kCalibrationOffset = 128;
+static_assert(kCalibrationOffset >= sizeof(BaseSlot));
+static_assert(kCalibrationOffset + sizeof(CalibrationBytes) <= 512);
+
 inline constexpr char kBaseFileName[] = "base.cairn";
 inline constexpr std::uint32_t kBaseSlotStride = 4096;  // slot i lies at i * this
 inline constexpr std::uint32_t kBaseSlots = 2;

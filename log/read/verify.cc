@@ -64,6 +64,11 @@ Result<VerifyReport> verify_once(Directory& directory, const BaseLog& base) {
         path + "/" + format::kBaseFileName +
         ": only one of the two slots is valid, as after a crash while it was written");
   }
+  if (!base.calibration_fault().empty()) {
+    report.notes.push_back(path + "/" + format::kBaseFileName +
+                           ": how the device was calibrated is lost, and the log does without: " +
+                           base.calibration_fault());
+  }
   const std::uint64_t size = base.slot().container_size;
   const std::uint64_t first = Lsn(base.slot().tail).container(size);
   CAIRN_ASSIGN_OR_RETURN(std::vector<std::uint64_t> numbers, source.list_containers());

@@ -31,6 +31,8 @@ struct DeviceFacts {
   std::uint32_t logical_sector = 512;
   std::uint32_t physical_sector = 4096;
   std::vector<std::string> weaknesses;
+  std::uint64_t device = 0;
+  bool in_memory = false;
 };
 
 struct FileSystemRow {
@@ -81,10 +83,12 @@ DeviceFacts look_at(int directory_fd) {
       if (row.magic != static_cast<std::int64_t>(fs.f_type)) continue;
       facts.file_system = row.name;
       if (row.weakness != nullptr) facts.weaknesses.emplace_back(row.weakness);
+      facts.in_memory = row.magic == TMPFS_MAGIC || row.magic == RAMFS_MAGIC;
     }
   }
   struct stat info;
   if (::fstat(directory_fd, &info) == 0) {
+    facts.device = info.st_dev;
     facts.logical_sector = read_queue_number(info.st_dev, "logical_block_size", 512);
     facts.physical_sector = read_queue_number(info.st_dev, "physical_block_size", 4096);
   }
@@ -202,6 +206,8 @@ class KernelStorage final : public Storage {
     info.physical_sector = facts.physical_sector;
     info.alignment = kernel.direct().alignment;
     info.weaknesses = std::move(facts.weaknesses);
+    info.device = facts.device;
+    info.measurable = !facts.in_memory;
     info.reason += kernel.durable_flag().text();
     return info;
   }

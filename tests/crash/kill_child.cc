@@ -75,6 +75,7 @@ int run(const char* directory, std::uint32_t threads) {
   log::CreateOptions create;
   create.container_size = log::kMinContainerSize;
   create.max_size = kContainers * create.container_size;
+  create.calibrate = false;
   log::OpenOptions open;
   open.lock_wait = std::chrono::seconds(10);
   Result<std::unique_ptr<log::Log>> log = log::Log::open_or_create(directory, create, open);

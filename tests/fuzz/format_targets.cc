@@ -1,5 +1,6 @@
 // The parsers of log/format: blocks and records, base slots, the engine's own records.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -88,6 +89,24 @@ void fuzz_block(Input input) {
   walk_block(block);
 }
 
+namespace {
+
+// What is taken is written back as it was.
+void check_calibration(std::span<const std::byte> bytes, const format::BaseChoice& choice) {
+  if (!choice.calibration) return;
+  expect(choice.calibration->depth >= 1 && choice.calibration->depth <= 32, "a possible depth");
+  std::array<std::byte, sizeof(format::CalibrationBytes)> again;
+  format::encode_calibration(*choice.calibration, again);
+  const auto is_at = [&](std::size_t slot) {
+    const std::size_t at = slot * format::kBaseSlotStride + format::kCalibrationOffset;
+    return bytes.size() >= at + again.size() &&
+           std::ranges::equal(bytes.subspan(at, again.size()), again);
+  };
+  expect(is_at(0) || is_at(1), "a calibration that is taken is written back as it was");
+}
+
+}  // namespace
+
 void fuzz_base_slot(Input input) {
   (void)format::choose_base_slot(input, "base.cairn");
   Bytes bytes(input.begin(), input.end());
@@ -99,6 +118,12 @@ void fuzz_base_slot(Input input) {
     slot.magic = format::kBaseMagic;
     slot.checksum = XXH3_64bits(&slot, offsetof(format::BaseSlot, checksum));
     std::memcpy(bytes.data() + at, &slot, sizeof slot);
+    format::CalibrationBytes calibration;
+    if (bytes.size() < at + format::kCalibrationOffset + sizeof calibration) break;
+    std::memcpy(&calibration, bytes.data() + at + format::kCalibrationOffset, sizeof calibration);
+    if (calibration.magic != format::kCalibrationMagic) continue;
+    calibration.checksum = XXH3_64bits(&calibration, offsetof(format::CalibrationBytes, checksum));
+    std::memcpy(bytes.data() + at + format::kCalibrationOffset, &calibration, sizeof calibration);
   }
   const auto choice = format::choose_base_slot(bytes, "base.cairn");
   if (!choice.is_ok()) return expect(!choice.status().message().empty(), "a refusal says why");
@@ -106,6 +131,7 @@ void fuzz_base_slot(Input input) {
   expect(slot.alignment >= 512 && slot.block_size >= slot.alignment &&
              slot.container_size >= slot.block_size * std::uint64_t{16},
          "a chosen slot's geometry is possible");
+  check_calibration(bytes, *choice);
 }
 
 void fuzz_catalog_record(Input input) {

@@ -55,6 +55,22 @@ void put_blocks() {
   }
 }
 
+log::Calibration some_calibration() {
+  log::Calibration made;
+  made.durable_writes = log::DurableWrites::kPerPrefix;
+  made.depth = 8;
+  made.taken = std::chrono::system_clock::time_point(std::chrono::hours(24));
+  made.storage = "uring";
+  made.file_system = "ext4";
+  made.device = 0x801;
+  made.rounds = 5;
+  made.block = 512;
+  made.large_block = 64 * 1024;
+  made.ways = {{log::DurableWrites::kPerWrite, 1, 7000, std::chrono::microseconds(130), 1'000'000},
+               {log::DurableWrites::kPerPrefix, 8, 9000, std::chrono::microseconds(400), 0}};
+  return made;
+}
+
 void put_base_slots() {
   format::BaseSlot slot{};
   slot.container_size = std::uint64_t{1} << 20;
@@ -63,12 +79,18 @@ void put_base_slots() {
   for (const std::uint64_t second : {1U, 3U}) {
     Bytes bytes(format::kBaseFileSize);
     slot.generation = 2;
-    format::encode_base_slot(slot, std::span(bytes).first<format::kBaseSlotStride>());
+    format::encode_base_slot(slot, std::nullopt, std::span(bytes).first<format::kBaseSlotStride>());
     slot.generation = second;
-    format::encode_base_slot(slot, std::span(bytes).last<format::kBaseSlotStride>());
+    format::encode_base_slot(slot, std::nullopt, std::span(bytes).last<format::kBaseSlotStride>());
     bytes.resize(format::kBaseSlotStride + sizeof slot);
     put("base_slot", "generations-2-" + std::to_string(second), bytes);
   }
+  Bytes bytes(format::kBaseSlotStride);
+  slot.generation = 1;
+  format::encode_base_slot(slot, some_calibration(),
+                           std::span(bytes).first<format::kBaseSlotStride>());
+  bytes.resize(format::kCalibrationOffset + sizeof(format::CalibrationBytes));
+  put("base_slot", "calibrated", bytes);
 }
 
 format::PolicyRecord some_policies() {

@@ -63,6 +63,7 @@ class Run {
     create_options_.container_size = log::kMinContainerSize;
     create_options_.max_size = 6 * log::kMinContainerSize;
     create_options_.alignment = setting.alignment;
+    create_options_.calibrate = false;
   }
 
   Result<std::string> contents() {

@@ -2,6 +2,9 @@
 // bytes are taken for it.
 #include <array>
 #include <cstring>
+#include <functional>
+#include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -223,8 +226,10 @@ BaseSlot slot_of_generation(std::uint64_t generation) {
 
 std::vector<std::byte> base_file(std::uint64_t first, std::uint64_t second) {
   std::vector<std::byte> bytes(kBaseFileSize);
-  encode_base_slot(slot_of_generation(first), std::span(bytes).first<kBaseSlotStride>());
-  encode_base_slot(slot_of_generation(second), std::span(bytes).last<kBaseSlotStride>());
+  encode_base_slot(slot_of_generation(first), std::nullopt,
+                   std::span(bytes).first<kBaseSlotStride>());
+  encode_base_slot(slot_of_generation(second), std::nullopt,
+                   std::span(bytes).last<kBaseSlotStride>());
   return bytes;
 }
 
@@ -242,6 +247,112 @@ TEST(BaseSlots, ADamagedOneLosesToTheOther) {
     ASSERT_EQ(choice->slot.generation, 4U) << bit;
     ASSERT_FALSE(choice->other_valid) << bit;
   }
+}
+
+Calibration some_calibration() {
+  Calibration made;
+  made.durable_writes = DurableWrites::kPerPrefix;
+  made.depth = 8;
+  made.taken = std::chrono::system_clock::time_point(std::chrono::hours(24));
+  made.storage = "a storage of a longer name";
+  made.file_system = "ext4";
+  made.device = 0x801;
+  made.rounds = 5;
+  made.block = 512;
+  made.large_block = 64 * 1024;
+  made.ways = {{DurableWrites::kPerWrite, 16, 7000, std::chrono::microseconds(130), 0},
+               {DurableWrites::kPerPrefix, 1, 9000, std::chrono::microseconds(400), 1'000'000}};
+  return made;
+}
+
+using RawCalibration = std::array<std::byte, sizeof(CalibrationBytes)>;
+
+RawCalibration encoded(const Calibration& calibration) {
+  RawCalibration raw;
+  encode_calibration(calibration, raw);
+  return raw;
+}
+
+TEST(CalibrationOnDisk, IsReadBackAsItWasWritten) {
+  const FoundCalibration found = decode_calibration(encoded(some_calibration()));
+  ASSERT_TRUE(found.calibration) << found.fault;
+  EXPECT_EQ(found.calibration->storage, "a storage of a l");
+  EXPECT_EQ(found.calibration->ways.size(), 2U);
+  EXPECT_EQ(found.calibration->ways[1].large_kib_per_second, 1'000'000U);
+  EXPECT_EQ(encoded(*found.calibration), encoded(some_calibration()));
+}
+
+TEST(CalibrationOnDisk, ZerosOrNothingAreNone) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{7}, sizeof(CalibrationBytes)}) {
+    const FoundCalibration found = decode_calibration(std::vector<std::byte>(size));
+    EXPECT_FALSE(found.calibration);
+    EXPECT_EQ(found.fault, "");
+  }
+}
+
+TEST(CalibrationOnDisk, CutShortAtEveryByteOrWithAnyFlippedBitIsNotTaken) {
+  RawCalibration raw = encoded(some_calibration());
+  for (std::size_t size = 1; size < raw.size(); ++size) {
+    const FoundCalibration found = decode_calibration(std::span(raw).first(size));
+    EXPECT_FALSE(found.calibration);
+    EXPECT_NE(found.fault, "");
+  }
+  for (std::size_t bit = 0; bit < raw.size() * 8; ++bit) {
+    raw[bit / 8] ^= std::byte{1} << (bit % 8);
+    const FoundCalibration found = decode_calibration(raw);
+    EXPECT_FALSE(found.calibration) << bit;
+    EXPECT_NE(found.fault, "") << bit;
+    raw[bit / 8] ^= std::byte{1} << (bit % 8);
+  }
+}
+
+TEST(CalibrationOnDisk, WithAFieldThatNoneCanHaveIsNotTakenThoughItsChecksumHolds) {
+  const auto with = [](const std::function<void(CalibrationBytes&)>& change) {
+    RawCalibration raw = encoded(some_calibration());
+    CalibrationBytes bytes;
+    std::memcpy(&bytes, raw.data(), sizeof bytes);
+    change(bytes);
+    bytes.checksum = XXH3_64bits(&bytes, offsetof(CalibrationBytes, checksum));
+    std::memcpy(raw.data(), &bytes, sizeof bytes);
+    return decode_calibration(raw);
+  };
+  ASSERT_TRUE(with([](CalibrationBytes&) {}).calibration);
+  const std::function<void(CalibrationBytes&)> changes[] = {
+      [](CalibrationBytes& b) { b.version = 2; },
+      [](CalibrationBytes& b) { b.durable_writes = 0; },
+      [](CalibrationBytes& b) { b.durable_writes = 3; },
+      [](CalibrationBytes& b) { b.direct = 2; },
+      [](CalibrationBytes& b) { b.taken = -1; },
+      [](CalibrationBytes& b) { b.taken = std::numeric_limits<std::int64_t>::max(); },
+      [](CalibrationBytes& b) { b.depth = 0; },
+      [](CalibrationBytes& b) { b.depth = 33; },
+      [](CalibrationBytes& b) { b.zero = 1; },
+      [](CalibrationBytes& b) { b.file_system[9] = 'x'; },
+      [](CalibrationBytes& b) { b.ways[0].latency_ns = 1; },
+      [](CalibrationBytes& b) { b.ways[9].large_kib_per_second = 1; }};
+  for (const auto& change : changes) {
+    const FoundCalibration found = with(change);
+    EXPECT_FALSE(found.calibration) << &change - changes;
+    EXPECT_NE(found.fault, "") << &change - changes;
+  }
+}
+
+TEST(CalibrationOnDisk, OfTheOtherSlotServesWhereThatOfTheChosenOneIsDamaged) {
+  std::vector<std::byte> bytes(kBaseFileSize);
+  for (const std::uint32_t slot : {0U, 1U}) {
+    Calibration calibration = some_calibration();
+    calibration.depth = 10 + slot;
+    encode_base_slot(slot_of_generation(5 + slot), calibration,
+                     std::span(bytes).subspan(slot * kBaseSlotStride).first<kBaseSlotStride>());
+  }
+  EXPECT_EQ(choose_base_slot(bytes, "base")->calibration->depth, 11U);
+  bytes[kBaseSlotStride + kCalibrationOffset + 60] ^= std::byte{1};
+  const auto choice = choose_base_slot(bytes, "base");
+  EXPECT_EQ(choice->slot.generation, 6U);
+  EXPECT_EQ(choice->calibration->depth, 10U);
+  EXPECT_EQ(choice->calibration_fault.rfind("slot 1: calibration: expected checksum ", 0), 0U);
+  bytes[40] ^= std::byte{1};  // now that slot is not valid
+  EXPECT_FALSE(choose_base_slot(bytes, "base")->calibration);
 }
 
 TEST(BaseSlots, BothDamagedIsAnErrorOfItsOwn) {

@@ -59,6 +59,7 @@ TEST(KernelStorage, AThreadThatEndsTakesNoWriteWithIt) {
   CreateOptions options;
   options.container_size = std::uint64_t{4} << 20;
   options.block_size = 64 * 1024;
+  options.calibrate = false;
   auto log = Log::create(path, options);
   ASSERT_TRUE(log.is_ok()) << log.status().to_string();
   Stream stream = (*log)->create_stream("s").value();
@@ -76,6 +77,7 @@ TEST(KernelStorage, ALogWhoseBaseLogWasRemovedWhileOpenIsNotRebuilt) {
     const std::string path = testing::TempDir() + "cairn_removed_" + Uuid::generate().to_string();
     CreateOptions create;
     create.container_size = kMinContainerSize;
+    create.calibrate = false;
     OpenOptions options;
     options.storage = make_storage(kind).value();
     auto log = Log::create(path, create, options);
@@ -127,6 +129,7 @@ TEST(KernelStorage, ALockIsWaitedForWithoutEndIfTheLimitSaysSo) {
   const std::string path = testing::TempDir() + "cairn_lock_" + Uuid::generate().to_string();
   CreateOptions options;
   options.container_size = kMinContainerSize;
+  options.calibrate = false;
   auto first = Log::create(path, options);
   ASSERT_TRUE(first.is_ok()) << first.status().to_string();
   auto second = std::async(std::launch::async, [&] {
@@ -198,7 +201,8 @@ constexpr const char* kDsyncRefused = "RWF_DSYNC refused: Operation not supporte
 void use_a_log_without_the_flag_and_exit(const std::string& path, StorageKind kind) {
   OpenOptions options;
   options.storage = make_storage(kind).value();
-  const auto log = Log::create(path, {.container_size = kMinContainerSize}, options);
+  const auto log =
+      Log::create(path, {.container_size = kMinContainerSize, .calibrate = false}, options);
   if (!log) std::fprintf(stderr, "%s\n", log.status().to_string().c_str()), ::_exit(1);
   Stream stream = (*log)->create_stream("s").value();
   const std::vector<std::byte> payload(100);
@@ -213,7 +217,7 @@ void use_a_log_without_the_flag_and_exit(const std::string& path, StorageKind ki
 // What a program does that never heard of system calls. Ends the process: 0 if the log says
 // `refused` and works.
 void use_a_log_and_exit(const std::string& path, const std::string& refused) {
-  const auto log = Log::create(path, {.container_size = kMinContainerSize});
+  const auto log = Log::create(path, {.container_size = kMinContainerSize, .calibrate = false});
   if (!log) std::fprintf(stderr, "%s\n", log.status().to_string().c_str()), ::_exit(1);
   const StorageInfo storage = (*log)->info().storage;
   if (storage.kind != "posix" || storage.reason.find(refused) == std::string::npos) {
@@ -271,7 +275,8 @@ TEST_F(Refused, TheFlagForDurableWritesIsNotReplacedByNothing) {
     OpenOptions options;
     options.storage = make_storage(StorageKind::kPosix).value();
     options.background = Background::kManual;  // no other thread, which the filter would not know
-    const auto log = Log::create(path_, {.container_size = kMinContainerSize}, options);
+    const auto log =
+        Log::create(path_, {.container_size = kMinContainerSize, .calibrate = false}, options);
     Stream stream = (*log)->create_stream("s").value();
     refuse_durable_writes(true, false);
     const std::vector<std::byte> payload(100);

@@ -108,6 +108,7 @@ class Reflink : public testing::Test {
     // Two containers, one of them full.
     CreateOptions create;
     create.container_size = kMinContainerSize;
+    create.calibrate = false;
     create.alignment = 4096;  // whole blocks of the file system
     log_ = Log::create(log_path(), create).value();
     stream_ = log_->create_stream("s").value();

@@ -36,9 +36,9 @@ class Node {
   Node& operator=(const Node&) = delete;
 
   Status start_manager() {
-    CAIRN_ASSIGN_OR_RETURN(log_,
-                           log::Log::open_or_create(directory_ + "/log-" + tm_stream_,
-                                                    {.container_size = log::kMinContainerSize}));
+    CAIRN_ASSIGN_OR_RETURN(log_, log::Log::open_or_create(directory_ + "/log-" + tm_stream_,
+                                                          {.container_size = log::kMinContainerSize,
+                                                           .calibrate = false}));
     tm::TmOptions options;
     options.log = log_;
     options.stream = tm_stream_;

@@ -119,8 +119,8 @@ class AnsweringRm {
 class Concurrency : public testing::Test {
  protected:
   void start() {
-    auto log =
-        log::Log::open_or_create(directory_.log(), {.container_size = log::kMinContainerSize});
+    auto log = log::Log::open_or_create(
+        directory_.log(), {.container_size = log::kMinContainerSize, .calibrate = false});
     ASSERT_OK(log);
     log_ = std::move(*log);
     TmOptions options;

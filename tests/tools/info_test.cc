@@ -80,6 +80,18 @@ TEST_F(Info, StorageIsShownWithItsReasonAndWeaknesses) {
   EXPECT_TRUE(storage["weaknesses"].is_array());
 }
 
+TEST_F(Info, ALogThatWasNotCalibratedSaysSoAndWhatRuns) {
+  make_sample_log();
+  const Json json = cairn_json({"info", path(), "--json"});
+  EXPECT_TRUE(json["calibration"].is_null());
+  EXPECT_EQ(json["calibration_note"], "");
+  EXPECT_EQ(json["depth"], 2) << "all that four blocks, a quarter of a container, allow";
+  EXPECT_THAT(json["depth_reason"].get<std::string>(), testing::StartsWith("the default"));
+  const Outcome text = cairn({"info", path()});
+  EXPECT_THAT(text.out, HasSubstr("in flight   2 writes at once: the default"));
+  EXPECT_THAT(text.out, HasSubstr("calibrated  no\n"));
+}
+
 TEST_F(Info, TextSaysTheSame) {
   make_sample_log();
   const Json json = cairn_json({"info", path(), "--json"});

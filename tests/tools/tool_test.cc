@@ -39,6 +39,7 @@ ToolTest::~ToolTest() {
 void ToolTest::create_log() {
   log::CreateOptions options;
   options.container_size = kContainerSize;
+  options.calibrate = false;
   auto made = log::Log::create(path(), options, open_options());
   ASSERT_TRUE(made.is_ok()) << made.status().to_string();
   log_ = std::move(made).value();

@@ -1,5 +1,6 @@
 // The commands of `cairn`. Each reads a log directory, prints its findings, and returns the
-// program's exit code. Only restore and rebuild change something in one: they make what is missing.
+// program's exit code. Only restore and rebuild change something in one: they make what is missing;
+// and calibrate, which writes the base log.
 // Errors are printed on standard error.
 #ifndef CAIRN_TOOLS_COMMANDS_H_
 #define CAIRN_TOOLS_COMMANDS_H_
@@ -44,6 +45,13 @@ struct TmListArguments {
   bool json = false;
 };
 ExitCode run_tm_list(const TmListArguments& arguments, Output& out);
+
+struct CalibrateArguments {
+  std::string directory;
+  double seconds = 2;
+  bool json = false;
+};
+ExitCode run_calibrate(const CalibrateArguments& arguments, Output& out);
 
 struct ArchiveArguments {
   std::string directory;

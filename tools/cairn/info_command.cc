@@ -9,6 +9,7 @@
 
 #include <cairn/log.h>
 
+#include "calibration_text.h"
 #include "commands.h"
 #include "text.h"
 
@@ -125,6 +126,14 @@ void print_text(const log::LogInfo& info, Output& out) {
   out.line("direct      {}: {}", storage.direct ? "yes" : "no", escaped(storage.direct_reason));
   out.line("durability  {}: {}", log::durable_writes_name(storage.durable_writes),
            escaped(storage.durable_writes_reason));
+  out.line("in flight   {} writes at once: {}", info.depth, escaped(info.depth_reason));
+  if (info.calibration) {
+    out.line("calibrated  {}", escaped(log::describe_choice(*info.calibration)));
+    out.line("            {}", calibration_place(*info.calibration));
+  } else {
+    out.line("calibrated  no");
+  }
+  if (!info.calibration_note.empty()) out.line("            {}", escaped(info.calibration_note));
   for (const std::string& weakness : storage.weaknesses) {
     out.line("weakness    {}", escaped(weakness));
   }
@@ -142,6 +151,7 @@ nlohmann::ordered_json storage_json(const log::StorageInfo& storage) {
           {"logical_sector", storage.logical_sector},
           {"physical_sector", storage.physical_sector},
           {"alignment", storage.alignment},
+          {"device", log::device_text(storage.device)},
           {"weaknesses", storage.weaknesses}};
 }
 
@@ -183,6 +193,11 @@ void print_json(const log::LogInfo& info, Output& out) {
                         {"epoch", info.end_of_log.epoch}};
   json["policies"] = policies_json(info.policies);
   json["storage"] = storage_json(info.storage);
+  json["depth"] = info.depth;
+  json["depth_reason"] = info.depth_reason;
+  json["calibration"] =
+      info.calibration ? calibration_json(*info.calibration) : nlohmann::ordered_json(nullptr);
+  json["calibration_note"] = info.calibration_note;
   json["streams"] = nlohmann::ordered_json::array();
   for (const log::StreamInfo& stream : info.streams) {
     json["streams"].push_back({{"id", stream.id},

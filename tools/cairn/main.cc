@@ -24,8 +24,8 @@ namespace {
 constexpr const char* kFooter =
     "Exit status: 0 done, for verify: sound (a torn tail is); 1 could not run;\n"
     "2 acknowledged bytes are damaged or missing, or an archive is of another log.\n"
-    "Only restore and rebuild change anything in a log's directory. All other commands take\n"
-    "no lock of it, and also work while a process has the log open.";
+    "Only restore, rebuild and calibrate change anything in a log's directory. All other commands\n"
+    "take no lock of it, and also work while a process has the log open.";
 
 // What the command line asked for; empty until a command was named.
 using Command = std::function<ExitCode(Output&)>;
@@ -88,6 +88,22 @@ void add_tm(CLI::App& app, TmListArguments& arguments, Command& command) {
   list->callback([&] { command = [&](Output& out) { return run_tm_list(arguments, out); }; });
 }
 
+void add_calibrate(CLI::App& app, CalibrateArguments& arguments, Command& command) {
+  CLI::App* calibrate = add_command(
+      app, "calibrate",
+      "Measure how the device below a log is best written to, and keep that in the log, which must "
+      "not be open elsewhere",
+      arguments.directory, arguments.json, "As one JSON object");
+  calibrate
+      ->add_option("--seconds", arguments.seconds,
+                   "How long to measure, 0.05 to 60; longer: less noise; slow devices need it")
+      ->check(CLI::Range(0.05, 60.0).description(""))
+      ->capture_default_str()
+      ->type_name("S");
+  calibrate->callback(
+      [&] { command = [&](Output& out) { return run_calibrate(arguments, out); }; });
+}
+
 void add_archive(CLI::App& app, ArchiveArguments& arguments, Command& command) {
   CLI::App* archive =
       add_command(app, "archive", "Bring an archive of a log up to its end; may be interrupted",
@@ -142,6 +158,7 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   DumpArguments dump;
   VerifyArguments verify;
   TmListArguments tm_list;
+  CalibrateArguments calibrate;
   ArchiveArguments archive;
   RestoreArguments restore;
   RebuildArguments rebuild;
@@ -150,6 +167,7 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   add_dump(app, dump, command);
   add_verify(app, verify, command);
   add_tm(app, tm_list, command);
+  add_calibrate(app, calibrate, command);
   add_archive(app, archive, command);
   add_restore(app, restore, command);
   add_rebuild(app, rebuild, command);

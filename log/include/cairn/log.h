@@ -27,6 +27,7 @@
 #include <string_view>
 #include <vector>
 
+#include <cairn/calibration.h>
 #include <cairn/cursor.h>
 #include <cairn/growth.h>
 #include <cairn/lsn.h>
@@ -219,7 +220,13 @@ struct LogInfo {
   Policies policies;
   SpaceInfo space;  // zeros in a LogView
   StorageInfo storage;
-  EndOfLog end_of_log;  // how the end was found when the log was opened
+  // Block writes in flight at once, and why so many. In a LogView: what opening it with these
+  // options asks the storage for.
+  std::uint32_t depth = 0;
+  std::string depth_reason;
+  std::optional<Calibration> calibration;  // as kept in the log
+  std::string calibration_note;  // why there is none, or what it does not fit; may be empty
+  EndOfLog end_of_log;           // how the end was found when the log was opened
 };
 
 class Log {

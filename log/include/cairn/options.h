@@ -14,6 +14,8 @@ namespace cairn::log {
 
 inline constexpr std::uint64_t kMinContainerSize = std::uint64_t{1} << 20;
 inline constexpr std::uint64_t kMaxContainerSize = std::uint64_t{1} << 30;
+// Block writes in flight at once where nothing else is known.
+inline constexpr std::uint32_t kDefaultDepth = 4;
 
 struct CreateOptions {
   // Bytes per container, fixed. A power of two, 1 MiB to 1 GiB. Larger: fewer switches, coarser
@@ -29,6 +31,11 @@ struct CreateOptions {
   // physical sector size (a smaller unit saves space and makes such a device read, merge and
   // rewrite).
   std::uint32_t alignment = 0;
+  // Measure how the device is best written to and keep that in the log (cairn/calibration.h). Takes
+  // about a third of a second and a MiB of space meanwhile; not done where it says nothing
+  // (StorageInfo::measurable). That it could not be done is no error of the creation, except where
+  // a write failed (kIoError); LogInfo::calibration_note says why there is none.
+  bool calibrate = true;
 };
 
 enum class Background {
@@ -46,14 +53,16 @@ struct OpenOptions {
   std::shared_ptr<Storage> storage{};
   // Log blocks in memory, 4 to 64; fewer where they would take more than a quarter of a container.
   // Their total size bounds the bytes in flight, and is the distance by which LSNs may jump after a
-  // crash.
-  std::uint32_t blocks = 8;
-  // Block writes in flight at once, 1 to 32; at most `blocks` - 2.
-  std::uint32_t depth = 4;
+  // crash. 0: 8, or as many as the depth asks for.
+  std::uint32_t blocks = 0;
+  // Block writes in flight at once, 1 to 32; at most the number of blocks less 2, and at most what
+  // the storage takes. 0: as calibrated, or kDefaultDepth. LogInfo::depth says what runs and why.
+  std::uint32_t depth = 0;
   // How long to wait for another opener to go away. A killed process may hold the log until its
   // last write ended.
   std::chrono::milliseconds lock_wait{2000};
-  // How blocks become durable that someone waits for; may be another at each opening.
+  // How blocks become durable that someone waits for; may be another at each opening. kAutomatic:
+  // as calibrated, or as the storage says.
   // LogInfo::storage says what runs and why.
   DurableWrites durable_writes = DurableWrites::kAutomatic;
   // After this long without appends the durable watermark is written, so that from then on damage

@@ -162,7 +162,7 @@ class Directory {
 // How blocks become durable that someone waits for. What is promised (S1) is the same; what it
 // costs depends on the device and the file system.
 enum class DurableWrites : std::uint8_t {
-  kAutomatic,  // as StorageInfo::durable_writes says
+  kAutomatic,  // as the log was calibrated, or else as StorageInfo::durable_writes says
   // Each such write makes itself durable: submit_write() with `durable` (RWF_DSYNC; forced unit
   // access where the device has it). One request on the way of a commit, and none waits for
   // another's bytes.
@@ -181,14 +181,19 @@ struct StorageInfo {
   std::string file_system;    // "ext4", "tmpfs", ...
   bool direct = false;        // O_DIRECT, no page cache in between
   std::string direct_reason;  // why, or why not, for example "O_DIRECT refused: ..."
-  // What DurableWrites::kAutomatic means here, kPerWrite or kPerPrefix, and why. In LogInfo: what
-  // runs.
+  // What DurableWrites::kAutomatic means here without a calibration, kPerWrite or kPerPrefix, and
+  // why. In LogInfo: what runs.
   DurableWrites durable_writes = DurableWrites::kPerWrite;
   std::string durable_writes_reason = "the default";
   std::uint32_t logical_sector = 512;  // bytes
   std::uint32_t physical_sector = 4096;
   std::uint32_t alignment = 512;        // of offsets, sizes and addresses; at most physical_sector
   std::vector<std::string> weaknesses;  // each a sentence; empty: full promise
+  // Tells devices of this machine apart (st_dev); may be another after a reboot. 0: not known.
+  std::uint64_t device = 0;
+  // Whether what writes take is worth measuring when a log is created (CreateOptions::calibrate):
+  // false for memory and simulations.
+  bool measurable = false;
 };
 
 class Storage {
