@@ -13,7 +13,7 @@ namespace cairn::log {
 namespace {
 
 // How long the maker waits after the file system had no space.
-constexpr std::chrono::milliseconds kRetry{100};
+constexpr std::chrono::milliseconds kMakeRetry{100};
 
 }  // namespace
 
@@ -78,7 +78,7 @@ void LogCore::run_maker() {
     }
     if (grow_ahead(lock).is_ok() || house_stop_) continue;
     maker_failed_ = true;  // appends do not wake it
-    maker_signal_.wait_for(lock, kRetry);
+    maker_signal_.wait_for(lock, kMakeRetry);
     maker_failed_ = false;
   }
 }

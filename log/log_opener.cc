@@ -278,7 +278,8 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
                                                  " bytes, the log was made with " +
                                                  std::to_string(core.geometry_.alignment));
   }
-  core.source_ = std::make_unique<ReadSource>(*core.directory_, core.geometry_);
+  core.source_ = std::make_unique<ReadSource>(*core.directory_, core.geometry_,
+                                              options_.background == Background::kThread);
   core.containers_ =
       std::make_unique<ContainerSet>(*core.directory_, *core.storage_, core.geometry_);
   CAIRN_RETURN_IF_ERROR(make_read_bytes_durable(slot));

@@ -41,7 +41,8 @@ class LogView::Impl final : public ReadHorizon {
     CAIRN_RETURN_IF_ERROR(base.check_created());
     const format::LogGeometry geometry = geometry_of(base.slot());
     if (source_ == nullptr) {
-      source_ = std::make_unique<ReadSource>(*directory_, geometry);
+      source_ = std::make_unique<ReadSource>(*directory_, geometry,
+                                             options_.background == Background::kThread);
     } else {
       source_->forget_before(~std::uint64_t{0});
     }

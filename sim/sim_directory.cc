@@ -31,6 +31,7 @@ class SimDirectory final : public log::Directory {
       std::string_view name, std::chrono::milliseconds limit) override;
   [[nodiscard]] Result<std::unique_ptr<log::IoQueue>> make_queue(
       unsigned depth, const log::DirectoryLock* lock) override;
+  [[nodiscard]] unsigned read_depth() const override { return world_->options.read_depth; }
   [[nodiscard]] const std::string& path() const override { return path_; }
 
  private:

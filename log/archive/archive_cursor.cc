@@ -90,7 +90,7 @@ Result<std::optional<ArchiveExtent>> ArchiveCursor::next() {
   Lsn at = from_.offset(size) == 0 ? Lsn(container->content.first_block) : from_;
   BlockReader reader(*source_);
   while (at < metadata_.end && !extent.sealed) {
-    CAIRN_ASSIGN_OR_RETURN(const auto outcome, reader.read(at));
+    CAIRN_ASSIGN_OR_RETURN(const auto outcome, reader.read_forward(at, metadata_.end));
     if (const auto* fault = std::get_if<format::BlockFault>(&outcome)) {
       const bool no_boundary =
           std::exchange(resumed_, false) && at == from_ && !fault->header_valid;

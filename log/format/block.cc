@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <functional>
+#include <numeric>
 
 #include "format/hash.h"
 
@@ -17,7 +19,15 @@ std::uint64_t header_checksum(const BlockHeader& header) {
   return hash(std::as_bytes(std::span(&header, 1)).first(offsetof(BlockHeader, checksum)));
 }
 
+// A block of one small record is padding, most of it: eight words at a time.
 bool all_zero(std::span<const std::byte> bytes) {
+  std::array<std::uint64_t, 8> words;
+  for (; bytes.size() >= sizeof words; bytes = bytes.subspan(sizeof words)) {
+    std::memcpy(words.data(), bytes.data(), sizeof words);
+    if (std::accumulate(words.begin(), words.end(), std::uint64_t{0}, std::bit_or<>()) != 0) {
+      return false;
+    }
+  }
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 

@@ -3,12 +3,6 @@
 #include <algorithm>
 
 namespace cairn::log {
-namespace {
-
-// How much one read asks for: large enough that the device is busy with bytes, not with requests.
-constexpr std::size_t kReadAhead = std::size_t{1} << 20;
-
-}  // namespace
 
 BlockReader::BlockReader(ReadSource& source) : source_(&source) {}
 
@@ -22,10 +16,7 @@ Result<std::span<const std::byte>> BlockReader::bytes_at(Lsn lsn, std::size_t wa
   fresh_ = fresh || !held;
   if (fresh_) {
     if (buffer_.size() == 0) {
-      // Of a small container not more than a block can be of it: most of what is read ahead of a
-      // log's end is of no use.
-      buffer_ = AlignedBuffer(std::max<std::size_t>(std::min<std::size_t>(kReadAhead, size / 16),
-                                                    source_->geometry().block_size));
+      buffer_ = AlignedBuffer(BlockStream::piece_size(source_->geometry()));
     }
     if (container_ == nullptr || number != container_number_ || fresh) {
       buffer_length_ = 0;
@@ -61,6 +52,25 @@ Result<BlockReader::Outcome> BlockReader::read(Lsn lsn) {
     }
     if (fresh_ || fresh) return Outcome(std::move(*fault));
   }
+}
+
+Result<BlockReader::Outcome> BlockReader::read_forward(Lsn lsn, Lsn limit) {
+  // Whoever came as far as one piece goes on, most likely. For a short rest it is not worth while.
+  const std::uint64_t piece = BlockStream::piece_size(source_->geometry());
+  if (stream_ == nullptr && run_ >= piece && limit > lsn && limit - lsn > 2 * piece &&
+      source_->reads_ahead()) {
+    run_ = 0;
+    stream_ = BlockStream::start(*source_, lsn, limit);
+  }
+  if (stream_ != nullptr) {
+    if (const auto block = stream_->next(lsn)) return Outcome(*block);
+    stream_.reset();
+  }
+  auto outcome = read(lsn);
+  if (outcome.is_ok()) {
+    if (const auto* block = std::get_if<Block>(&*outcome)) run_ += block->header.padded_length;
+  }
+  return outcome;
 }
 
 Result<BlockReader::Outcome> BlockReader::read_ending_at(Lsn lsn, Lsn end) {

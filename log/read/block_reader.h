@@ -1,4 +1,4 @@
-// BlockReader: checked blocks, read ahead in large pieces.
+// BlockReader: checked blocks, read ahead in large pieces, and by threads for those who go on.
 #ifndef CAIRN_LOG_READ_BLOCK_READER_H_
 #define CAIRN_LOG_READ_BLOCK_READER_H_
 
@@ -13,6 +13,7 @@
 
 #include "aligned_buffer.h"
 #include "format/block.h"
+#include "read/block_stream.h"
 #include "read/read_source.h"
 
 namespace cairn::log {
@@ -20,10 +21,7 @@ namespace cairn::log {
 // Not thread-safe.
 class BlockReader {
  public:
-  struct Block {
-    format::BlockHeader header{};
-    std::span<const std::byte> bytes;  // padded length; valid until the next call
-  };
+  using Block = CheckedBlock;  // its bytes are valid until the next call
   using Outcome = std::variant<Block, format::BlockFault>;
 
   explicit BlockReader(ReadSource& source);
@@ -31,6 +29,10 @@ class BlockReader {
   // Reads and checks the block at `lsn`. A fault is taken from the storage, never from bytes read
   // ahead. Errors: of ReadSource::container() and of reading.
   [[nodiscard]] Result<Outcome> read(Lsn lsn);
+  // The same for one who goes forward: when he has come some way, a stream reads and checks ahead
+  // of him what lies before `limit`, where the source allows that. What he gets is what read()
+  // gives.
+  [[nodiscard]] Result<Outcome> read_forward(Lsn lsn, Lsn limit);
   // The same for one who goes backward: reads ahead what lies before `end`, where the block ends at
   // the latest. REQUIRES: end > lsn.
   [[nodiscard]] Result<Outcome> read_ending_at(Lsn lsn, Lsn end);
@@ -52,6 +54,8 @@ class BlockReader {
   std::size_t buffer_length_ = 0;
   std::uint64_t backward_to_ = 0;  // going backward: where the next fill ends, in the container
   bool fresh_ = false;             // the last bytes_at() read from the storage
+  std::uint64_t run_ = 0;          // bytes of blocks that read_forward() read by itself
+  std::unique_ptr<BlockStream> stream_;
 };
 
 }  // namespace cairn::log

@@ -99,7 +99,7 @@ Result<std::optional<BlockReader::Block>> LogScanner::try_next() {
     CAIRN_RETURN_IF_ERROR(judge(*pending_fault_));
     return std::optional<BlockReader::Block>();
   }
-  auto outcome = reader_.read(position_);
+  auto outcome = reader_.read_forward(position_, Lsn::invalid());
   if (!outcome.is_ok()) {
     if (!is_evidence(outcome.code())) return outcome.status();
     CAIRN_RETURN_IF_ERROR(judge(BlockFault{outcome.status().message(), position_, false}));

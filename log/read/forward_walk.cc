@@ -73,7 +73,7 @@ Result<bool> ForwardWalk::next_block() {
     CAIRN_RETURN_IF_ERROR(horizon_->end_status());
     return false;
   }
-  auto outcome = reader_.read(position_);
+  auto outcome = reader_.read_forward(position_, horizon_->durable_end());
   if (!outcome.is_ok() || std::holds_alternative<format::BlockFault>(*outcome)) {
     return fault_at(position_, outcome, horizon_->durable_end());
   }

@@ -150,6 +150,14 @@ void ReadSource::forget(std::uint64_t number) {
   open_.erase(number);
 }
 
+bool ReadSource::take_stream() {
+  unsigned streams = streams_.load();
+  do {
+    if (streams >= kMostStreams) return false;
+  } while (!streams_.compare_exchange_weak(streams, streams + 1));
+  return true;
+}
+
 Result<std::vector<std::uint64_t>> ReadSource::list_containers() const {
   CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> names, directory_->list());
   std::vector<std::uint64_t> numbers;

@@ -2,6 +2,7 @@
 #ifndef CAIRN_LOG_READ_READ_SOURCE_H_
 #define CAIRN_LOG_READ_READ_SOURCE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -64,8 +65,9 @@ class ReadHorizon {
 // Thread-safe. Keeps the files of containers it was asked for open.
 class ReadSource {
  public:
-  ReadSource(Directory& directory, const format::LogGeometry& geometry)
-      : directory_(&directory), geometry_(geometry) {}
+  // Without `may_thread`, only threads that ask for something read.
+  ReadSource(Directory& directory, const format::LogGeometry& geometry, bool may_thread = true)
+      : directory_(&directory), geometry_(geometry), may_thread_(may_thread) {}
 
   [[nodiscard]] const format::LogGeometry& geometry() const { return geometry_; }
   [[nodiscard]] Directory& directory() const { return *directory_; }
@@ -87,14 +89,24 @@ class ReadSource {
   // A cursor over this source. Errors: kNotFound (stream), kLsnInvalid (chain start).
   [[nodiscard]] Result<Cursor> make_cursor(ReadOptions options, ReadHorizon* horizon);
 
+  // Whether whoever reads in sequence may have threads that read ahead of him (BlockStream).
+  [[nodiscard]] bool reads_ahead() const { return may_thread_ && directory_->read_depth() > 1; }
+  // One more such reader; false: there are kMostStreams. That bounds memory and threads.
+  [[nodiscard]] bool take_stream();
+  void give_stream_back() { streams_.fetch_sub(1); }
+
   // Numbers of all container files in the directory, ascending.
   [[nodiscard]] Result<std::vector<std::uint64_t>> list_containers() const;
 
  private:
   [[nodiscard]] Result<format::RecordView> read_exact(Lsn lsn, AlignedBuffer* buffer);
 
+  static constexpr unsigned kMostStreams = 4;
+
   Directory* directory_;
   format::LogGeometry geometry_;
+  bool may_thread_;
+  std::atomic<unsigned> streams_{0};
   std::mutex mutex_;
   std::map<std::uint64_t, std::shared_ptr<const OpenContainer>> open_;
 };

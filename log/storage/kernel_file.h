@@ -99,6 +99,7 @@ class KernelDirectory final : public Directory {
       std::string_view name, std::chrono::milliseconds limit) override;
   [[nodiscard]] Result<std::unique_ptr<IoQueue>> make_queue(unsigned depth,
                                                             const DirectoryLock* lock) override;
+  [[nodiscard]] unsigned read_depth() const override { return kReadDepth; }
   [[nodiscard]] const std::string& path() const override { return path_; }
 
   [[nodiscard]] int fd() const { return fd_.get(); }
@@ -106,6 +107,8 @@ class KernelDirectory final : public Directory {
   [[nodiscard]] const DurableFlag& durable_flag() const { return *durable_; }
 
  private:
+  static constexpr unsigned kReadDepth = 3;
+
   Fd fd_;
   std::string path_;
   DirectAnswer direct_;

@@ -49,7 +49,8 @@ struct Verdict {
 class Corruption : public SimLogTest {
  protected:
   void SetUp() override {
-    create();
+    // verify reads ahead, by threads; what opens here reads by itself.
+    create(small_log(), {.read_depth = 3});
     ASSERT_TRUE(append(50'000, 21));
     ASSERT_TRUE(log->log().run_background());
     ASSERT_TRUE(append(100, 10));

@@ -54,7 +54,9 @@ struct Outcome {
 
 // Runs the scenario; after each step all crash points within it are explored.
 Outcome run(const Plan& options) {
-  auto storage = std::make_shared<sim::SimStorage>(sim::SimOptions{.seed = options.seed});
+  // Every second one is verified with blocks read ahead by threads.
+  auto storage = std::make_shared<sim::SimStorage>(
+      sim::SimOptions{.seed = options.seed, .read_depth = options.seed % 2 == 0 ? 1U : 3U});
   storage->set_lies(options.lies);
   LogScenario scenario(storage, {.seed = options.seed,
                                  .bursts = options.bursts,

@@ -155,6 +155,12 @@ class Directory {
   [[nodiscard]] virtual Result<std::unique_ptr<IoQueue>> make_queue(unsigned depth,
                                                                     const DirectoryLock* lock) = 0;
 
+  // How many File::read() at once serve someone well who reads a file from its beginning to its
+  // end. 1: reading ahead is of no use, and each thread that reads the log reads for itself alone.
+  // More: then threads of the log's own read, as many at once, ahead of whoever reads a long
+  // stretch of it, unless the log (or view) was opened with Background::kManual.
+  [[nodiscard]] virtual unsigned read_depth() const { return 1; }
+
   // For messages.
   [[nodiscard]] virtual const std::string& path() const = 0;
 };
