@@ -259,6 +259,19 @@ TEST_F(CalibrationTest, IsKeptWithAllThatWasMeasuredAndFollowed) {
   EXPECT_TRUE(verify_log(storage).notes.empty());
 }
 
+TEST_F(CalibrationTest, IsInBothSlotsOnReturn) {
+  make_log();
+  world.pace = device(2, 100us);
+  ASSERT_TRUE(log::calibrate(kDirectory, calibrate_options()));
+  for (const std::uint64_t slot : {std::uint64_t{0}, std::uint64_t{log::format::kBaseSlotStride}}) {
+    const auto machine = storage->clone();
+    machine->overwrite(kDirectory, "base.cairn", slot, Bytes(log::format::kBaseSlotStride));
+    const auto view = log::LogView::open(kDirectory, manual_options(machine));
+    ASSERT_TRUE(view) << view.status().to_string();
+    EXPECT_TRUE((*view)->info().calibration.has_value());
+  }
+}
+
 TEST_F(CalibrationTest, IsMadeWhenALogIsCreatedOnADeviceThatIsWorthIt) {
   storage = std::make_shared<sim::SimStorage>();
   world.pace = device(2, 100us);
