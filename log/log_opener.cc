@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "calibration/calibrator.h"
+#include "file_syncs.h"
 #include "format/catalog_record.h"
 #include "unfinished_creation.h"
 
@@ -282,8 +283,7 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
                                               options_.background == Background::kThread);
   core.containers_ =
       std::make_unique<ContainerSet>(*core.directory_, *core.storage_, core.geometry_);
-  CAIRN_RETURN_IF_ERROR(make_read_bytes_durable(slot));
-  CAIRN_ASSIGN_OR_RETURN(FoundEnd found, find_end(*core.source_, slot));
+  CAIRN_ASSIGN_OR_RETURN(FoundEnd found, find_durable_end(slot));
   if (end_label_is_damage(found.end.label)) {
     CAIRN_RETURN_IF_ERROR(check_files(slot));
     return damage_status(found.end, *core.source_);
@@ -348,17 +348,21 @@ Status LogOpener::check_files(const format::BaseSlot& slot) const {
   return probe.check(first, std::max(last, numbers.empty() ? 0 : numbers.back()));
 }
 
-Status LogOpener::make_read_bytes_durable(const format::BaseSlot& slot) {
+// What is read may be in caches only, of a process that was killed. It is made durable while it is
+// read, and before anything is made of it.
+Result<FoundEnd> LogOpener::find_durable_end(const format::BaseSlot& slot) {
   CAIRN_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> numbers,
                          core_->source_->list_containers());
   const std::uint64_t first = Lsn(slot.scan_start).container(core_->geometry_.container_size);
+  FileSyncs syncs(*core_->directory_, core_->lock_.get());
   for (const std::uint64_t number : numbers) {
-    if (number < first) continue;
-    CAIRN_ASSIGN_OR_RETURN(const auto file, core_->directory_->open(container_file_name(number),
-                                                                    OpenMode::kReadWrite));
-    CAIRN_RETURN_IF_ERROR(file->sync());
+    if (number >= first) CAIRN_RETURN_IF_ERROR(syncs.begin(container_file_name(number)));
   }
-  return core_->directory_->sync_directory();
+  Result<FoundEnd> found = find_end(*core_->source_, slot);
+  const Status names = core_->directory_->sync_directory();
+  CAIRN_RETURN_IF_ERROR(syncs.finish());
+  CAIRN_RETURN_IF_ERROR(names);
+  return found;
 }
 
 LogOpener::Continuation LogOpener::choose_continuation(const FoundEnd& found) const {

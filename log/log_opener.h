@@ -45,7 +45,7 @@ class LogOpener {
   [[nodiscard]] Status read_policies(const Catalog& catalog);
   [[nodiscard]] Status upgrade_format();
   [[nodiscard]] Status check_files(const format::BaseSlot& slot) const;
-  [[nodiscard]] Status make_read_bytes_durable(const format::BaseSlot& slot);
+  [[nodiscard]] Result<FoundEnd> find_durable_end(const format::BaseSlot& slot);
   struct Continuation {
     Lsn epoch_block;  // at the end that was found
     Lsn position;     // of the next block

@@ -374,6 +374,29 @@ TEST_F(Failure, FailedSyncAtOpenIsReported) {
   EXPECT_TRUE(reopen());
 }
 
+// Containers are synced at once while they are read: each of those syncs counts.
+TEST_F(Failure, FailedSyncOfAnyContainerAtOpenIsReported) {
+  ASSERT_TRUE(append(50'000, 30));
+  close();
+  std::uint64_t syncs = 0;
+  const auto watched = storage->clone();
+  watched->set_observer([&](const sim::IoEvent& event, const auto&) {
+    syncs += event.kind == IoKind::kSubmitSync ? 1 : 0;
+  });
+  ASSERT_TRUE(log::Log::open(kDirectory, manual_options(watched)));
+  watched->set_observer(nullptr);
+  ASSERT_GE(syncs, 2U);
+  for (const IoKind kind : {IoKind::kSubmitSync, IoKind::kCompleteSync}) {
+    for (std::uint64_t nth = 1; nth <= syncs; ++nth) {
+      const auto machine = storage->clone();
+      machine->inject({.on = kind, .nth = nth});
+      EXPECT_EQ(log::Log::open(kDirectory, manual_options(machine)).code(), StatusCode::kIoError)
+          << io_kind_name(kind) << " " << nth;
+      EXPECT_TRUE(log::Log::open(kDirectory, manual_options(machine)));
+    }
+  }
+}
+
 TEST_F(Failure, FailedDirectorySyncDoesNotLoseTheNextContainer) {
   storage->inject({.on = IoKind::kSyncDirectory});
   Status status;
