@@ -221,7 +221,7 @@ Status LogCore::reclaim(bool urgent) {
   Lsn tail_allowed;
   {
     const Lock lock(writer_->mutex());
-    tail_allowed = pins_.pass(snapshot.tail, urgent, &writer_->statistics().readers_overrun);
+    tail_allowed = pins_.pass(snapshot.tail, urgent, &writer_->counters().readers_overrun);
   }
   {
     const std::lock_guard lock(base_mutex_);
@@ -273,7 +273,7 @@ Result<LogCore::Snapshot> LogCore::write_snapshot(Lsn cut_from, Catalog* after) 
       records.insert(records.begin() + 1, format::Truncation{cut_from, snapshot.block});
     }
     snapshot.tail = std::min(stated.oldest_needed(snapshot.block), snapshot.block);
-    ++writer_->statistics().snapshots;
+    ++writer_->counters().snapshots;
     return format::encode_catalog(records.front());
   });
   for (std::size_t i = 1; i < records.size(); ++i) {
@@ -312,13 +312,13 @@ Status LogCore::write_mark(bool closing, Lsn* marked) {
   std::uint64_t records = 0;
   const Lsn lsn = append_catalog(lock, size, [&](const BlockWriter::Place& place) {
     *marked = Lsn(place.lsn.value() - place.block_offset);
-    records = writer_->statistics().records;
+    records = writer_->counters().records;
     return std::move(encoded);
   });
   lock.lock();
   CAIRN_RETURN_IF_ERROR(writer_->wait(lock, lsn + 1, Durability::kDurable));
   // What was appended in between gets its own mark.
-  if (writer_->statistics().records == records) marked_end_ = writer_->end();
+  if (writer_->counters().records == records) marked_end_ = writer_->end();
   return Status::ok();
 }
 

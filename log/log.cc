@@ -100,16 +100,26 @@ Result<Lsn> Stream::append(std::span<const std::byte> payload, const AppendOptio
 }
 Result<Lsn> Stream::append(Gather pieces, const AppendOptions& options) {
   if (core_ == nullptr) return no_log();
-  return core_->append(id_, pieces, options, nullptr);
+  return core_->append(id_, pieces, options);
+}
+Result<Lsn> Stream::append(std::span<const std::byte> payload, const AppendOptions& options,
+                           DurableCallback callback) {
+  const std::array<std::span<const std::byte>, 1> pieces{payload};
+  return append(Gather(pieces), options, std::move(callback));
+}
+Result<Lsn> Stream::append(Gather pieces, const AppendOptions& options, DurableCallback callback) {
+  if (core_ == nullptr) return no_log();
+  if (!callback) return Status(StatusCode::kInvalidArgument, "append: the callback is empty");
+  return core_->append(id_, pieces, options, {.callback = &callback});
 }
 Result<Lsn> Stream::append(Gather pieces, const AppendOptions& options, Reservation& reservation) {
   if (core_ == nullptr) return no_log();
-  return core_->append(id_, pieces, options, &reservation);
+  return core_->append(id_, pieces, options, {.reservation = &reservation});
 }
 Result<Lsn> Stream::append_reserved(Gather pieces, const AppendOptions& options,
                                     Reservation& reservation, const ReservationChange& change) {
   if (core_ == nullptr) return no_log();
-  return core_->append(id_, pieces, options, &reservation, change);
+  return core_->append(id_, pieces, options, {.reservation = &reservation, .change = change});
 }
 Result<Reservation> Stream::reserve(std::uint32_t records, std::uint64_t payload_bytes) {
   if (core_ == nullptr) return no_log();

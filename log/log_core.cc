@@ -7,26 +7,11 @@
 
 #include <cairn/deadline.h>
 
+#include "log_errors.h"
 #include "log_opener.h"
 
 namespace cairn::log {
 namespace {
-
-Status no_stream(const std::string& what) {
-  return Status(StatusCode::kNotFound, "no stream " + what + " in this log");
-}
-
-StatusDetail about(Lsn lsn) {
-  StatusDetail detail;
-  detail.lsn_begin = lsn;
-  return detail;
-}
-
-std::size_t total(Gather pieces) {
-  std::size_t bytes = 0;
-  for (const auto& piece : pieces) bytes += piece.size();
-  return bytes;
-}
 
 ReservedInfo reserved_info(const ReservedSpace& space) {
   return {space.reservations, space.records, space.bytes};
@@ -85,136 +70,6 @@ Status LogCore::close() {
   stop_stall_thread();
   lock_.reset();
   return status;
-}
-
-// --- appending ---
-
-Result<Catalog::Entry*> LogCore::entry(StreamId stream) {
-  if (closing_) return Status(StatusCode::kClosed, "the log was closed");
-  Catalog::Entry* found = stream == kCatalogStream ? nullptr : catalog_.find(stream);
-  if (found == nullptr) return no_stream(std::to_string(stream));
-  return found;
-}
-
-// That `link` is an older record of the stream. REQUIRES: lock not held: a record that is no longer
-// remembered is read.
-Status LogCore::check_link(StreamId stream, Lsn link, const char* name) {
-  if (link.is_null()) return Status::ok();
-  const auto bad = [&](const std::string& expected) {
-    return Status(StatusCode::kLsnInvalid,
-                  std::string(name) + ": expected " + expected + ", found LSN " + link.to_string(),
-                  about(link));
-  };
-  {
-    const Lock lock(writer_->mutex());
-    const Catalog::Entry* found = catalog_.find(stream);
-    if (found == nullptr) return no_stream(std::to_string(stream));
-    if (link > found->last || link < found->base || !link.is_valid()) {
-      return bad("a record of the stream from its base " + found->base.to_string() +
-                 " to its last " + found->last.to_string());
-    }
-    const Recent& recent = recent_[(link.value() / format::kRecordAlignment) % kRecent];
-    if (recent.lsn == link) {
-      return recent.stream == stream ? Status::ok() : bad("a record of this stream");
-    }
-    if (catalog_.in_gap(link)) return bad("a record");
-  }
-  CAIRN_RETURN_IF_ERROR(make_durable(link));
-  AlignedBuffer buffer;
-  const auto record = source_->read_record(link, &buffer);
-  if (!record.is_ok()) {
-    return record.code() == StatusCode::kLsnInvalid ? bad("a record") : record.status();
-  }
-  return record->stream == stream ? Status::ok() : bad("a record of this stream");
-}
-
-void LogCore::note_append(StreamId stream, Lsn lsn) {
-  recent_[(lsn.value() / format::kRecordAlignment) % kRecent] = {lsn, stream};
-  if (house_asleep_) {
-    house_asleep_ = false;
-    house_signal_.notify_one();
-  }
-}
-
-Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions& options,
-                            Reservation* reservation, const ReservationChange& change) {
-  const std::size_t payload = total(pieces);
-  const std::uint32_t longest = format::max_payload(geometry_.block_size);
-  if (payload > longest) {
-    return Status(StatusCode::kRecordTooLong, "record: expected at most " +
-                                                  std::to_string(longest) + " bytes, found " +
-                                                  std::to_string(payload));
-  }
-  CAIRN_RETURN_IF_ERROR(check_link(stream, options.previous, "previous"));
-  CAIRN_RETURN_IF_ERROR(check_link(stream, options.undo_next, "undo_next"));
-
-  if (reservation != nullptr && reservation->core_ != nullptr && reservation->stream_ != stream) {
-    return Status(StatusCode::kInvalidArgument,
-                  "reservation: expected one of stream " + std::to_string(stream) +
-                      ", found one of stream " + std::to_string(reservation->stream_));
-  }
-  CAIRN_ASSIGN_OR_RETURN(const Booking booking, plan(reservation, payload, change));
-  std::optional<Deadline> deadline;
-  if (options.wait_for_space > std::chrono::nanoseconds::zero()) {
-    deadline = deadline_after(options.wait_for_space);
-  }
-
-  Lock lock(writer_->mutex());
-  SpaceDemand demand;
-  demand.who =
-      booking.paid && booking.new_records == 0 ? SpaceClass::kReserved : SpaceClass::kOrdinary;
-  demand.bytes = (booking.paid ? 0 : ledger_->charge(payload)) +
-                 ledger_->backing(booking.new_records, booking.new_bytes);
-  demand.given_back = ledger_->backing(booking.freed_records, booking.freed_bytes);
-  if (const auto found = entry(stream); !found.is_ok()) return found.status();
-  CAIRN_RETURN_IF_ERROR(admit(lock, demand, payload, false, deadline));
-  CAIRN_ASSIGN_OR_RETURN(Catalog::Entry* const found, entry(stream));
-  for (const Lsn link : {options.previous, options.undo_next}) {
-    if (!link.is_null() && link < found->base) {
-      return Status(StatusCode::kLsnInvalid,
-                    "LSN " + link.to_string() + " is behind the stream's base " +
-                        found->base.to_string() + " by now",
-                    about(link));
-    }
-  }
-  const BlockWriter::Place place = writer_->take(payload);
-  catalog_.appended(*found, place.lsn, payload);
-  note_append(stream, place.lsn);
-  if (reservation != nullptr) book(stream, booking, payload, *reservation);
-  lock.unlock();
-
-  format::RecordFields fields;
-  fields.stream = stream;
-  fields.type = options.type;
-  fields.previous = options.previous;
-  fields.undo_next = options.undo_next;
-  writer_->fill(place, fields, pieces);
-  if (options.durability != Durability::kNone) {
-    CAIRN_RETURN_IF_ERROR(wait_for(place.lsn + 1, options.durability));
-  }
-  return place.lsn;
-}
-
-// --- records of the catalog ---
-
-Lsn LogCore::append_catalog(Lock& lock, std::size_t payload, const ChangeAt& change) {
-  const BlockWriter::Place place = writer_->take(payload);
-  const format::EncodedCatalogRecord encoded = change(place);
-  assert(encoded.payload.size() == payload);
-  note_append(kCatalogStream, place.lsn);
-  lock.unlock();
-  const std::array<std::span<const std::byte>, 1> pieces{encoded.payload};
-  format::RecordFields fields;
-  fields.kind = RecordKind::kCatalog;
-  fields.type = static_cast<std::uint16_t>(encoded.type);
-  writer_->fill(place, fields, pieces);
-  return place.lsn;
-}
-
-Status LogCore::settle(Lsn change) {
-  CAIRN_RETURN_IF_ERROR(wait_for(change + 1, Durability::kDurable));
-  ask_for_housekeeping();
-  return Status::ok();
 }
 
 // --- restart areas and bases ---

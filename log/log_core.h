@@ -36,6 +36,13 @@
 
 namespace cairn::log {
 
+// What an append may come with.
+struct AppendExtras {
+  Reservation* reservation = nullptr;
+  ReservationChange change{};           // with a reservation
+  DurableCallback* callback = nullptr;  // taken from there unless there is an error
+};
+
 class LogCore final : public ReadHorizon {
  public:
   [[nodiscard]] static Result<std::unique_ptr<LogCore>> create(const std::string& path,
@@ -48,9 +55,11 @@ class LogCore final : public ReadHorizon {
   LogCore& operator=(const LogCore&) = delete;
   [[nodiscard]] Status close();
 
-  // Streams (log_core.cc).
+  // Appending (appending.cc).
   [[nodiscard]] Result<Lsn> append(StreamId stream, Gather pieces, const AppendOptions& options,
-                                   Reservation* reservation, const ReservationChange& change = {});
+                                   const AppendExtras& extras = {});
+
+  // Streams (log_core.cc).
   [[nodiscard]] Result<Lsn> write_restart_area(StreamId stream, std::span<const std::byte> data,
                                                Lsn base);
   [[nodiscard]] Result<RestartArea> read_restart_area(StreamId stream, bool previous);
@@ -181,8 +190,9 @@ class LogCore final : public ReadHorizon {
     std::uint64_t freed_records = 0;
     std::uint64_t freed_bytes = 0;
   };
-  [[nodiscard]] Result<Booking> plan(const Reservation* reservation, std::size_t payload,
-                                     const ReservationChange& change) const;
+  [[nodiscard]] Result<Booking> plan(StreamId stream, const Reservation& reservation,
+                                     std::size_t payload, const ReservationChange& change) const;
+  [[nodiscard]] SpaceDemand demand_of(const Booking& booking, std::size_t payload) const;
   void book(StreamId stream, const Booking& booking, std::size_t payload, Reservation& reservation);
 
   // Containers (growth.cc).
@@ -194,12 +204,14 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Status shrink();
   [[nodiscard]] Status remove_free(Lock& lock, std::uint64_t count);
 
-  // Appending (log_core.cc).
+  // Appending (appending.cc).
   [[nodiscard]] Result<Catalog::Entry*> entry(StreamId stream);
   // Nothing: the one that was to be read was given up meanwhile.
   [[nodiscard]] Result<std::optional<RestartArea>> try_read_restart_area(StreamId stream,
                                                                          bool previous);
+  [[nodiscard]] bool admit_at_once(const SpaceDemand& demand, std::size_t payload);
   [[nodiscard]] Status check_link(StreamId stream, Lsn link, const char* name);
+  [[nodiscard]] static Status check_base(const Catalog::Entry& of, const AppendOptions& options);
   struct CatalogChange {
     StreamId stream = 0;
     Lsn lsn;  // of the record that says so

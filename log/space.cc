@@ -111,6 +111,7 @@ Status LogCore::admit(Lock& lock, const SpaceDemand& demand, std::size_t payload
     const Status room = writer_->make_room(lock, payload, own_block);
     if (waits && truncating_) continue;
     if (ends_at_close && closing_) return closed();
+    if (room.is_ok() && ledger_->take_allowance(demand, writer_->container_number())) return room;
     const bool no_container = room.code() == StatusCode::kLogFull;
     if (!room.is_ok() && !no_container) return room;
     SpaceVerdict verdict = ledger_->ask(demand, stock());
@@ -118,6 +119,7 @@ Status LogCore::admit(Lock& lock, const SpaceDemand& demand, std::size_t payload
       if (!no_container) {
         ledger_->granted(demand, stock());
         note_low_space();
+        if (!maker_failed_) ledger_->allow(demand, stock());
         return Status::ok();
       }
       verdict = SpaceVerdict::kFull;
@@ -228,10 +230,15 @@ void LogCore::merge(StreamId from, StreamId to, std::uint64_t records, std::uint
 }
 
 // What paying and changing comes to, or why it cannot be.
-Result<LogCore::Booking> LogCore::plan(const Reservation* reservation, std::size_t payload,
-                                       const ReservationChange& change) const {
+Result<LogCore::Booking> LogCore::plan(StreamId stream, const Reservation& reservation,
+                                       std::size_t payload, const ReservationChange& change) const {
+  if (reservation.core_ != nullptr && reservation.stream_ != stream) {
+    return Status(StatusCode::kInvalidArgument,
+                  "reservation: expected one of stream " + std::to_string(stream) +
+                      ", found one of stream " + std::to_string(reservation.stream_));
+  }
   Booking booking;
-  booking.paid = reservation != nullptr && reservation->covers(payload);
+  booking.paid = reservation.covers(payload);
   const std::uint32_t longest = format::max_payload(geometry_.block_size);
   const auto too_long = [longest](std::uint64_t size) {
     return Status(StatusCode::kRecordTooLong, "reserved record: expected at most " +
@@ -248,8 +255,8 @@ Result<LogCore::Booking> LogCore::plan(const Reservation* reservation, std::size
     ++booking.freed_records;
     booking.freed_bytes += Reservation::reserved_bytes(size);
   }
-  std::uint64_t records = reservation == nullptr ? 0 : reservation->records_;
-  std::uint64_t bytes = reservation == nullptr ? 0 : reservation->bytes_;
+  std::uint64_t records = reservation.records_;
+  std::uint64_t bytes = reservation.bytes_;
   if (booking.paid) {
     records -= 1;
     bytes -= Reservation::reserved_bytes(payload);
@@ -265,6 +272,17 @@ Result<LogCore::Booking> LogCore::plan(const Reservation* reservation, std::size
 }
 
 // REQUIRES: lock held, the record was taken.
+SpaceDemand LogCore::demand_of(const Booking& booking, std::size_t payload) const {
+  SpaceDemand demand;
+  if (booking.paid && booking.new_records == 0) demand.who = SpaceClass::kReserved;
+  if (!booking.paid) demand.bytes = ledger_->charge(payload);
+  if (booking.new_records > 0) {
+    demand.bytes += ledger_->backing(booking.new_records, booking.new_bytes);
+  }
+  demand.given_back = ledger_->backing(booking.freed_records, booking.freed_bytes);
+  return demand;
+}
+
 void LogCore::book(StreamId stream, const Booking& booking, std::size_t payload,
                    Reservation& reservation) {
   const std::uint64_t paid_bytes = booking.paid ? Reservation::reserved_bytes(payload) : 0;

@@ -12,6 +12,10 @@ namespace {
 constexpr std::uint64_t kSyncTag = ~std::uint64_t{0};
 constexpr std::size_t kReapBatch = 16;
 
+// How many blocks can be in flight that were closed before they were full, because someone waits.
+// While one is written, those who waited for the other are on the processors.
+constexpr unsigned kPartialDepth = 2;
+
 constexpr std::uint32_t kOneCopy = 2;
 constexpr std::uint32_t kClosedBit = 1;
 
@@ -109,6 +113,7 @@ void BlockWriter::open_block(Lsn lsn, std::uint32_t capacity, format::BlockKind 
   opened.capacity = capacity - format::kBlockTrailerSize;
   opened.fill = sizeof(format::BlockHeader);
   opened.record_count = 0;
+  opened.awaited = 0;
   opened.barrier = std::exchange(next_is_barrier_, false);
   opened.copies.store(0, std::memory_order_relaxed);
   ++end_;
@@ -141,7 +146,7 @@ void BlockWriter::wait_for_free_block(Lock& lock) {
   pump(lock);
   // What was just submitted needs a reaper: the one there was may have gone meanwhile.
   if (!ring_is_full() || !health_.is_ok()) return wake_driver();
-  if (in_flight() && !reaper_active_) {
+  if (in_flight() && !reaper_active()) {
     reap(lock);
     wake_driver();
     return;
@@ -215,17 +220,17 @@ void BlockWriter::pump(Lock& lock) {
   while (health_.is_ok()) {
     // A waiter closes the open block once everything closed is on its way and another write may
     // start.
-    if (has_open_ && submit_ == end_ - 1 && writes_in_flight_ < config_.depth) {
-      LogBlock& open = block(end_ - 1);
-      if (open.record_count > 0 && std::max(want_written_, want_durable_) > open.lsn) {
-        close_block(open);
-      }
+    if (submit_ + 1 == end_ && open_is_wanted() && writes_in_flight_ < partial_depth() &&
+        !gathers()) {
+      close_block(block(end_ - 1));
     }
     if (!submit_next(lock) && !submit_sync_if_wanted(lock)) break;
   }
   submitter_active_ = false;
   if (!health_.is_ok()) idle_.notify_all();
 }
+
+unsigned BlockWriter::partial_depth() const { return std::min(config_.depth, kPartialDepth); }
 
 bool BlockWriter::submit_next(Lock& lock) {
   if (submit_ == end_ || writes_in_flight_ >= config_.depth) return false;
@@ -316,6 +321,7 @@ void BlockWriter::reap(Lock& lock) {
     advance();
   }
   pump(lock);
+  wake_collected(lock);
   run_callbacks(lock);
   if (!health_.is_ok()) idle_.notify_all();
 }
@@ -389,16 +395,22 @@ void BlockWriter::advance() {
     if (done.state() != BlockState::kWritten && done.state() != BlockState::kDurable) break;
     ++first_unwritten_;
     written_.store(begin_of(first_unwritten_).value(), std::memory_order_release);
-    if (done.sleepers > 0) done.changed.notify_all();
+    wake_sleepers(done);
   }
+  unsigned woken = 0;
+  std::chrono::steady_clock::duration took{};
   while (first_ < first_unwritten_ && block(first_).state() == BlockState::kDurable) {
     LogBlock& done = block(first_);
     done.set_state(BlockState::kFree);
+    woken += done.awaited;
+    took = now() - done.submitted;
     last_durable_block_ = done.lsn;
+    make_due(done, Status::ok());
     ++first_;
     durable_.store(begin_of(first_).value(), std::memory_order_release);
-    if (done.sleepers > 0) done.changed.notify_all();
+    wake_sleepers(done);
   }
+  if (woken > 0) begin_gathering(woken, took);
   if (space_waiters_ > 0) space_free_.notify_all();
   if (timed_waiters_ > 0) timed_.notify_all();
   if (grown_waiters_ > 0) grown_.notify_all();
@@ -419,156 +431,14 @@ void BlockWriter::poison(const Status& why) {
                  durable().to_string() +
                  " on is indeterminate; reopen it to recover. Cause: " + why.to_string(),
              detail);
-  for (const auto& sleeping : ring_) sleeping->changed.notify_all();
+  for (const auto& sleeping : ring_) wake_sleepers(*sleeping);
+  for (LogBlock* const on : std::exchange(to_wake_, {})) on->changed.wake_all();
   space_free_.notify_all();
   timed_.notify_all();
   grown_.notify_all();
   idle_.notify_all();
   if (driver_signal_ != nullptr) driver_signal_->notify_one();
   if (health_signal_ != nullptr) health_signal_->notify_all();
-}
-
-void BlockWriter::run_callbacks(Lock& lock) {
-  while (watches_.due(durable(), health_)) {
-    ++callbacks_running_;
-    ++statistics_.callbacks;
-    watches_.tell_one(lock, durable(), health_);
-    --callbacks_running_;
-    if (!health_.is_ok()) idle_.notify_all();
-  }
-  while (!callbacks_.empty()) {
-    auto next = callbacks_.begin();
-    const bool done = durable() >= next->first;
-    if (!done && health_.is_ok()) return;
-    const DurableCallback callback = std::move(next->second);
-    callbacks_.erase(next);
-    ++callbacks_running_;
-    ++statistics_.callbacks;
-    const Status status = done ? Status::ok() : health_;
-    lock.unlock();
-    callback(status);
-    lock.lock();
-    --callbacks_running_;
-    if (!health_.is_ok()) idle_.notify_all();
-  }
-}
-
-// --- waiting ---
-
-LogBlock* BlockWriter::block_before(Lsn end) {
-  for (std::uint64_t i = end_; i-- > first_;) {
-    if (block(i).lsn < end) return &block(i);
-  }
-  return &block(first_);
-}
-
-Status BlockWriter::wait(Lock& lock, Lsn end, Durability level,
-                         std::optional<std::chrono::steady_clock::time_point> deadline) {
-  if (reached(end, level)) {
-    wake_driver();
-    return Status::ok();
-  }
-  const bool drives = !deadline || !config_.background;
-  const auto began = now();
-  Lsn& wanted = level == Durability::kDurable ? want_durable_ : want_written_;
-  while (!reached(end, level)) {
-    if (!health_.is_ok()) {
-      if (health_.code() == StatusCode::kClosed) return health_;
-      return Status(StatusCode::kIndeterminate, health_.message(), health_.detail());
-    }
-    if (deadline && std::chrono::steady_clock::now() >= *deadline) {
-      return Status(StatusCode::kTimeout, "not durable within the limit; it may still become so");
-    }
-    wanted = std::max(wanted, end);
-    pump(lock);
-    if (reached(end, level) || !health_.is_ok()) continue;
-    if (drives && in_flight() && !reaper_active_) {
-      reap(lock);
-      continue;
-    }
-    if (!drives) {
-      wake_driver();
-      ++timed_waiters_;
-      timed_.wait_until(lock, *deadline);
-      --timed_waiters_;
-      continue;
-    }
-    LogBlock* on = block_before(end);
-    ++on->sleepers;
-    ++sleeping_drivers_;
-    on->changed.wait(lock);
-    --sleeping_drivers_;
-    --on->sleepers;
-  }
-  statistics_.wait_ns.record(ns_since(began));
-  wake_driver();
-  return Status::ok();
-}
-
-Status BlockWriter::wait_grown(Lock& lock, Lsn beyond,
-                               std::optional<std::chrono::steady_clock::time_point> deadline) {
-  while (durable() <= beyond) {
-    if (!health_.is_ok()) return health_;
-    if (deadline && std::chrono::steady_clock::now() >= *deadline) {
-      return Status(StatusCode::kTimeout, "the log did not grow within the limit");
-    }
-    ++grown_waiters_;
-    if (deadline) {
-      grown_.wait_until(lock, *deadline);
-    } else {
-      grown_.wait(lock);
-    }
-    --grown_waiters_;
-  }
-  return Status::ok();
-}
-
-// If I/O is in flight that nobody reaps, hands the driving to a sleeper, or to the background.
-void BlockWriter::wake_driver() {
-  if (!in_flight() || reaper_active_) return;
-  for (std::uint64_t i = first_; i < end_; ++i) {
-    if (block(i).sleepers > 0) return block(i).changed.notify_one();
-  }
-  if (space_waiters_ > 0) return space_free_.notify_one();
-  if (driver_signal_ != nullptr) driver_signal_->notify_one();
-}
-
-void BlockWriter::when_durable(Lock& lock, Lsn end, DurableCallback callback) {
-  callbacks_.emplace(end, std::move(callback));
-  want_durable_ = std::max(want_durable_, end);
-  pump(lock);
-  run_callbacks(lock);
-  wake_driver();
-}
-
-void BlockWriter::drive(Lock& lock) {
-  pump(lock);
-  if (in_flight() && !reaper_active_) {
-    reap(lock);
-    wake_driver();
-  } else {
-    run_callbacks(lock);
-  }
-}
-
-void BlockWriter::stop(Lock& lock, Status why) {
-  if (health_.is_ok()) {
-    health_ = std::move(why);
-    for (const auto& sleeping : ring_) sleeping->changed.notify_all();
-    space_free_.notify_all();
-    timed_.notify_all();
-    grown_.notify_all();
-    if (health_signal_ != nullptr) health_signal_->notify_all();
-  }
-  while (in_flight() || submitter_active_ || reaper_active_) {
-    if (in_flight() && !reaper_active_) {
-      reap(lock);
-    } else {
-      idle_.wait(lock);
-    }
-  }
-  run_callbacks(lock);
-  idle_.wait(lock, [this] { return callbacks_running_ == 0; });
 }
 
 }  // namespace cairn::log

@@ -17,12 +17,13 @@
 #ifndef CAIRN_LOG_APPEND_BLOCK_WRITER_H_
 #define CAIRN_LOG_APPEND_BLOCK_WRITER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,7 +35,9 @@
 #include <cairn/storage.h>
 
 #include "append/growth_watches.h"
+#include "append/join_estimate.h"
 #include "append/log_block.h"
+#include "append/shared_histogram.h"
 #include "format/block.h"
 
 namespace cairn::log {
@@ -86,6 +89,13 @@ class BlockWriter {
   // provide_container.
   [[nodiscard]] Status make_room(Lock& lock, std::size_t payload, bool own_block = false);
 
+  // Whether it has room without any waiting.
+  [[nodiscard]] bool has_room(std::size_t payload) const {
+    if (!has_open_ || !health_.is_ok()) return false;
+    const LogBlock& open = *ring_[(end_ - 1) % ring_.size()];
+    return open.fill + format::record_size(payload) <= open.capacity;
+  }
+
   struct Place {
     LogBlock* block = nullptr;
     std::span<std::byte> bytes;
@@ -110,25 +120,48 @@ class BlockWriter {
   [[nodiscard]] std::uint64_t room_in_container() const;
   // End of what was appended, closed or open.
   [[nodiscard]] Lsn end() const;
-  [[nodiscard]] LogStatistics& statistics() { return statistics_; }
+  [[nodiscard]] LogStatistics statistics() const;
+  // For what the caller counts. Without the times that threads waited.
+  [[nodiscard]] LogStatistics& counters() { return statistics_; }
 
   // --- waiting and driving ---
 
-  // Waits until everything before `end` has reached `level`, driving I/O itself. Errors:
-  // kIndeterminate, kTimeout. With a limit and a background thread, leaves the driving to it.
+  // Waits until everything before `end` has reached `level`, driving I/O itself. `since`: when
+  // the caller began to wait, if that was earlier. Errors: kIndeterminate, kTimeout. With a limit
+  // and a background thread, leaves the driving to it.
   [[nodiscard]] Status wait(Lock& lock, Lsn end, Durability level,
-                            std::optional<std::chrono::steady_clock::time_point> deadline = {});
+                            std::optional<std::chrono::steady_clock::time_point> deadline = {},
+                            std::optional<std::chrono::steady_clock::time_point> since = {});
+  // The same for what the caller is just appending, with less locking. expect() is called under the
+  // lock that gave the place, await() after the place was filled.
+  struct Expected {
+    Lsn end;
+    Durability level = Durability::kNone;
+    LogBlock* block = nullptr;
+    bool submits = false;  // the block can go at once
+    std::uint32_t seen = 0;
+    std::uint64_t wakings = 0;
+    std::chrono::steady_clock::time_point began;
+  };
+  [[nodiscard]] Expected expect(const Place& place, Durability level);
+  // REQUIRES: lock not held. Errors: kIndeterminate.
+  [[nodiscard]] Status await(const Expected& expected);
   // Calls back once everything before `end` is durable or can no longer become so. REQUIRES: lock
   // held.
   void when_durable(Lock& lock, Lsn end, DurableCallback callback);
+  // The same for what the caller is just appending, under the lock that gave the place. True: when
+  // it is filled, start() must follow.
+  [[nodiscard]] bool call_when_durable(const Place& place, DurableCallback callback);
+  // Submits what can be, where nobody would. REQUIRES: lock not held.
+  void start();
   // The housekeeping thread: true if I/O is in flight that nobody waits for.
   [[nodiscard]] bool wants_driver() const {
     if (!health_.is_ok() && has_callbacks()) return true;
-    return in_flight() && !reaper_active_ && sleeping_drivers_ == 0;
+    return sleeping_drivers_ == 0 && needs_driver();
   }
   // Someone is to be told: of an LSN that will become durable, or of one that is.
   [[nodiscard]] bool has_callbacks() const {
-    return !callbacks_.empty() || watches_.due(durable(), health_);
+    return callbacks_waiting_ > 0 || !due_.empty() || watches_.due(durable(), health_);
   }
   // Waits until more than `beyond` is durable. Drives nothing. Errors: kTimeout, health().
   [[nodiscard]] Status wait_grown(Lock& lock, Lsn beyond,
@@ -176,12 +209,43 @@ class BlockWriter {
   [[nodiscard]] std::uint64_t ns_since(std::chrono::steady_clock::time_point then) const;
   void advance();
   void poison(const Status& why);
+  void add_callback(LogBlock& to, Lsn end, DurableCallback callback);
+  void make_due(LogBlock& of, const Status& status);
   void run_callbacks(Lock& lock);
   void wake_driver();
   [[nodiscard]] bool reached(Lsn end, Durability level) const {
     return (level == Durability::kDurable ? durable() : written()) >= end;
   }
   [[nodiscard]] LogBlock* block_before(Lsn end);
+  // Counts the caller among those that sleep on `on`; then it may give up the lock and sleep.
+  void fall_asleep(LogBlock& on, Expected* expected);
+  // Afterwards, with the lock held again.
+  void get_up(const Expected& expected);
+  void wake_sleepers(LogBlock& on);
+  [[nodiscard]] bool reaper_active() const {
+    return reaper_active_.load(std::memory_order_acquire);
+  }
+  // Someone sees to it that the open block is written, and wakes whoever sleeps.
+  [[nodiscard]] bool is_driven() const {
+    return reaper_active() || leader_active_.load(std::memory_order_acquire);
+  }
+  // I/O is in flight that nobody reaps, or the open block gathers and nobody would end that.
+  [[nodiscard]] bool needs_driver() const {
+    if (reaper_active()) return false;
+    return in_flight() || (gathering_ > 0 && !is_driven() && open_is_wanted());
+  }
+  [[nodiscard]] bool open_is_wanted() const {
+    if (!has_open_) return false;
+    const LogBlock& open = *ring_[(end_ - 1) % ring_.size()];
+    return open.record_count > 0 && std::max(want_written_, want_durable_) > open.lsn;
+  }
+  void begin_gathering(unsigned woken, std::chrono::steady_clock::duration took);
+  [[nodiscard]] bool gathers();
+  void arrive();
+  void end_gathering();
+  void sleep(Lock& lock, LogBlock& on);
+  [[nodiscard]] unsigned partial_depth() const;
+  void wake_collected(Lock& lock);
 
   [[nodiscard]] bool in_flight() const { return !queue_broken_ && submitted_ > 0; }
 
@@ -218,8 +282,18 @@ class BlockWriter {
   bool sync_stalled_ = false;
   std::vector<StallEvent> ended_stalls_;  // not told yet
   bool submitter_active_ = false;
-  bool reaper_active_ = false;
+  // Written with the lock held.
+  std::atomic<bool> reaper_active_{false};
   unsigned sleeping_drivers_ = 0;
+  // While the open block waits for threads that were woken just now: how many are missing, how many
+  // were expected, until when. One of those who wait for the block, the leader, ends it then.
+  unsigned gathering_ = 0;
+  unsigned gathering_from_ = 0;
+  std::chrono::steady_clock::time_point gathering_until_;
+  std::uint64_t gatherings_ = 0;
+  JoinEstimate joins_;
+  std::atomic<bool> leader_active_{false};
+  std::vector<LogBlock*> to_wake_;  // whose sleepers are counted out already
   std::condition_variable space_free_;
   unsigned space_waiters_ = 0;
   std::condition_variable timed_;  // waiters with a limit, who leave the driving to the background
@@ -230,13 +304,20 @@ class BlockWriter {
   std::condition_variable* driver_signal_ = nullptr;
   std::condition_variable* health_signal_ = nullptr;
 
-  std::multimap<Lsn, DurableCallback> callbacks_;
-  unsigned callbacks_running_ = 0;
+  struct Due {
+    std::vector<DurableCallback> callbacks;
+    Status status;
+  };
+  std::uint64_t callbacks_waiting_ = 0;  // those in blocks
+  std::deque<Due> due_;
+  std::vector<std::vector<DurableCallback>> spare_callbacks_;  // empty, for blocks to come
+  unsigned callbacks_running_ = 0;                             // threads that run some
   GrowthWatches watches_;
   std::atomic<std::uint64_t> durable_;
   std::atomic<std::uint64_t> written_;
   Status health_;
-  LogStatistics statistics_;
+  LogStatistics statistics_;  // without wait_ns
+  SharedHistogram wait_ns_;
   std::unique_ptr<IoQueue>
       queue_;  // last: goes first, before the memory that it may still write from
 };

@@ -11,16 +11,18 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <span>
+#include <vector>
 
+#include <cairn/log.h>
 #include <cairn/lsn.h>
 #include <cairn/storage.h>
 
 #include "aligned_buffer.h"
+#include "append/wake_word.h"
 #include "format/block.h"
 
 namespace cairn::log {
@@ -86,9 +88,12 @@ struct LogBlock {
   // go.
   std::atomic<std::uint32_t> copies{0};
 
-  // Threads that sleep until this block has moved on, or until they shall drive.
-  std::condition_variable changed;
-  std::uint32_t sleepers = 0;
+  // Threads that sleep until this block has moved on, or until one of them shall drive.
+  WakeWord changed;
+  std::uint32_t sleepers = 0;              // those that count themselves out, unless all were since
+  std::uint64_t wakings = 0;               // how often all of them were counted out and woken
+  std::uint32_t awaited = 0;               // records in it whose appending threads wait for it
+  std::vector<DurableCallback> callbacks;  // to be run once it is durable, or cannot become so
 
   [[nodiscard]] BlockState state() const { return state_; }
   void set_state(BlockState to) {

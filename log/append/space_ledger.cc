@@ -26,6 +26,7 @@ SpaceLedger::SpaceLedger(const format::LogGeometry& geometry, const Policies& po
 }
 
 void SpaceLedger::set_policies(const Policies& policies) {
+  allowance_ = 0;
   policies_ = policies;
   wanted_ahead_ = policies.ahead;
   seen_.clear();
@@ -35,17 +36,20 @@ void SpaceLedger::set_policies(const Policies& policies) {
 // --- containers ---
 
 void SpaceLedger::begin(std::uint64_t containers, std::uint64_t free, std::uint64_t number) {
+  allowance_ = 0;
   containers_ = containers;
   free_made_ = free;
   first_number_ = number;
 }
 
 void SpaceLedger::begin_growth() {
+  allowance_ = 0;
   growing_ = true;
   ++containers_;
 }
 
 void SpaceLedger::end_growth(const Status& status) {
+  allowance_ = 0;
   growing_ = false;
   growth_failed_ = !status.is_ok();
   if (status.is_ok()) {
@@ -56,17 +60,20 @@ void SpaceLedger::end_growth(const Status& status) {
 }
 
 void SpaceLedger::recycled(std::uint64_t kept, std::uint64_t removed) {
+  allowance_ = 0;
   free_made_ += kept;
   containers_ -= removed;
   if (kept > 0 || removed > 0) growth_failed_ = false;
 }
 
 void SpaceLedger::begin_removal(std::uint64_t count) {
+  allowance_ = 0;
   free_made_ -= count;
   containers_ -= count;
 }
 
 void SpaceLedger::cancel_removal(std::uint64_t count) {
+  allowance_ = 0;
   free_made_ += count;
   containers_ += count;
 }
@@ -232,6 +239,8 @@ bool SpaceLedger::common_room(const SpaceDemand& demand) const {
 }
 
 void SpaceLedger::granted(const SpaceDemand& demand, const Stock& stock) {
+  // What others take, ordinary appends no longer may; what is paid for was not theirs.
+  if (demand.who != SpaceClass::kOrdinary && demand.who != SpaceClass::kReserved) allowance_ = 0;
   if (spent_.empty() && common_spent_ == 0 && demand.who != SpaceClass::kRestart &&
       demand.who != SpaceClass::kHeldBack) {
     return;
@@ -250,6 +259,23 @@ void SpaceLedger::granted(const SpaceDemand& demand, const Stock& stock) {
   }
 }
 
+void SpaceLedger::allow(const SpaceDemand& demand, const Stock& stock) {
+  allowance_ = 0;
+  if (demand.who != SpaceClass::kOrdinary || demand.streams != 0 || !spent_.empty() ||
+      common_spent_ != 0 || wants_growth(stock.number)) {
+    return;
+  }
+  const std::uint64_t have = existing(stock, snapshot_bytes(streams_, name_bytes_));
+  const std::uint64_t needed = reserved() + held_back() + demand.bytes;
+  if (have <= needed || is_low(stock)) return;
+  allowed_in_ = stock.number;
+  allowance_ = have - needed;
+  if (policies_.low_space_percent != 0 && policies_.max_size != 0) {
+    const std::uint64_t until_low = left(stock) - low_space();
+    allowance_ = std::min(allowance_, until_low > demand.bytes ? until_low - demand.bytes : 0);
+  }
+}
+
 std::uint64_t SpaceLedger::left(const Stock& stock) const {
   const std::uint64_t snapshot = snapshot_bytes(streams_, name_bytes_);
   std::uint64_t have = existing(stock, snapshot);
@@ -262,13 +288,14 @@ std::uint64_t SpaceLedger::left(const Stock& stock) const {
 
 bool SpaceLedger::is_low(const Stock& stock) const {
   if (policies_.low_space_percent == 0 || policies_.max_size == 0) return false;
-  return left(stock) < policies_.max_size / 100 * policies_.low_space_percent;
+  return left(stock) < low_space();
 }
 
 // --- reservations ---
 
 void SpaceLedger::reserve(StreamId stream, std::uint64_t reservations, std::uint64_t records,
                           std::uint64_t bytes) {
+  allowance_ = 0;
   for (ReservedSpace* const space : {&total_, &reserved_[stream]}) {
     space->reservations += reservations;
     space->records += records;
@@ -308,17 +335,20 @@ std::optional<StreamId> SpaceLedger::largest_holder() const {
 // --- what is held back ---
 
 void SpaceLedger::set_catalog(std::uint64_t streams, std::uint64_t name_bytes, std::uint64_t gaps) {
+  allowance_ = 0;
   streams_ = streams;
   name_bytes_ = name_bytes;
   gaps_ = gaps;
 }
 
 void SpaceLedger::stream_created(std::uint64_t name_bytes) {
+  allowance_ = 0;
   ++streams_;
   name_bytes_ += name_bytes;
 }
 
 void SpaceLedger::stream_deleted(StreamId stream, std::uint64_t name_bytes) {
+  allowance_ = 0;
   --streams_;
   name_bytes_ -= name_bytes;
   spent_.erase(stream);

@@ -94,7 +94,10 @@ class SpaceLedger {
   [[nodiscard]] bool growing() const { return growing_; }
   // Growth failed (no space in the file system): until a success, what cannot grow is full.
   [[nodiscard]] bool growth_failed() const { return growth_failed_; }
-  void forget_failed_growth() { growth_failed_ = false; }
+  void forget_failed_growth() {
+    growth_failed_ = false;
+    allowance_ = 0;
+  }
   // Containers behind the tail were given up: `kept` of them as free ones, `removed` for good.
   void recycled(std::uint64_t kept, std::uint64_t removed);
   // Free ones go: from here on they do not count; cancelled for those that could not be removed.
@@ -138,10 +141,28 @@ class SpaceLedger {
   // Books what a granted demand takes of the room held back; forgets it once all of that is there
   // again. REQUIRES: ask() granted it for the same stock.
   void granted(const SpaceDemand& demand, const Stock& stock);
+  // Most appends are far from any limit, so that an ordinary one that was granted leaves an
+  // allowance: until the next container, or until anything here changes, so many bytes more would
+  // be granted too, and nothing else would follow from it (no growth, no low space). REQUIRES of
+  // allow(): the demand was granted just now, for the same stock.
+  void allow(const SpaceDemand& demand, const Stock& stock);
+  // Takes an ordinary demand out of the allowance. False: ask().
+  [[nodiscard]] bool take_allowance(const SpaceDemand& demand, std::uint64_t number) {
+    if (demand.who != SpaceClass::kOrdinary || demand.streams != 0 || number != allowed_in_ ||
+        demand.bytes > allowance_) {
+      return false;
+    }
+    allowance_ -= demand.bytes;
+    return true;
+  }
   // Bytes that ordinary appends may still take, containers yet to be made included (only up to the
   // maximum).
   [[nodiscard]] std::uint64_t left(const Stock& stock) const;
   [[nodiscard]] bool is_low(const Stock& stock) const;
+  // As bytes, the threshold of the policies.
+  [[nodiscard]] std::uint64_t low_space() const {
+    return policies_.max_size / 100 * policies_.low_space_percent;
+  }
 
   // --- reservations ---
 
@@ -160,7 +181,10 @@ class SpaceLedger {
 
   void stream_created(std::uint64_t name_bytes);
   void stream_deleted(StreamId stream, std::uint64_t name_bytes);
-  void set_gaps(std::uint64_t gaps) { gaps_ = gaps; }
+  void set_gaps(std::uint64_t gaps) {
+    gaps_ = gaps;
+    allowance_ = 0;
+  }
   // What a snapshot states, as a whole.
   void set_catalog(std::uint64_t streams, std::uint64_t name_bytes, std::uint64_t gaps);
   // Worst-case bytes of restart areas, common room and one snapshot, when all of it is there.
@@ -204,6 +228,8 @@ class SpaceLedger {
   std::uint64_t gaps_ = 0;
   std::set<StreamId> spent_;        // streams whose own room was used and is not there again
   std::uint64_t common_spent_ = 0;  // bytes of the common room, likewise
+  std::uint64_t allowed_in_ = 0;    // the container that the allowance is of
+  std::uint64_t allowance_ = 0;
 };
 
 }  // namespace cairn::log

@@ -240,8 +240,9 @@ inline constexpr std::uint64_t kBaseFileSize = std::uint64_t{kBaseSlotStride} * 
 
 inline constexpr std::uint32_t kRecordAlignment = 8;
 
+// REQUIRES: alignment is a power of two.
 [[nodiscard]] constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
+  return (value + alignment - 1) & ~(alignment - 1);
 }
 // Bytes of a record in a block.
 [[nodiscard]] constexpr std::uint64_t record_size(std::uint64_t payload) {

@@ -29,15 +29,25 @@ class Gate {
     open_ = true;
     changed_.notify_all();
   }
+  // From now on nothing comes through but an error.
+  void fail() {
+    const std::lock_guard lock(mutex_);
+    fails_ = true;
+  }
   void pass() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return open_; });
   }
+  Status verdict() const {
+    const std::lock_guard lock(mutex_);
+    return fails_ ? Status(StatusCode::kIoError, "the gate's own error") : Status();
+  }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = true;
+  bool fails_ = false;
 };
 
 // Before a "fill", "write", "rename" or "remove" of the file `name`.
@@ -81,6 +91,7 @@ class GatedQueue final : public log::IoQueue {
   }
   Result<std::size_t> reap(std::span<log::Completion> out, bool wait) override {
     gate_->pass();
+    CAIRN_RETURN_IF_ERROR(gate_->verdict());
     return queue_->reap(out, wait);
   }
 

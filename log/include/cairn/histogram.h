@@ -20,6 +20,8 @@ class Histogram {
   // Larger values count in the last bucket; max() still is exact.
   static constexpr unsigned kValueBits = 44;
 
+  Histogram() = default;
+
   void record(std::uint64_t value) {
     ++buckets_[bucket_of(value)];
     ++count_;
@@ -58,6 +60,12 @@ class Histogram {
 
  public:
   static constexpr std::size_t kBuckets = (kValueBits - kStepBits + 1) * kSteps;
+  // Of values that were counted elsewhere, in the same buckets.
+  Histogram(const std::array<std::uint64_t, kBuckets>& buckets, std::uint64_t sum,
+            std::uint64_t max)
+      : buckets_(buckets), sum_(sum), max_(max) {
+    for (const std::uint64_t count : buckets) count_ += count;
+  }
 
  private:
   std::array<std::uint64_t, kBuckets> buckets_{};

@@ -78,7 +78,15 @@ class Stream {
   [[nodiscard]] Result<Lsn> append(std::span<const std::byte> payload,
                                    const AppendOptions& options = {});
   [[nodiscard]] Result<Lsn> append(Gather pieces, const AppendOptions& options = {});
-  // The same, paid out of `reservation` if that covers the record; then never kLogFull. Otherwise
+  // The same, and calls back when the record is durable, as Log::on_durable() does, with one step
+  // for both. Never before `append` has its place in the log, but possibly before it returns. Where
+  // append returns an error other than kIndeterminate the callback is dropped without a call.
+  // Further error: kInvalidArgument (no callback).
+  [[nodiscard]] Result<Lsn> append(std::span<const std::byte> payload, const AppendOptions& options,
+                                   DurableCallback callback);
+  [[nodiscard]] Result<Lsn> append(Gather pieces, const AppendOptions& options,
+                                   DurableCallback callback);
+  // An append paid out of `reservation` if that covers the record; then never kLogFull. Otherwise
   // an append like any other. Further error: kInvalidArgument (a reservation of another stream).
   [[nodiscard]] Result<Lsn> append(Gather pieces, const AppendOptions& options,
                                    Reservation& reservation);
