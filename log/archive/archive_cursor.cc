@@ -20,6 +20,24 @@ Status cursor_error(StatusCode code, Lsn lsn, const std::string& text) {
   return Status(code, text, detail);
 }
 
+// The bytes between two LSNs of one container, read anew.
+Status add_bytes(const ArchiveCursor& cursor, Lsn begin, Lsn end, std::uint64_t container_size,
+                 format::PieceHash* sum) {
+  if (begin == end) return Status::ok();
+  ArchiveExtent extent;
+  extent.container = begin.container(container_size);
+  extent.begin = begin;
+  AlignedBuffer buffer(kCursorPiece);
+  for (std::uint64_t done = 0; done < end - begin;) {
+    const auto step =
+        static_cast<std::size_t>(std::min<std::uint64_t>(kCursorPiece, end - begin - done));
+    CAIRN_RETURN_IF_ERROR(cursor.read(extent, done, buffer.bytes().first(step)));
+    sum->add(std::as_const(buffer).bytes().first(step));
+    done += step;
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 Result<ArchiveCursor> ArchiveCursor::over(const Log& log, Lsn from) {
@@ -89,6 +107,9 @@ Result<std::optional<ArchiveExtent>> ArchiveCursor::next() {
   extent.last_block = Lsn(extent.container * size);
   Lsn at = from_.offset(size) == 0 ? Lsn(container->content.first_block) : from_;
   BlockReader reader(*source_);
+  // Blocks are hashed as they are read; what lies between them is read for that alone.
+  format::PieceHash sum;
+  Lsn summed = extent.begin;
   while (at < metadata_.end && !extent.sealed) {
     CAIRN_ASSIGN_OR_RETURN(const auto outcome, reader.read_forward(at, metadata_.end));
     if (const auto* fault = std::get_if<format::BlockFault>(&outcome)) {
@@ -101,6 +122,9 @@ Result<std::optional<ArchiveExtent>> ArchiveCursor::next() {
     }
     const auto& block = std::get<BlockReader::Block>(outcome);
     resumed_ = false;
+    CAIRN_RETURN_IF_ERROR(add_bytes(*this, summed, at, size, &sum));
+    sum.add(block.bytes);
+    summed = at + block.bytes.size();
     extent.last_block = at;
     extent.epoch = block.header.epoch;
     extent.end = at + block.header.padded_length;
@@ -112,7 +136,8 @@ Result<std::optional<ArchiveExtent>> ArchiveCursor::next() {
   // What lies between an epoch block and the place where it goes on is dead, and a part of it.
   if (!extent.sealed) extent.end = at;
   extent.next = extent.sealed ? Lsn((extent.container + 1) * size) : extent.end;
-  CAIRN_ASSIGN_OR_RETURN(extent.checksum, checksum(extent.begin, extent.end));
+  CAIRN_RETURN_IF_ERROR(add_bytes(*this, summed, extent.end, size, &sum));
+  extent.checksum = sum.value();
   from_ = extent.next;
   return std::optional(extent);
 }
@@ -135,18 +160,8 @@ Status ArchiveCursor::read(const ArchiveExtent& extent, std::uint64_t offset,
 }
 
 Result<std::uint64_t> ArchiveCursor::checksum(Lsn begin, Lsn end) const {
-  ArchiveExtent extent;
-  extent.container = begin.container(metadata_.container_size);
-  extent.begin = begin;
-  AlignedBuffer buffer(kCursorPiece);
   format::PieceHash sum;
-  for (std::uint64_t done = 0; done < end - begin;) {
-    const auto step =
-        static_cast<std::size_t>(std::min<std::uint64_t>(kCursorPiece, end - begin - done));
-    CAIRN_RETURN_IF_ERROR(read(extent, done, buffer.bytes().first(step)));
-    sum.add(std::as_const(buffer).bytes().first(step));
-    done += step;
-  }
+  CAIRN_RETURN_IF_ERROR(add_bytes(*this, begin, end, metadata_.container_size, &sum));
   return sum.value();
 }
 

@@ -274,6 +274,20 @@ Result<bool> LogScanner::skip_damage(Lsn limit) {
   return false;
 }
 
+Status fold_catalog(const LogScanner& scanner, const BlockReader::Block& block,
+                    const format::LogGeometry& geometry, Catalog* catalog) {
+  if (const auto gap = scanner.gap()) catalog->add_gap(gap->begin, gap->end);
+  std::uint32_t offset = sizeof(BlockHeader);
+  for (std::uint32_t i = 0; i < block.header.record_count; ++i) {
+    const auto view = format::record_at(block.bytes, offset);
+    CAIRN_ASSIGN_OR_RETURN(const Record record,
+                           to_record(view, Lsn(block.header.lsn) + offset, geometry));
+    CAIRN_RETURN_IF_ERROR(catalog->apply(record));
+    offset = view.next_offset;
+  }
+  return Status::ok();
+}
+
 Result<FoundEnd> find_end(ReadSource& source, const format::BaseSlot& slot) {
   FoundEnd found;
   LogScanner scanner(source, slot, Lsn(slot.scan_start));
@@ -281,15 +295,7 @@ Result<FoundEnd> find_end(ReadSource& source, const format::BaseSlot& slot) {
     CAIRN_ASSIGN_OR_RETURN(const auto block, scanner.next());
     if (!block) break;
     found.scanned_bytes += block->header.padded_length;
-    if (const auto gap = scanner.gap()) found.catalog.add_gap(gap->begin, gap->end);
-    std::uint32_t offset = sizeof(BlockHeader);
-    for (std::uint32_t i = 0; i < block->header.record_count; ++i) {
-      const auto view = format::record_at(block->bytes, offset);
-      CAIRN_ASSIGN_OR_RETURN(const Record record,
-                             to_record(view, Lsn(block->header.lsn) + offset, source.geometry()));
-      CAIRN_RETURN_IF_ERROR(found.catalog.apply(record));
-      offset = view.next_offset;
-    }
+    CAIRN_RETURN_IF_ERROR(fold_catalog(scanner, *block, source.geometry(), &found.catalog));
   }
   found.end = scanner.end();
   found.last_block = scanner.last_block();

@@ -122,6 +122,11 @@ class LogScanner {
   std::optional<format::BlockHeader> fault_header_;  // of the faulty block, if it is whole
 };
 
+// Applies the engine's records of a block, and the gap it leaves, to a catalog that knows what lies
+// before it. REQUIRES: `scanner` has just returned `block`. Error: kCorrupt.
+[[nodiscard]] Status fold_catalog(const LogScanner& scanner, const BlockReader::Block& block,
+                                  const format::LogGeometry& geometry, Catalog* catalog);
+
 // What recovery learns from a whole scan.
 struct FoundEnd {
   EndOfLog end;

@@ -4,6 +4,7 @@
 #include <cairn/verdict.h>
 
 #include "base_log.h"
+#include "catalog.h"
 #include "read/end_of_log.h"
 #include "read/read_source.h"
 
@@ -29,8 +30,12 @@ Status note_sizes(ReadSource& source, const std::vector<std::uint64_t>& numbers,
   return Status::ok();
 }
 
+// `contradiction`: what the engine's own records, from the scan start on, have against each other,
+// if nothing is damaged.
 Status scan_all(ReadSource& source, const format::BaseSlot& slot, Lsn start, Lsn limit,
-                VerifyReport* report) {
+                VerifyReport* report, Status* contradiction) {
+  Catalog catalog;
+  bool folding = false;  // the block at the scan start was there
   const std::uint64_t size = source.geometry().container_size;
   LogScanner scanner(source, slot, start);
   for (;;) {
@@ -39,10 +44,17 @@ Status scan_all(ReadSource& source, const format::BaseSlot& slot, Lsn start, Lsn
       ++report->blocks;
       report->records += block->header.record_count;
       report->bytes += block->header.padded_length;
+      folding = folding || block->header.lsn == slot.scan_start;
+      if (folding && contradiction->is_ok()) {
+        *contradiction = fold_catalog(scanner, *block, source.geometry(), &catalog);
+      }
       continue;
     }
     report->end_of_log = scanner.end();
-    if (!end_label_is_damage(scanner.end().label)) return Status::ok();
+    if (!end_label_is_damage(scanner.end().label)) {
+      if (contradiction->is_ok()) *contradiction = catalog.finish_recovery();
+      return Status::ok();
+    }
     Damage damage{scanner.end().damage_begin, scanner.end().damage_end,
                   container_file_name(scanner.end().end.container(size)),
                   std::string(end_label_name(scanner.end().label)) + ": " + scanner.end().reason,
@@ -96,16 +108,13 @@ Result<VerifyReport> verify_once(Directory& directory, const BaseLog& base) {
     return container.status();
   }
   const Lsn limit((numbers.empty() ? first + 1 : numbers.back() + 1) * size);
-  CAIRN_RETURN_IF_ERROR(scan_all(source, base.slot(), start, limit, &report));
-  if (!report.damages.empty()) return report;
-
-  // Every byte is as it was written; do the engine's own records agree with each other?
-  const auto found = find_end(source, base.slot());
-  if (!found.is_ok()) {
-    if (found.code() != StatusCode::kCorrupt) return found.status();
-    report.damages.push_back({found.status().detail().lsn_begin, found.status().detail().lsn_end,
-                              "", found.status().message(), std::nullopt});
-  }
+  Status contradiction;
+  CAIRN_RETURN_IF_ERROR(scan_all(source, base.slot(), start, limit, &report, &contradiction));
+  if (!report.damages.empty() || contradiction.is_ok()) return report;
+  // Every byte is as it was written, and the engine's own records do not agree with each other.
+  if (contradiction.code() != StatusCode::kCorrupt) return contradiction;
+  report.damages.push_back({contradiction.detail().lsn_begin, contradiction.detail().lsn_end, "",
+                            contradiction.message(), std::nullopt});
   return report;
 }
 
