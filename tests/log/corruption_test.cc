@@ -21,6 +21,7 @@
 #include <cairn/log.h>
 #include <cairn/sim/random.h>
 
+#include "format/base_slot.h"
 #include "log/log_image.h"
 #include "log/sim_log_fixture.h"
 #include "sim/test_budget.h"
@@ -445,6 +446,28 @@ TEST_F(Corruption, MissingBaseLogBesideContainersIsDamageNotANewLog) {
   EXPECT_EQ(reopen().code(), StatusCode::kBaseLogDamaged);
   EXPECT_FALSE(log::Log::open_or_create(kDirectory, small_log(), manual_options(storage)));
   EXPECT_EQ(read_image(*storage, kDirectory)[1].blocks.size(), containers[1].blocks.size());
+}
+
+// Every byte is as it was written, but what is said of the engine's own records does not hold.
+TEST_F(Corruption, ScanStartWithoutAWholeSnapshotIsToldByVerify) {
+  const format::BaseSlot slot = read_base_slot(*storage, kDirectory);
+  const ImageBlock& last = *(containers[0].blocks.end() - 2);  // before the seal
+  ASSERT_GT(last.header.padded_length, kSectorSize);
+  for (const Lsn start : {mark().lsn, last.lsn + kSectorSize}) {
+    const auto machine = storage->clone();
+    format::BaseSlot wrong = slot;
+    wrong.scan_start = start.value();
+    Bytes bytes(format::kBaseSlotStride);
+    format::encode_base_slot(wrong, std::nullopt,
+                             std::span<std::byte, format::kBaseSlotStride>(bytes));
+    for (const std::uint64_t at : {0, 4096}) {
+      machine->overwrite(kDirectory, format::kBaseFileName, at, bytes);
+    }
+    const log::VerifyReport report = verify_log(machine);
+    ASSERT_EQ(report.damages.size(), 1U) << start.to_string();
+    EXPECT_THAT(report.damages[0].reason, HasSubstr("whole catalog snapshot"));
+    EXPECT_EQ(log::Log::open(kDirectory, manual_options(machine)).code(), StatusCode::kCorrupt);
+  }
 }
 
 TEST_F(Corruption, NewerFormatIsToldFromDamage) {
