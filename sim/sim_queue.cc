@@ -44,6 +44,9 @@ class SimQueue final : public log::IoQueue {
                                     std::uint64_t tag) override;
   [[nodiscard]] Status submit_sync(log::File& file, std::uint64_t tag) override;
   [[nodiscard]] Result<std::size_t> reap(std::span<log::Completion> out, bool wait) override;
+  [[nodiscard]] bool can_write_now() const override { return world_->options.write_now; }
+  [[nodiscard]] Status write_now(log::File& file, std::uint64_t offset,
+                                 std::span<const std::byte> data, bool durable) override;
 
  private:
   void add(Request request);
@@ -126,6 +129,20 @@ Result<std::size_t> SimQueue::reap(std::span<log::Completion> out, bool wait) {
   }
   if (in_flight_.empty()) busy_hold_.reset();
   return chosen.size();
+}
+
+Status SimQueue::write_now(log::File& file, std::uint64_t offset, std::span<const std::byte> data,
+                           bool durable) {
+  require(can_write_now(), "write_now() where it can");
+  // Beside all tags of the caller's: the request is found by what it writes.
+  CAIRN_RETURN_IF_ERROR(submit_write(file, offset, data, durable, 0));
+  const std::lock_guard lock(world_->mutex);
+  const auto own = std::ranges::find(in_flight_, data.data(),
+                                     [](const Request& request) { return request.data.data(); });
+  Status status = end(*own);
+  in_flight_.erase(own);
+  if (in_flight_.empty()) busy_hold_.reset();
+  return status;
 }
 
 // The requests that can end now, in the order in which they do.

@@ -43,6 +43,10 @@ Status BlockWriter::wait(Lock& lock, Lsn end, Durability level,
       return Status(StatusCode::kTimeout, "not durable within the limit; it may still become so");
     }
     wanted = std::max(wanted, end);
+    if (drives && take_alone()) {
+      write_alone(lock);
+      continue;
+    }
     pump(lock);
     if (reached(end, level) || !health_.is_ok()) continue;
     if (!drives) {

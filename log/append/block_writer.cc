@@ -243,7 +243,26 @@ bool BlockWriter::submit_next(Lock& lock) {
     want_durable_ = std::max(want_durable_, barrier_end_);
     return false;
   }
-  const std::uint64_t sequence = submit_++;
+  const std::uint64_t sequence = submit_;
+  const format::BlockFields fields = begin_write(next);
+  lock.unlock();
+  format::seal_block(next.data.bytes(), next.fill, config_.geometry.alignment, fields,
+                     next.identity);
+  Status status = queue_->submit_write(*next.file, next.lsn.offset(config_.geometry.container_size),
+                                       std::as_const(next.data).bytes().first(next.padded),
+                                       next.own_flush, sequence);
+  lock.lock();
+  if (status.is_ok()) {
+    ++submitted_;
+    return true;
+  }
+  --writes_in_flight_;
+  poison(status);
+  return false;
+}
+
+format::BlockFields BlockWriter::begin_write(LogBlock& next) {
+  ++submit_;
   next.set_state(BlockState::kWriting);
   next.own_flush = config_.durable_writes && want_durable_ > next.lsn;
   ++writes_in_flight_;
@@ -264,20 +283,42 @@ bool BlockWriter::submit_next(Lock& lock) {
   fields.epoch = epoch_;
   fields.record_count = next.record_count;
   fields.window = window_;
+  return fields;
+}
+
+// Whether the calling thread, which waits, can write the one block that is to go by itself: then
+// nobody else is on the way of a lone append. Closes the block.
+bool BlockWriter::take_alone() {
+  if (!config_.durable_writes || !queue_->can_write_now() || !health_.is_ok()) return false;
+  if (submitter_active_ || reaper_active() || writes_in_flight_ > 0 || submitted_ != 0) return false;
+  if (submit_ + 1 != end_) return false;
+  LogBlock& next = block(submit_);
+  if (next.state() == BlockState::kOpen) {
+    if (!open_is_wanted() || gathers()) return false;
+    close_block(next);
+  }
+  return next.copies.load(std::memory_order_acquire) == kClosedBit && want_durable_ > next.lsn &&
+         (!next.barrier || older_containers_durable());
+}
+
+// Writes the block of take_alone(). In the reaper's place, so that everyone else sleeps meanwhile;
+// what they submit is reaped afterwards.
+void BlockWriter::write_alone(Lock& lock) {
+  const std::uint64_t sequence = submit_;
+  LogBlock& next = block(sequence);
+  const format::BlockFields fields = begin_write(next);
+  ++submitted_;
+  reaper_active_ = true;
   lock.unlock();
   format::seal_block(next.data.bytes(), next.fill, config_.geometry.alignment, fields,
                      next.identity);
-  Status status = queue_->submit_write(*next.file, next.lsn.offset(config_.geometry.container_size),
-                                       std::as_const(next.data).bytes().first(next.padded),
-                                       next.own_flush, sequence);
+  Status status = queue_->write_now(*next.file, next.lsn.offset(config_.geometry.container_size),
+                                    std::as_const(next.data).bytes().first(next.padded), true);
   lock.lock();
-  if (status.is_ok()) {
-    ++submitted_;
-    return true;
-  }
-  --writes_in_flight_;
-  poison(status);
-  return false;
+  reaper_active_ = false;
+  complete({sequence, std::move(status)});
+  advance();
+  go_on(lock);
 }
 
 bool BlockWriter::submit_sync_if_wanted(Lock& lock) {
@@ -320,6 +361,11 @@ void BlockWriter::reap(Lock& lock) {
     for (std::size_t i = 0; i < *count; ++i) complete(ended[i]);
     advance();
   }
+  go_on(lock);
+}
+
+// After completions.
+void BlockWriter::go_on(Lock& lock) {
   pump(lock);
   wake_collected(lock);
   run_callbacks(lock);

@@ -200,7 +200,11 @@ class BlockWriter {
   void pump(Lock& lock);
   [[nodiscard]] bool submit_next(Lock& lock);
   [[nodiscard]] bool submit_sync_if_wanted(Lock& lock);
+  [[nodiscard]] format::BlockFields begin_write(LogBlock& next);
+  [[nodiscard]] bool take_alone();
+  void write_alone(Lock& lock);
   void reap(Lock& lock);
+  void go_on(Lock& lock);
   void complete(const Completion& completion);
   void complete_sync(const Status& status);
   [[nodiscard]] std::chrono::steady_clock::time_point now() const {

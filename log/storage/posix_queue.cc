@@ -25,20 +25,35 @@ int write_all(int fd, std::uint64_t offset, std::span<const std::byte> data, int
 
 }  // namespace
 
-Status PosixQueue::submit_write(File& file, std::uint64_t offset, std::span<const std::byte> data,
-                                bool durable, std::uint64_t tag) {
+Status IoQueue::write_now(File& file, std::uint64_t /*offset*/,
+                          std::span<const std::byte> /*data*/, bool /*durable*/) {
+  return Status(StatusCode::kNotSupported, file.name() + ": this storage has no write_now()");
+}
+
+Status write_and_wait(File& file, std::uint64_t offset, std::span<const std::byte> data,
+                      bool durable, DurableFlag& flag) {
   const int fd = static_cast<const KernelFile&>(file).fd();
-  bool by_flag = durable && durable_->by_flag();
+  bool by_flag = durable && flag.by_flag();
   int error = write_all(fd, offset, data, by_flag ? RWF_DSYNC : 0);
   if (by_flag && DurableFlag::may_be_refusal(error)) {
     const int refusal = std::exchange(error, write_all(fd, offset, data, 0));
     by_flag = false;
-    if (error == 0) durable_->refuse(refusal);
+    if (error == 0) flag.refuse(refusal);
   }
   Status status = error == 0 ? Status::ok() : os_status(file.name(), "pwritev2", error);
   if (status.is_ok() && durable && !by_flag) status = file.sync();
-  complete(tag, std::move(status));
+  return status;
+}
+
+Status PosixQueue::submit_write(File& file, std::uint64_t offset, std::span<const std::byte> data,
+                                bool durable, std::uint64_t tag) {
+  complete(tag, write_and_wait(file, offset, data, durable, *durable_));
   return Status::ok();
+}
+
+Status PosixQueue::write_now(File& file, std::uint64_t offset, std::span<const std::byte> data,
+                             bool durable) {
+  return write_and_wait(file, offset, data, durable, *durable_);
 }
 
 Status PosixQueue::submit_sync(File& file, std::uint64_t tag) {

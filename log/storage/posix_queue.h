@@ -14,6 +14,11 @@
 
 namespace cairn::log {
 
+// Writes all of `data` to a KernelFile on the calling thread.
+[[nodiscard]] Status write_and_wait(File& file, std::uint64_t offset,
+                                    std::span<const std::byte> data, bool durable,
+                                    DurableFlag& flag);
+
 // A submission runs the call at once and keeps its completion for reap(). A killed process's call
 // ends before the kernel closes its files, so the lock needs no help here (S4).
 class PosixQueue final : public IoQueue {
@@ -25,6 +30,9 @@ class PosixQueue final : public IoQueue {
                                     std::uint64_t tag) override;
   [[nodiscard]] Status submit_sync(File& file, std::uint64_t tag) override;
   [[nodiscard]] Result<std::size_t> reap(std::span<Completion> out, bool wait) override;
+  [[nodiscard]] bool can_write_now() const override { return true; }
+  [[nodiscard]] Status write_now(File& file, std::uint64_t offset, std::span<const std::byte> data,
+                                 bool durable) override;
 
  private:
   void complete(std::uint64_t tag, Status status);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "storage/kernel_file.h"
+#include "storage/posix_queue.h"
 
 namespace cairn::log {
 
@@ -179,6 +180,11 @@ Result<std::size_t> UringQueue::reap(std::span<Completion> out, bool wait) {
     if (finish(slot, result, &out[count])) ++count;
   }
   return count;
+}
+
+Status UringQueue::write_now(File& file, std::uint64_t offset, std::span<const std::byte> data,
+                             bool durable) {
+  return write_and_wait(file, offset, data, durable, *durable_);
 }
 
 }  // namespace cairn::log

@@ -36,6 +36,11 @@ class UringQueue final : public IoQueue {
                                     std::uint64_t tag) override;
   [[nodiscard]] Status submit_sync(File& file, std::uint64_t tag) override;
   [[nodiscard]] Result<std::size_t> reap(std::span<Completion> out, bool wait) override;
+  // By a system call: io_uring has a thread of the kernel flush behind a durable write, and two
+  // hand-overs to it cost a lone append a tenth of its time.
+  [[nodiscard]] bool can_write_now() const override { return true; }
+  [[nodiscard]] Status write_now(File& file, std::uint64_t offset, std::span<const std::byte> data,
+                                 bool durable) override;
 
  private:
   static constexpr unsigned kMaxDepth = 64;

@@ -108,6 +108,15 @@ class IoQueue {
   // one. REQUIRES with wait: at least one request in flight. An error here means that the queue
   // itself is broken: the requests in flight are indeterminate.
   [[nodiscard]] virtual Result<std::size_t> reap(std::span<Completion> out, bool wait) = 0;
+
+  // A queue may have a shorter way for one write that its thread waits for: without a hand-over to
+  // whoever completes requests. A log works without.
+  [[nodiscard]] virtual bool can_write_now() const { return false; }
+  // As a submit_write() whose completion is reaped in the same call; its status is returned. Beside
+  // requests in flight, and beside another thread's submissions, but in the reaper's place.
+  // REQUIRES: can_write_now().
+  [[nodiscard]] virtual Status write_now(File& file, std::uint64_t offset,
+                                         std::span<const std::byte> data, bool durable);
 };
 
 enum class OpenMode {

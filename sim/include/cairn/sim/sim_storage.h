@@ -38,6 +38,8 @@ struct SimOptions {
   // order.
   unsigned max_delay = 2;
   bool reorder = true;
+  // IoQueue::can_write_now().
+  bool write_now = false;
   // Directory::read_depth(). With more than 1, other threads than the test's read.
   unsigned read_depth = 1;
   // Bytes of all files together; beyond it kNoSpace.
