@@ -241,6 +241,20 @@ class Conformance {
                "submit_write(): expected its bytes in the file once it completed");
       }
     }
+    check_write_now(**queue, **file);
+  }
+  // Beside a request in flight, whose completion it leaves to reap().
+  void check_write_now(log::IoQueue& queue, log::File& file) {
+    if (!queue.can_write_now() || queue.depth() < 2) return;
+    Buffer flying(kUnit, 201);
+    Buffer now(kUnit, 202);
+    expect_code("submit_write()", StatusCode::kOk,
+                queue.submit_write(file, 0, flying.bytes(), true, 11));
+    expect_code("write_now()", StatusCode::kOk, queue.write_now(file, kUnit, now.bytes(), true));
+    Buffer into(kUnit, 9);
+    expect_read(file, kUnit, into.bytes(), kUnit);
+    expect(into.holds(202, kUnit), "write_now(): expected its bytes in the file");
+    reap_all(queue, {11});
   }
   static std::uint64_t tag_of(unsigned round, unsigned i) { return round * 1000 + i; }
 

@@ -290,7 +290,8 @@ format::BlockFields BlockWriter::begin_write(LogBlock& next) {
 // nobody else is on the way of a lone append. Closes the block.
 bool BlockWriter::take_alone() {
   if (!config_.durable_writes || !queue_->can_write_now() || !health_.is_ok()) return false;
-  if (submitter_active_ || reaper_active() || writes_in_flight_ > 0 || submitted_ != 0) return false;
+  if (submitter_active_ || reaper_active() || writes_in_flight_ > 0 || submitted_ != 0)
+    return false;
   if (submit_ + 1 != end_) return false;
   LogBlock& next = block(submit_);
   if (next.state() == BlockState::kOpen) {

@@ -25,8 +25,8 @@ int write_all(int fd, std::uint64_t offset, std::span<const std::byte> data, int
 
 }  // namespace
 
-Status IoQueue::write_now(File& file, std::uint64_t /*offset*/,
-                          std::span<const std::byte> /*data*/, bool /*durable*/) {
+Status IoQueue::write_now(File& file, std::uint64_t /*offset*/, std::span<const std::byte> /*data*/,
+                          bool /*durable*/) {
   return Status(StatusCode::kNotSupported, file.name() + ": this storage has no write_now()");
 }
 

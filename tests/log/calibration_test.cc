@@ -19,6 +19,7 @@
 #include "log/crash_explorer.h"
 #include "log/paced_storage.h"
 #include "log/sim_log_fixture.h"
+#include "sim/test_budget.h"
 
 namespace cairn::log_test {
 namespace {
@@ -325,6 +326,7 @@ TEST_F(CalibrationTest, ThatCannotBeMadeIsNoErrorOfTheCreationAndInfoSaysWhy) {
 }
 
 TEST_F(CalibrationTest, AWriteThatFailsMeanwhileEndsTheCreationAndLeavesNothing) {
+  world.forgets.clear();
   storage = std::make_shared<sim::SimStorage>();
   world.pace = [this](const PacedRequest& request) -> std::chrono::nanoseconds {
     if (request.writes == 8) storage->inject({.kind = sim::FaultKind::kIoError});
@@ -438,6 +440,7 @@ TEST_F(CalibrationTest, RefusesWhatItCannotMeasureAndSaysWhy) {
 
 TEST_F(CalibrationTest, ACrashAtEveryIoLeavesTheLogAndTheOldCalibrationOrTheNewOne) {
   make_log();
+  world.forgets.clear();
   world.pace = device(2, 2ms);  // slow, so that few writes do
   const auto first = log::calibrate(kDirectory, calibrate_options(2s));
   ASSERT_TRUE(first);
@@ -482,6 +485,7 @@ TEST_F(CalibrationTest, ACrashAtEveryIoLeavesTheLogAndTheOldCalibrationOrTheNewO
 }
 
 TEST_F(CalibrationTest, ACrashedCreationThatMeasuredIsClearedAway) {
+  world.forgets.clear();
   world.pace = device(2, 500us);  // slow, so that few writes do
   int unfinished = 0;
   for (std::uint64_t at = 1;; at = at < 25 ? at + 1 : at + 401) {
@@ -511,7 +515,8 @@ TEST_F(CalibrationTest, EveryBitOfBothDamagedIsACalibrationLostAndSaidSo) {
   make_log();
   ASSERT_TRUE(log::calibrate(kDirectory, calibrate_options()));
   constexpr std::uint64_t kOther = log::format::kBaseSlotStride;
-  for (std::uint64_t bit = 0; bit < sizeof(log::format::CalibrationBytes) * 8; ++bit) {
+  constexpr std::uint64_t kBits = sizeof(log::format::CalibrationBytes) * 8;
+  for (std::uint64_t bit = 0; bit < kBits; bit += sim::sweep_stride(29)) {
     const std::uint64_t offset = log::format::kCalibrationOffset + bit / 8;
     for (const std::uint64_t slot : {std::uint64_t{0}, kOther}) {
       storage->flip_bit(kDirectory, "base.cairn", slot + offset, bit % 8);
@@ -521,7 +526,7 @@ TEST_F(CalibrationTest, EveryBitOfBothDamagedIsACalibrationLostAndSaidSo) {
     }
     EXPECT_NE(view_info(paced_options()).calibration_note.find("slot 1: calibration: expected "),
               std::string::npos);
-    if (bit % 97 == 0) {
+    if (bit % 58 == 0) {
       const auto report = verify_log(storage);
       EXPECT_TRUE(report.damages.empty());
       ASSERT_EQ(report.notes.size(), 1U);

@@ -56,7 +56,9 @@ struct Outcome {
 Outcome run(const Plan& options) {
   // Every second one is verified with blocks read ahead by threads.
   auto storage = std::make_shared<sim::SimStorage>(
-      sim::SimOptions{.seed = options.seed, .write_now = options.seed % 2 != 0, .read_depth = options.seed % 2 == 0 ? 1U : 3U});
+      sim::SimOptions{.seed = options.seed,
+                      .write_now = options.seed % 2 != 0,
+                      .read_depth = options.seed % 2 == 0 ? 1U : 3U});
   storage->set_lies(options.lies);
   LogScenario scenario(storage, {.seed = options.seed,
                                  .bursts = options.bursts,

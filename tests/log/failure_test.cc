@@ -36,6 +36,21 @@ TEST_F(Failure, WriteErrorMakesTheAppendIndeterminateAndPoisonsTheLog) {
   EXPECT_THAT(log->log().health().message(), HasSubstr("injected EIO"));
 }
 
+TEST_F(Failure, OfAWriteThatItsThreadMakesItselfIsAWriteErrorLikeAnyOther) {
+  create(small_log(), {.write_now = true});
+  ASSERT_TRUE(append(100));
+  const Lsn durable = log->log().durable_lsn();
+  for (const IoKind at : {IoKind::kSubmitWrite, IoKind::kCompleteWrite}) {
+    create(small_log(), {.write_now = true});
+    ASSERT_TRUE(append(100));
+    storage->inject({.on = at});
+    EXPECT_EQ(append(100).code(), StatusCode::kIndeterminate);
+    EXPECT_EQ(log->log().durable_lsn(), durable);
+    EXPECT_EQ(log->log().health().code(), StatusCode::kPoisoned);
+    EXPECT_EQ(append(100).code(), StatusCode::kPoisoned);
+  }
+}
+
 TEST_F(Failure, PoisonedLogRefusesAppendsWithoutTouchingTheStorage) {
   storage->inject({.on = IoKind::kCompleteWrite});
   EXPECT_EQ(append(100).code(), StatusCode::kIndeterminate);
