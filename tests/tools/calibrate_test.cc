@@ -16,7 +16,7 @@ class Calibrate : public ToolTest {
     close_log();
   }
   // Long enough for a busy machine.
-  Json calibrate() { return cairn_json({"calibrate", path(), "--seconds", "0.5", "--json"}); }
+  Json calibrate() { return cairn_json({"calibrate", path(), "--seconds", "2", "--json"}); }
 };
 
 TEST_F(Calibrate, IsShownByInfoAsItWasPrinted) {
@@ -36,7 +36,7 @@ TEST_F(Calibrate, IsShownByInfoAsItWasPrinted) {
 }
 
 TEST_F(Calibrate, TextIsATableOfWhatWasMeasured) {
-  const Outcome text = cairn({"calibrate", path(), "--seconds", "0.5"});
+  const Outcome text = cairn({"calibrate", path(), "--seconds", "2"});
   EXPECT_EQ(text.exit_code, 0) << text;
   EXPECT_THAT(text.out, HasSubstr("DURABLE     IN FLIGHT   WRITES/S"));
   EXPECT_THAT(text.out, HasSubstr("\nper write           1  "));
