@@ -27,6 +27,7 @@ Status BlockWriter::wait(Lock& lock, Lsn end, Durability level,
                          std::optional<std::chrono::steady_clock::time_point> deadline,
                          std::optional<std::chrono::steady_clock::time_point> since) {
   if (reached(end, level)) {
+    if (since) wait_ns_.record(ns_since(*since));  // it waited, if only for the lock
     wake_driver();
     return Status::ok();
   }
@@ -40,6 +41,7 @@ Status BlockWriter::wait(Lock& lock, Lsn end, Durability level,
       return Status(StatusCode::kIndeterminate, health_.message(), health_.detail());
     }
     if (deadline && std::chrono::steady_clock::now() >= *deadline) {
+      wake_driver();  // it may have been woken to drive
       return Status(StatusCode::kTimeout, "not durable within the limit; it may still become so");
     }
     wanted = std::max(wanted, end);

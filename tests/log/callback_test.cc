@@ -21,12 +21,13 @@ namespace {
 
 class WaitingTest : public testing::Test {
  protected:
-  void create(log::Background background) {
+  void create(log::Background background, std::uint32_t depth = 0) {
     storage_ = std::make_shared<sim::SimStorage>();
     gate_ = std::make_shared<Gate>();
     log::OpenOptions options =
         manual_options(std::make_shared<GatedStorage>(storage_, gate_, BeforeChange{}));
     options.background = background;
+    if (depth > 0) options.depth = depth;
     options.idle_mark = std::chrono::milliseconds(0);
     auto made = log::Log::create(kDirectory, small_log(8), options);
     ASSERT_TRUE(made) << made.status().to_string();
@@ -47,6 +48,7 @@ class WaitingTest : public testing::Test {
 };
 using AppendWithCallback = WaitingTest;
 using Coroutine = WaitingTest;
+using WaitWithLimit = WaitingTest;
 
 // --- callbacks ---
 
@@ -153,6 +155,43 @@ TEST_F(AppendWithCallback, MayAppendAgainFromTheCall) {
   chain.step();
   run_until(calls, 100);
   EXPECT_EQ(stream_.last_lsn() < log_->durable_lsn(), true);
+}
+
+// --- limits ---
+
+TEST_F(WaitWithLimit, HandsTheDrivingOnWhenTheLimitHasPassed) {
+  constexpr std::chrono::milliseconds kLimit{30};
+  create(log::Background::kManual, 1);
+  const log::LogStatistics before = log_->statistics();
+  std::vector<std::thread> threads;
+  std::atomic<int> ended = 0;
+  const auto append = [&] {
+    threads.emplace_back([&] {
+      EXPECT_TRUE(stream_.append(Bytes(100), durable()));
+      ++ended;
+    });
+  };
+  gate_->shut();
+  append();  // reaps, and no second write may start
+  while (log_->statistics().blocks < before.blocks + 1) std::this_thread::yield();
+  const Lsn lsn = stream_.append(Bytes(100)).value();
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      const StatusCode code = log_->wait_durable(lsn, kLimit).code();
+      EXPECT_TRUE(code == StatusCode::kTimeout || code == StatusCode::kOk);
+    });
+  }
+  for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // most of them sleep before the next
+  append();
+  while (log_->statistics().records < before.records + 3) std::this_thread::yield();
+  const auto passed = std::chrono::steady_clock::now() + kLimit;
+  while (std::chrono::steady_clock::now() < passed) std::this_thread::yield();
+  gate_->open();
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(8);
+  while (ended < 2 && std::chrono::steady_clock::now() < patience) std::this_thread::yield();
+  EXPECT_EQ(ended, 2) << "a write is in flight that nobody reaps";
+  EXPECT_TRUE(log_->flush());  // so that the test ends
+  for (auto& thread : threads) thread.join();
 }
 
 // --- coroutines ---

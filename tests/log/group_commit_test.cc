@@ -225,6 +225,18 @@ TEST_F(GroupCommit, WaitersOfAllKindsGetTheirs) {
   EXPECT_EQ(acknowledged_, 3 * kRounds);
 }
 
+// However a wait ends: before the lock, while the thread waits for the lock, or asleep.
+TEST_F(GroupCommit, EveryWaitIsCounted) {
+  const std::uint64_t before = log_->statistics().wait_ns.count();
+  constexpr int kThreads = 6;
+  constexpr int kEach = 400;
+  for (int i = 0; i < kThreads; ++i) start(kEach);
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
+  // Whoever makes the next container ready waits, too.
+  EXPECT_GE(log_->statistics().wait_ns.count(), before + kThreads * kEach);
+}
+
 TEST_F(GroupCommit, AFailedWriteReachesEveryoneThatWaits) {
   // Behind the gate, as the log would otherwise be done before all have come.
   const log::LogStatistics before = log_->statistics();
