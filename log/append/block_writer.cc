@@ -156,6 +156,8 @@ void BlockWriter::wait_for_free_block(Lock& lock) {
   space_free_.wait(lock);
   --sleeping_drivers_;
   --space_waiters_;
+  // Woken to drive, with room meanwhile: it goes on to append, and another one has to drive.
+  if (!ring_is_full()) wake_driver();
 }
 
 BlockWriter::Place BlockWriter::take(std::size_t payload) {
