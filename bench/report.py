@@ -262,9 +262,10 @@ def markdown(document):
         "Versions: " + ", ".join(f"{name} {value}" for name, value in facts["versions"].items()) + "."]
     if facts["flushes_unavailable"]:
         lines.append(f"Flush counts are not available: {facts['flushes_unavailable']}.")
-    load = max((load[0] for load in facts["load_avg"] if load), default=0)
+    # Of the first row: what comes later is the load that the rows made themselves.
+    load = next((load[0] for load in facts["load_avg"] if load), 0)
     if load > facts["cpus"]:
-        lines.append(f"Disturbed: the load was {load:.1f} on {facts['cpus']} CPUs.")
+        lines.append(f"Disturbed: the load was {load:.1f} on {facts['cpus']} CPUs when it began.")
     lines += [f"FAILED: {error}" for error in document["errors"]]
     lines += ["", "| row | subject | median | min - max | unit | x floor | x best peer | flushes/append | p50 us | p90 | p99 | p99.9 |",
               "|---|---|---|---|---|---|---|---|---|---|---|---|"]
