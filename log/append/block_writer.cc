@@ -369,8 +369,9 @@ void BlockWriter::reap(Lock& lock) {
 
 // After completions.
 void BlockWriter::go_on(Lock& lock) {
+  wake_collected(lock);  // first: a storage may write in the submission itself
   pump(lock);
-  wake_collected(lock);
+  if (has_callbacks()) wake_driver();  // what is in flight does not wait for them
   run_callbacks(lock);
   if (!health_.is_ok()) idle_.notify_all();
 }

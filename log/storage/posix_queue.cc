@@ -25,11 +25,6 @@ int write_all(int fd, std::uint64_t offset, std::span<const std::byte> data, int
 
 }  // namespace
 
-Status IoQueue::write_now(File& file, std::uint64_t /*offset*/, std::span<const std::byte> /*data*/,
-                          bool /*durable*/) {
-  return Status(StatusCode::kNotSupported, file.name() + ": this storage has no write_now()");
-}
-
 Status write_and_wait(File& file, std::uint64_t offset, std::span<const std::byte> data,
                       bool durable, DurableFlag& flag) {
   const int fd = static_cast<const KernelFile&>(file).fd();

@@ -115,8 +115,10 @@ class IoQueue {
   // As a submit_write() whose completion is reaped in the same call; its status is returned. Beside
   // requests in flight, and beside another thread's submissions, but in the reaper's place.
   // REQUIRES: can_write_now().
-  [[nodiscard]] virtual Status write_now(File& file, std::uint64_t offset,
-                                         std::span<const std::byte> data, bool durable);
+  [[nodiscard]] virtual Status write_now(File& file, std::uint64_t /*offset*/,
+                                         std::span<const std::byte> /*data*/, bool /*durable*/) {
+    return Status(StatusCode::kNotSupported, file.name() + ": this storage has no write_now()");
+  }
 };
 
 enum class OpenMode {
