@@ -73,7 +73,7 @@ Status check_flushes(double per_append, const Workload& workload) {
 }
 
 Result<double> durable_round(benchmark::State& state, Run& run, Subject& subject,
-                             const Workload& workload) {
+                             const Workload& workload, bool durable) {
   const std::uint64_t flushes_before = run.flushes.now();
   const ClosedLoop loop = run_closed_loop(subject, workload, run.window());
   const std::uint64_t flushes = run.flushes.now() - flushes_before;
@@ -85,7 +85,7 @@ Result<double> durable_round(benchmark::State& state, Run& run, Subject& subject
   state.counters["p90_us"] = microseconds_at(loop.latencies_ns, 0.9);
   state.counters["p99_us"] = microseconds_at(loop.latencies_ns, 0.99);
   state.counters["p99_9_us"] = microseconds_at(loop.latencies_ns, 0.999);
-  if (run.flushes.unavailable().empty()) {
+  if (durable && run.flushes.unavailable().empty()) {
     const double per_append = static_cast<double>(flushes) / appends;
     state.counters["flushes_per_append"] = per_append;
     CAIRN_RETURN_IF_ERROR(check_flushes(per_append, workload));
@@ -101,7 +101,7 @@ void register_subject(Run& run, const std::string& name, const Engine& engine,
                    CAIRN_ASSIGN_OR_RETURN(Subject * subject, kept.get(run, [&] {
                      return engine.open(make_directory(run, name), workload);
                    }));
-                   return durable_round(state, run, *subject, workload);
+                   return durable_round(state, run, *subject, workload, engine.durable);
                  });
 }
 
@@ -121,6 +121,8 @@ void register_durable_rows(Run& run) {
       if (threads > 1) {
         register_subject(run, prefix + "floor_1_thread", floor_engine(),
                          {.threads = 1, .payload = payload});
+        register_subject(run, prefix + "wakeups", wakeups_engine(),
+                         {.threads = threads, .payload = payload});
       }
     }
   }

@@ -25,7 +25,7 @@ METRICS = {
     "O": ("open_ms", "ms", False),
 }
 # What is a floor, or a part of one, in any row; every other subject but Cairn is a peer.
-FLOORS = ("floor", "floor_1_thread", "fio", "fio_dsync", "memcpy_xxh3", "xxh3")
+FLOORS = ("floor", "floor_1_thread", "wakeups", "fio", "fio_dsync", "memcpy_xxh3", "xxh3")
 # The order in the table; peers follow.
 FIRST = FLOORS + ("cairn",)
 LATENCIES = ("p50_us", "p90_us", "p99_us", "p99_9_us")

@@ -38,12 +38,14 @@ struct Engine {
   std::function<Result<std::unique_ptr<Subject>>(const std::filesystem::path& directory,
                                                  const Workload& workload)>
       open;
+  bool durable = true;  // it must show flushes of the device
 };
 
 // The floor first, Cairn second, then the peers that were there when this was built.
 [[nodiscard]] std::vector<Engine> engines();
 
 Engine floor_engine();
+Engine wakeups_engine();  // what blocking and waking alone cost; makes nothing durable
 Engine cairn_engine();
 Engine berkeley_db_engine();
 Engine leveldb_engine();
