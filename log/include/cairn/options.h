@@ -39,7 +39,8 @@ struct CreateOptions {
 };
 
 enum class Background {
-  // One housekeeping thread per open log: containers made ahead, idle watermark, callbacks.
+  // Threads of the log: one for housekeeping (idle watermark, callbacks, recycling), one that makes
+  // containers ahead, and a few for each of up to four who read a long stretch forward.
   kThread,
   // No thread: the caller runs Log::run_background(). For simulations and single-threaded programs.
   kManual,
@@ -55,8 +56,9 @@ struct OpenOptions {
   // Their total size bounds the bytes in flight, and is the distance by which LSNs may jump after a
   // crash. 0: 8, or as many as the depth asks for.
   std::uint32_t blocks = 0;
-  // Block writes in flight at once, 1 to 32; at most the number of blocks less 2, and at most what
-  // the storage takes. 0: as calibrated, or kDefaultDepth. LogInfo::depth says what runs and why.
+  // Block writes in flight at once, 1 to 32 (of blocks that go before they are full, two); at most
+  // the number of blocks less 2, and at most what the storage takes. 0: as calibrated, or
+  // kDefaultDepth. LogInfo::depth says what runs and why.
   std::uint32_t depth = 0;
   // How long to wait for another opener to go away. A killed process may hold the log until its
   // last write ended.
