@@ -73,6 +73,11 @@ Result<BlockReader::Outcome> BlockReader::read_forward(Lsn lsn, Lsn limit) {
   return outcome;
 }
 
+void BlockReader::rest() {
+  stream_.reset();
+  run_ = 0;
+}
+
 Result<BlockReader::Outcome> BlockReader::read_ending_at(Lsn lsn, Lsn end) {
   const std::uint64_t size = source_->geometry().container_size;
   const std::uint64_t offset = lsn.offset(size);

@@ -36,6 +36,9 @@ class BlockReader {
   // The same for one who goes backward: reads ahead what lies before `end`, where the block ends at
   // the latest. REQUIRES: end > lsn.
   [[nodiscard]] Result<Outcome> read_ending_at(Lsn lsn, Lsn end);
+  // Whoever goes forward stops here, for now or for good, and nobody reads ahead of him any more.
+  // The bytes of the last block are not valid any more.
+  void rest();
 
   // The header of a block of this log at `lsn`, if there is a valid one, whatever its records are;
   // nothing otherwise. `epoch_min`: older ones do not count.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -21,7 +22,13 @@ std::uint64_t BlockStream::piece_size(const format::LogGeometry& geometry) {
 
 std::unique_ptr<BlockStream> BlockStream::start(ReadSource& source, Lsn start, Lsn limit) {
   if (!source.take_stream()) return nullptr;
-  std::unique_ptr<BlockStream> stream(new BlockStream(source, start, limit));
+  std::unique_ptr<BlockStream> stream;
+  try {
+    stream.reset(new BlockStream(source, start, limit));
+  } catch (const std::bad_alloc&) {
+    source.give_stream_back();
+    return nullptr;
+  }
   // One more than there are reads at once: another checks meanwhile.
   try {
     while (stream->threads_.size() <= source.directory().read_depth()) {

@@ -41,7 +41,8 @@ struct CheckedBlock {
 class BlockStream {
  public:
   // A stream from the block at `start` on that reads nothing from `limit` on; null when there are
-  // as many streams as the source allows (ReadSource::take_stream), or no thread could be made.
+  // as many streams as the source allows (ReadSource::take_stream), or there is no room for the
+  // ring or for a single thread.
   // REQUIRES: source.reads_ahead(). The source outlives the stream.
   [[nodiscard]] static std::unique_ptr<BlockStream> start(ReadSource& source, Lsn start, Lsn limit);
   // Waits for the reads that are in flight.

@@ -21,16 +21,19 @@ void ForwardWalk::restart(std::unique_ptr<ForwardWalk>& walk, Lsn lsn) {
 
 Result<std::optional<Record>> ForwardWalk::step() {
   if (!position_.is_valid()) CAIRN_RETURN_IF_ERROR(seek());
-  for (;;) {
+  while (!over_) {
     if (records_left_ == 0) {
       if (const auto gap = gap_at(position_)) position_ = gap->end;
-      CAIRN_ASSIGN_OR_RETURN(const bool more, next_block());
-      if (!more) return std::optional<Record>();
-      continue;
+      const Result<bool> more = next_block();
+      if (more.is_ok() && *more) continue;
+      reader_.rest();
+      CAIRN_RETURN_IF_ERROR(more.status());
+      return std::optional<Record>();
     }
     const auto view = format::record_at(block_.bytes, offset_);
     const Lsn lsn = Lsn(block_.header.lsn) + offset_;
-    if (options_.end.is_valid() && lsn >= options_.end) return std::optional<Record>();
+    over_ = options_.end.is_valid() && lsn >= options_.end;
+    if (over_) break;
     if (const auto gap = gap_at(lsn)) {
       position_ = gap->end;
       records_left_ = 0;
@@ -42,6 +45,14 @@ Result<std::optional<Record>> ForwardWalk::step() {
     CAIRN_ASSIGN_OR_RETURN(const Record record, to_record(view, lsn, source_->geometry()));
     return std::optional<Record>(record);
   }
+  reader_.rest();
+  return std::optional<Record>();
+}
+
+Lsn ForwardWalk::limit() const {
+  const Lsn durable = horizon_->durable_end();
+  if (!options_.end.is_valid() || options_.end >= durable) return durable;
+  return std::min(durable, options_.end + source_->geometry().block_size);
 }
 
 Status ForwardWalk::seek() {
@@ -73,7 +84,7 @@ Result<bool> ForwardWalk::next_block() {
     CAIRN_RETURN_IF_ERROR(horizon_->end_status());
     return false;
   }
-  auto outcome = reader_.read_forward(position_, horizon_->durable_end());
+  auto outcome = reader_.read_forward(position_, limit());
   if (!outcome.is_ok() || std::holds_alternative<format::BlockFault>(*outcome)) {
     return fault_at(position_, outcome, horizon_->durable_end());
   }
@@ -96,6 +107,7 @@ Result<bool> ForwardWalk::next_block() {
   if (Lsn(number * size) >= horizon_->durable_end()) {
     // Nothing is durable in the next container yet. The seal is read again when the caller asks
     // again.
+    records_left_ = 0;
     return false;
   }
   const auto container = source_->container(number);

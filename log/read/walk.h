@@ -78,10 +78,14 @@ class ForwardWalk final : public Walk {
   [[nodiscard]] Status seek();
   // Loads the block at position_ and moves position_ behind it. False at the durable end.
   [[nodiscard]] Result<bool> next_block();
+  // What lies from here on is not wanted now: behind the durable end, or whole blocks behind
+  // options_.end.
+  [[nodiscard]] Lsn limit() const;
 
   BlockReader reader_;
   Lsn from_;
-  Lsn position_;  // of the next block
+  Lsn position_;       // of the next block
+  bool over_ = false;  // options_.end was reached
   BlockReader::Block block_;
   std::uint32_t offset_ = 0;
   std::uint32_t records_left_ = 0;

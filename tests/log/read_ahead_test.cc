@@ -1,6 +1,13 @@
 // Reading ahead by threads changes how fast a long stretch of the log is read, and nothing else:
 // what is read, what is said of damage, and what a short look reads are the same without.
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <deque>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -217,6 +224,53 @@ TEST_F(ReadAhead, StreamsAreFewWhateverTheNumberOfReaders) {
   EXPECT_NE(BlockStream::start(source, first, Lsn::invalid()), nullptr);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// In a process of its own, of which no more memory is to be had than this. What is left free in it
+// is used up.
+void allow_memory(std::uint64_t more) {
+  std::uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const rlim_t limit = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + more;
+  const rlimit bound{limit, limit};
+  if (::setrlimit(RLIMIT_AS, &bound) != 0) ::_exit(10);
+  if (more != 0) return;
+  for (std::size_t size = std::size_t{1} << 20; size >= 128 * 1024; size /= 2) {
+    while (const void* volatile taken = std::malloc(size)) (void)taken;
+  }
+}
+
+TEST_F(ReadAhead, WithoutRoomForItsThreadsOrItsRingThereIsNoStream) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const auto directory = storage->open_directory(kDirectory, false).value();
+    const Lsn first((*ReadSource(*directory, geometry()).container(0))->content.first_block);
+    allow_memory(std::uint64_t{100} << 20);
+    std::deque<ReadSource> sources;
+    std::vector<std::unique_ptr<BlockStream>> streams;
+    // Those for which there is room work, if with fewer threads than they want.
+    do {
+      streams.push_back(
+          BlockStream::start(sources.emplace_back(*directory, geometry()), first, Lsn::invalid()));
+      if (streams.back() != nullptr && !streams.back()->next(first)) ::_exit(11);
+    } while (streams.back() != nullptr && streams.size() < 100);
+    if (streams.size() == 1 || streams.size() == 100) ::_exit(12);
+    allow_memory(0);
+    ReadSource& last = sources.back();
+    if (BlockStream::start(last, first, Lsn::invalid()) != nullptr) ::_exit(13);
+    // What was refused is not counted.
+    for (int i = 0; i < 4; ++i) {
+      if (!last.take_stream()) ::_exit(14);
+    }
+    ::_exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+#endif
+
 // --- what reads ahead, and what does not ---
 
 // What `work` reads of `machine`.
@@ -239,6 +293,56 @@ TEST_F(ReadAhead, ReadsALongStretchOnce) {
     }
   };
   EXPECT_LT(bytes_read(storage, whole), bytes_read(with_depth(storage, 1), whole));
+}
+
+// Whoever has come to his end holds none of the few streams, however long he keeps his cursor.
+TEST_F(ReadAhead, IsLeftToOthersByAReaderWhoHasStopped) {
+  create(small_log(16), {.read_depth = 3});
+  ASSERT_TRUE(append(61'000, 40));
+  close();
+  const Lsn middle = Lsn(kContainer + kContainer / 2);
+  for (const Lsn until : {Lsn(), middle}) {
+    const auto read = [&](Cursor& cursor) {
+      while (cursor.next()->has_value()) {
+      }
+    };
+    const auto by_the_last = [&](const std::shared_ptr<sim::SimStorage>& machine, int stopped) {
+      const auto view = LogView::open(kDirectory, {.storage = machine}).value();
+      std::vector<Cursor> kept;
+      for (int i = 0; i < stopped; ++i) {
+        kept.push_back(view->read({.end = until}).value());
+        read(kept.back());
+      }
+      Cursor last = view->read({.end = until}).value();
+      const std::uint64_t before = machine->bytes_read();
+      read(last);
+      EXPECT_FALSE(last.next()->has_value()) << "asked again";
+      return machine->bytes_read() - before;
+    };
+    const std::uint64_t first = by_the_last(storage, 0);
+    EXPECT_EQ(by_the_last(storage, 6), first);
+    if (!until.is_valid()) {
+      EXPECT_LT(first, by_the_last(with_depth(storage, 1), 6)) << "read ahead";
+    }
+  }
+}
+
+TEST_F(ReadAhead, GoesNotFarBehindTheEndThatWasAskedFor) {
+  create(small_log(16), {.read_depth = 3});
+  ASSERT_TRUE(append(61'000, 60));
+  close();
+  const Lsn until(2 * kContainer);
+  const std::uint64_t most = until.value() + 4 * kPiece;
+  const auto view = LogView::open(kDirectory, {.storage = storage}).value();
+  const std::uint64_t before = storage->bytes_read();
+  Cursor cursor = view->read({.end = until}).value();
+  while ((*cursor.next())->lsn + kPiece < until) {
+  }
+  // Others would go on now, if they wanted to.
+  for (int i = 0; i < 300 && storage->bytes_read() - before <= most; ++i) {
+    std::this_thread::yield();
+  }
+  EXPECT_LE(storage->bytes_read() - before, most);
 }
 
 TEST_F(ReadAhead, IsNotForAShortLook) {
