@@ -60,8 +60,6 @@ constexpr const char* kNoVote =
 constexpr const char* kVolatile =
     "every resource manager of the models is durable; a volatile one is owed nothing after its "
     "session";
-constexpr const char* kRelease =
-    "a handle that is let go does what Rollback or Disconnect does, which are modelled";
 constexpr const char* kQuery = "no state changes, and what it lets through is modelled";
 constexpr const char* kClose =
     "for the log and all others, closing is the Crash that loses nothing";
@@ -71,25 +69,19 @@ constexpr const char* kDamaged =
 
 const std::map<std::string, const char*>& not_modelled() {
   static const std::map<std::string, const char*> rows = {
-      {"enlistment Aborting Release Always Forgotten", kRelease},
       {"enlistment Active Disconnect Drop Forgotten", kNoVote},
       {"enlistment Active Disconnect Keep Offline", kNoVote},
-      {"enlistment Active Release Revocable Active", kRelease},
       {"enlistment Active TellCommit NoCommit Forgotten", kNoVote},
       {"enlistment Active TellCommit WantsCommit CommittedNotify", kNoVote},
       {"enlistment Active TellDisconnected Always OutcomeUnavailable", kNoVote},
       {"enlistment CommittedNotify Disconnect Drop Forgotten", kVolatile},
-      {"enlistment Delegated Release Always DelegatedDisconnected", kRelease},
       {"enlistment PrePrepared Disconnect Drop Forgotten", kNoVote},
       {"enlistment PrePrepared Disconnect Keep Offline", kNoVote},
-      {"enlistment PrePrepared Release Revocable PrePrepared", kRelease},
       {"enlistment PrePrepared TellCommit Always CommittedNotify", kNoVote},
       {"enlistment PrePrepared TellDisconnected Always OutcomeUnavailable", kNoVote},
       {"enlistment PrePreparing PrePrepareComplete NoCommit Forgotten", kNoVote},
-      {"enlistment PrePreparing Release Revocable PrePreparing", kRelease},
       {"enlistment Prepared Disconnect Drop Forgotten", kVolatile},
       {"enlistment Prepared Disconnect Revoke Forgotten", kVolatile},
-      {"enlistment Preparing Release Revocable Preparing", kRelease},
       {"rm Offline Begin Volatile Online", kVolatile},
       {"tm Initialized Begin Durable Initialized", kOpen},
       {"tm Initialized Begin Volatile Online", kVolatile},

@@ -8,6 +8,7 @@ mtype enlistment[MEMBERS] = Nothing;
 bool preprepared_once[MEMBERS];
 mtype rm[MEMBERS] = Online;
 bool has_session[MEMBERS] = true;
+bool let_go[MEMBERS]; /* nobody holds a handle of the enlistment */
 
 /* One session's notifications: gone with the session. */
 chan queue[MEMBERS] = [3] of { mtype };
@@ -123,7 +124,10 @@ inline tell_rollback(m) {
   :: else -> assert(is_finished(enlistment[m]))
   fi;
   if
-  :: enlistment[m] == Aborting -> send(m, ROLLBACK)
+  :: enlistment[m] == Aborting && !let_go[m] -> send(m, ROLLBACK)
+  :: enlistment[m] == Aborting && let_go[m] -> /* nobody is left to answer */
+     send(m, ROLLBACK);
+     move_enlistment(enlistment[m], Aborting, Release, Always, Forgotten)
   :: else -> skip
   fi
 }
@@ -134,7 +138,7 @@ inline forget_members() {
     enlistment[m] = Nothing;
     rm[m] = Offline;
     has_session[m] = false;
-    preprepared_once[m] = false; flushes[m] = false; decides_alone[m] = false; offered[m] = false;
+    preprepared_once[m] = false; flushes[m] = false; decides_alone[m] = false; offered[m] = false; let_go[m] = false;
     drop_queue(m)
   }
 }
@@ -215,6 +219,24 @@ inline answered_rollback() {
   roll_back()
 }
 
+/* Its handle is gone, and with it the right to answer. */
+inline released() {
+  let_go[who] = true;
+  if
+  :: enlistment[who] == Active -> move_enlistment(enlistment[who], Active, Release, Revocable, Active); roll_back()
+  :: enlistment[who] == PrePreparing ->
+     move_enlistment(enlistment[who], PrePreparing, Release, Revocable, PrePreparing); roll_back()
+  :: enlistment[who] == PrePrepared ->
+     move_enlistment(enlistment[who], PrePrepared, Release, Revocable, PrePrepared); roll_back()
+  :: enlistment[who] == Preparing -> move_enlistment(enlistment[who], Preparing, Release, Revocable, Preparing); roll_back()
+  :: enlistment[who] == Aborting -> move_enlistment(enlistment[who], Aborting, Release, Always, Forgotten)
+  :: enlistment[who] == Delegated -> /* it may have committed */
+     move_enlistment(enlistment[who], Delegated, Release, Always, DelegatedDisconnected);
+     move_transaction(transaction, Delegated, OwnerGone, Always, InDoubt)
+  :: else -> skip
+  fi
+}
+
 inline rejected() {
   decides_alone[who] = (mutant == MUTANT_OWNER_THAT_REJECTED_ASKED_AGAIN);
   if
@@ -279,7 +301,7 @@ inline end_session() {
   :: rm[who] == Online -> move_rm(rm[who], Online, Disconnect, Always, Offline)
   fi;
   has_session[who] = false;
-  offered[who] = false;
+  offered[who] = false; let_go[who] = false;
   drop_queue(who);
   disconnected()
 }
@@ -301,6 +323,7 @@ inline rm_says() {
      move_enlistment(enlistment[who], Preparing, PrepareComplete, Always, Prepared)
   :: event == ReadOnly -> answered_read_only()
   :: event == Rollback -> answered_rollback()
+  :: event == Release -> released()
   :: event == Reject -> rejected()
   :: event == CommitComplete && enlistment[who] == CommittedNotify ->
      move_enlistment(enlistment[who], CommittedNotify, CommitComplete, Always, Committed)
@@ -322,9 +345,14 @@ inline rm_says() {
 
 #define head(notification) (has_session[i] && queue[i]?[notification])
 #define can_withdraw \
-  (work[i] == Working && can_roll_back && has_session[i] && \
+  (work[i] == Working && can_roll_back && has_session[i] && !let_go[i] && \
    (enlistment[i] == Active || enlistment[i] == PrePreparing || enlistment[i] == PrePrepared || \
     enlistment[i] == Preparing))
+
+#define may_let_go \
+  (has_session[i] && !let_go[i] && \
+   (enlistment[i] == Active || enlistment[i] == PrePreparing || enlistment[i] == PrePrepared || \
+    enlistment[i] == Preparing || enlistment[i] == Aborting || enlistment[i] == Delegated))
 
 /* A durable resource manager that keeps the rules for their authors. It may be disturbed between the two
  * halves of each answer: what it does in its own log, and what it says. */
@@ -336,6 +364,7 @@ end:
   :: atomic { work[i] == Idle && rm[i] == Online && transaction == PrePreparing && !flushes[i] -> work[i] = Working; call!i, Enlist }
   :: atomic { can_withdraw && (!calm || nempty(queue[i])) -> work[i] = Reader; call!i, ReadOnly }
   :: atomic { can_withdraw && (!calm || nempty(queue[i])) -> call!i, Rollback }
+  :: atomic { !calm && work[i] == Working && may_let_go -> call!i, Release }
 
   /* the phases */
   :: atomic { head(PREPREPARE) && work[i] == Working -> queue[i]?PREPREPARE; call!i, PrePrepareComplete }
@@ -354,8 +383,8 @@ end:
   :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Done -> queue[i]?SINGLE_PHASE_COMMIT; call!i, CommitComplete }
   :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Working -> work[i] = Undone; end_undone(i) }
   :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Undone -> queue[i]?SINGLE_PHASE_COMMIT; call!i, RollbackComplete }
-  :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Working -> queue[i]?SINGLE_PHASE_COMMIT; call!i, Reject }
-  :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Working -> queue[i]?SINGLE_PHASE_COMMIT; call!i, Rollback }
+  :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Working && !let_go[i] -> queue[i]?SINGLE_PHASE_COMMIT; call!i, Reject }
+  :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Working && !let_go[i] -> queue[i]?SINGLE_PHASE_COMMIT; call!i, Rollback }
 
   /* the outcome; told again, it answers again */
   :: atomic {

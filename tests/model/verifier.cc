@@ -52,6 +52,7 @@ bool can_verify(std::string* why_not) {
 Verifier::Verifier(const std::string& model, int members, bool optimized)
     : model_(model),
       definitions_("-DMEMBERS=" + std::to_string(members)),
+      hash_bits_(optimized ? 22 : 18),
       directory_(std::filesystem::temp_directory_path() /
                  ("cairn-model-" + Uuid::generate().to_string())) {
   std::filesystem::create_directory(directory_);
@@ -82,7 +83,8 @@ std::string Verifier::run(const std::string& command) const {
 Verdict Verifier::explore(int mutant) const {
   Verdict verdict;
   // Liveness too (-a); a run longer than -m is an error (-b); no list of what was not reached (-n).
-  verdict.output = run("MUTANT=" + std::to_string(mutant) + " ./verifier -a -b -m100000 -n -w18");
+  verdict.output = run("MUTANT=" + std::to_string(mutant) + " ./verifier -a -b -m100000 -n -w" +
+                       std::to_string(hash_bits_));
   std::istringstream lines(verdict.output);
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("walked ")) verdict.walked.insert(line.substr(7));

@@ -47,6 +47,7 @@ class Verifier {
 
   std::string model_;
   std::string definitions_;
+  int hash_bits_;  // of the table of states: a large one takes time to clear
   std::filesystem::path directory_;
 };
 
