@@ -24,6 +24,14 @@ if(CAIRN_SANITIZE)
   target_link_options(cairn_build INTERFACE -fsanitize=${CAIRN_SANITIZE})
 endif()
 
+# The tests are some forty programs: a linker that takes a third of the time, where there is one.
+if(CAIRN_FAST_LINKER)
+  find_program(CAIRN_LLD ld.lld DOC "Links the tests faster (Debian: lld)")
+  if(CAIRN_LLD)
+    add_link_options(-fuse-ld=lld)
+  endif()
+endif()
+
 # Flags for the libraries and what the tests share, but not for the tests themselves: with "-O1" exploring tests run several
 # times as fast, and the many test files still compile as fast as without.
 set(CAIRN_LIBRARY_FLAGS "" CACHE STRING "More compiler flags for the libraries only")

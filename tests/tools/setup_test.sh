@@ -70,15 +70,15 @@ case $case in
     expect_calls "install --simulate cmake libfmt-dev
 install --yes --no-install-recommends cmake libfmt-dev"
     ;;
-  fuzzers-compiler-only-when-asked-for)
-    run_setup clang
+  fuzzers-runtime-only-when-asked-for)
+    run_setup libclang-rt-dev
     expect_status 0
     expect_calls ""
     options=(--fuzz)
-    run_setup clang
+    run_setup libclang-rt-dev
     expect_status 0
-    expect_calls "install --simulate clang
-install --yes --no-install-recommends clang"
+    expect_calls "install --simulate libclang-rt-dev
+install --yes --no-install-recommends libclang-rt-dev"
     ;;
   benchmarks-peers-only-when-asked-for)
     run_setup libleveldb-dev fio
