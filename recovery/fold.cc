@@ -21,10 +21,16 @@ Status verdict(const FoldRule& rule, Lsn lsn, const std::string& subject) {
 }
 
 // Whether `copy` is what carrying `live` forward would have written.
-bool is_copy_of(const DecisionRecord& copy, const RecoveredTransaction& live) {
-  DecisionRecord expected = live.decision;
+bool is_copy_of(const TransactionRecord& copy, const RecoveredTransaction& live) {
+  TransactionRecord expected = live.record;
   if (expected.original.is_null()) expected.original = live.lsn;
   return copy == expected;
+}
+
+// Whether `decision` commits exactly what `prepare` promised.
+bool keeps(const TransactionRecord& decision, const TransactionRecord& prepare) {
+  return decision.superior == prepare.superior && decision.enlistments == prepare.enlistments &&
+         decision.description == prepare.description;
 }
 
 }  // namespace
@@ -48,8 +54,8 @@ Status Fold::add(const log::Record& record) {
   CAIRN_ASSIGN_OR_RETURN(TmRecord decoded, decode(record));
   const std::uint64_t clock = std::visit([](const auto& kind) { return kind.clock; }, decoded);
   const auto take = [&]() -> Status {
-    if (auto* decision = std::get_if<DecisionRecord>(&decoded)) {
-      return add_decision(record.lsn, std::move(*decision));
+    if (auto* of = std::get_if<TransactionRecord>(&decoded)) {
+      return add_transaction(record.lsn, std::move(*of));
     }
     if (auto* forget = std::get_if<ForgetRecord>(&decoded)) return add_forget(record.lsn, *forget);
     return add_restart(record.lsn, std::get<RestartRecord>(decoded));
@@ -61,36 +67,45 @@ Status Fold::add(const log::Record& record) {
   return Status::ok();
 }
 
-Status Fold::add_decision(Lsn lsn, DecisionRecord decision) {
-  const auto live = live_.find(decision.transaction);
+Status Fold::add_transaction(Lsn lsn, TransactionRecord record) {
+  const auto live = live_.find(record.transaction);
   const bool known = live != live_.end();
-  const bool copy = !decision.original.is_null();
-  const FoldRule& rule = judge({
-      .kind = copy ? FoldKind::kCopy : FoldKind::kDecision,
-      .known = known,
-      .matches = copy && known && is_copy_of(decision, live->second),
-      .clock_rises = !copy && decision.clock > last_decision_clock_,
-      .before_base = copy && decision.original < base_,
-      .shares = !known && shares_enlistment(decision),
-  });
-  CAIRN_RETURN_IF_ERROR(
-      verdict(rule, lsn,
-              "transaction " + decision.transaction.to_string() + ", clock " +
-                  std::to_string(decision.clock) + ", last decision's clock " +
-                  std::to_string(last_decision_clock_) +
-                  (known ? ", decided at LSN " + live->second.lsn.to_string() : "")));
-  if (!copy) last_decision_clock_ = decision.clock;
-  const Uuid id = decision.transaction;
-  if (!known) {
-    for (const auto& enlistment : decision.enlistments) enlistments_.insert(enlistment.enlistment);
+  const bool prepared = known && live->second.record.type == RecordType::kPrepare;
+  FoldFacts facts{.known = known, .prepared = prepared};
+  facts.shares = !known && shares_enlistment(record);
+  if (!record.original.is_null()) {
+    facts.kind = FoldKind::kCopy;
+    facts.matches = known && is_copy_of(record, live->second);
+    facts.before_base = record.original < base_;
+  } else if (record.type == RecordType::kPrepare) {
+    facts.kind = FoldKind::kPrepare;
+    facts.clock_rises = record.clock >= last_decision_clock_;
+  } else {
+    facts.kind = FoldKind::kDecision;
+    facts.matches = prepared && keeps(record, live->second.record);
+    facts.clock_rises = record.clock > last_decision_clock_;
   }
-  live_.insert_or_assign(id, RecoveredTransaction{lsn, std::move(decision)});
+  CAIRN_RETURN_IF_ERROR(verdict(
+      judge(facts), lsn,
+      "transaction " + record.transaction.to_string() + ", clock " + std::to_string(record.clock) +
+          ", last decision's clock " + std::to_string(last_decision_clock_) +
+          (known ? (prepared ? ", prepared at LSN " : ", decided at LSN ") +
+                       live->second.lsn.to_string()
+                 : "")));
+  if (facts.kind == FoldKind::kDecision) last_decision_clock_ = record.clock;
+  if (!known) {
+    for (const auto& enlistment : record.enlistments) enlistments_.insert(enlistment.enlistment);
+    if (record.superior) enlistments_.insert(record.superior->enlistment);
+  }
+  const Uuid id = record.transaction;
+  live_.insert_or_assign(id, RecoveredTransaction{lsn, std::move(record)});
   return Status::ok();
 }
 
-bool Fold::shares_enlistment(const DecisionRecord& decision) const {
+bool Fold::shares_enlistment(const TransactionRecord& record) const {
+  if (record.superior && enlistments_.contains(record.superior->enlistment)) return true;
   return std::any_of(
-      decision.enlistments.begin(), decision.enlistments.end(),
+      record.enlistments.begin(), record.enlistments.end(),
       [this](const auto& enlistment) { return enlistments_.contains(enlistment.enlistment); });
 }
 
@@ -100,6 +115,7 @@ Status Fold::add_forget(Lsn lsn, const ForgetRecord& forget) {
   const FoldRule& rule = judge({
       .kind = FoldKind::kForget,
       .known = known,
+      .prepared = known && live->second.record.type == RecordType::kPrepare,
       .matches = known && live->second.lsn == forget.decision,
       .before_base = forget.decision < base_,
   });
@@ -109,9 +125,9 @@ Status Fold::add_forget(Lsn lsn, const ForgetRecord& forget) {
                   forget.decision.to_string() +
                   (known ? ", found at LSN " + live->second.lsn.to_string() : ", not found")));
   if (known) {
-    for (const auto& enlistment : live->second.decision.enlistments) {
-      enlistments_.erase(enlistment.enlistment);
-    }
+    const TransactionRecord& record = live->second.record;
+    for (const auto& enlistment : record.enlistments) enlistments_.erase(enlistment.enlistment);
+    if (record.superior) enlistments_.erase(record.superior->enlistment);
     live_.erase(live);
   }
   return Status::ok();

@@ -11,22 +11,24 @@
 
 namespace cairn::recovery {
 
-enum class FoldKind : std::uint8_t { kDecision, kCopy, kForget, kRestart };
+enum class FoldKind : std::uint8_t { kDecision, kPrepare, kCopy, kForget, kRestart };
 
 // Facts that do not apply to a kind are false.
 struct FoldFacts {
   FoldKind kind = FoldKind::kDecision;
-  // A decision of this transaction was read, and no forget.
+  // A decision or prepare record of this transaction was read, and no forget.
   bool known = false;
-  // A copy: equals that decision. A forget: names its newest copy. A restart area: has the identity
-  // of the newest one.
+  // Only its prepare record was read, no decision.
+  bool prepared = false;
+  // A copy: equals that record. A decision after a prepare record: names the same. A forget: names
+  // the newest copy. A restart area: has the identity of the newest one.
   bool matches = false;
-  // A decision: its clock is above that of the one before. A restart area: not below the one
-  // before.
+  // A decision: its clock is above that of the decision before. A prepare record: not below that. A
+  // restart area: not below the one before.
   bool clock_rises = false;
-  // The decision that a copy or a forget names lies before the first LSN read.
+  // The record that a copy or a forget names lies before the first LSN read.
   bool before_base = false;
-  // A decision or copy names an enlistment of another live transaction.
+  // A decision, prepare record or copy names an enlistment of another live transaction.
   bool shares = false;
 };
 
@@ -35,12 +37,20 @@ enum class FoldLabel : std::uint8_t {
   kEnlistmentShared,
   kClockWentBack,
   kDecidedTwice,
+  kPrepareCommitted,
+  kPrepareClockPassed,
+  kDecisionDiffersFromPrepare,
+  kPrepared,
+  kPrepareEnlistmentShared,
+  kPrepareClockWentBack,
+  kPreparedTwice,
   kCarriedForward,
   kCopyDiffers,
   kCarriedFromBeforeBase,
   kCopyEnlistmentShared,
   kCopyWithoutOriginal,
   kForgotten,
+  kRolledBack,
   kForgetNamesOther,
   kForgottenBeforeBase,
   kForgetWithoutDecision,
@@ -56,6 +66,7 @@ struct FoldRule {
   std::string_view name;
   FoldKind kind;
   Want known;
+  Want prepared;
   Want matches;
   Want clock_rises;
   Want before_base;
@@ -66,43 +77,87 @@ struct FoldRule {
 
 // clang-format off
 inline constexpr std::array kFoldRules = {
-//        label and name                                                        kind                 known       matches     clock_rises before_base shares     accept
-FoldRule{FoldLabel::kDecided, "Decided",                                         FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kYes, Want::kAny, Want::kNo,  true,
+//        label, name
+//        kind                 known       prepared    matches     clock_rises before_base shares     accept
+FoldRule{FoldLabel::kDecided, "Decided",
+         FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kAny, Want::kNo,  true,
          "The commit of this transaction was decided; it is committed whatever else was lost, because the record names all "
          "who must be told."},
-FoldRule{FoldLabel::kEnlistmentShared, "EnlistmentShared",                       FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kYes, Want::kAny, Want::kYes, false,
+FoldRule{FoldLabel::kEnlistmentShared, "EnlistmentShared",
+         FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kAny, Want::kYes, false,
          "An enlistment is one resource manager's part in one transaction. Its answer could not be told apart."},
-FoldRule{FoldLabel::kClockWentBack, "ClockWentBack",                             FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kNo,  Want::kAny, Want::kAny, false,
+FoldRule{FoldLabel::kClockWentBack, "ClockWentBack",
+         FoldKind::kDecision, Want::kNo,  Want::kAny, Want::kAny, Want::kNo,  Want::kAny, Want::kAny, false,
          "Decisions enter the log in the order of their virtual clocks, each above the one before. One that does not was "
          "not written by the manager that wrote the others: two managers on one stream, or foreign bytes."},
-FoldRule{FoldLabel::kDecidedTwice, "DecidedTwice",                               FoldKind::kDecision, Want::kYes, Want::kAny, Want::kAny, Want::kAny, Want::kAny, false,
+FoldRule{FoldLabel::kDecidedTwice, "DecidedTwice",
+         FoldKind::kDecision, Want::kYes, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, Want::kAny, false,
          "A unit of work is decided once until it is forgotten; a repetition would be marked as a copy."},
-FoldRule{FoldLabel::kCarriedForward, "CarriedForward",                           FoldKind::kCopy,     Want::kYes, Want::kYes, Want::kAny, Want::kAny, Want::kAny, true,
-         "The decision was written again so that the tail could move. The copy takes the original's place."},
-FoldRule{FoldLabel::kCopyDiffers, "CopyDiffers",                                 FoldKind::kCopy,     Want::kYes, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
+FoldRule{FoldLabel::kPrepareCommitted, "PrepareCommitted",
+         FoldKind::kDecision, Want::kYes, Want::kYes, Want::kYes, Want::kYes, Want::kAny, Want::kAny, true,
+         "The superior of a prepared transaction ordered the commit. The decision takes the prepare record's place."},
+FoldRule{FoldLabel::kPrepareClockPassed, "PrepareClockPassed",
+         FoldKind::kDecision, Want::kYes, Want::kYes, Want::kYes, Want::kNo,  Want::kAny, Want::kAny, false,
+         "As ClockWentBack, of a decision that a superior ordered."},
+FoldRule{FoldLabel::kDecisionDiffersFromPrepare, "DecisionDiffersFromPrepare",
+         FoldKind::kDecision, Want::kYes, Want::kYes, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
+         "After a prepare record nobody joins or leaves: the decision names the superior and the enlistments that the other "
+         "named."},
+FoldRule{FoldLabel::kPrepared, "Prepared",
+         FoldKind::kPrepare,  Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kAny, Want::kNo,  true,
+         "The transaction is prepared and its superior decides: it is in doubt until a decision or a forget follows."},
+FoldRule{FoldLabel::kPrepareEnlistmentShared, "PrepareEnlistmentShared",
+         FoldKind::kPrepare,  Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kAny, Want::kYes, false,
+         "As EnlistmentShared, of a prepare record."},
+FoldRule{FoldLabel::kPrepareClockWentBack, "PrepareClockWentBack",
+         FoldKind::kPrepare,  Want::kNo,  Want::kAny, Want::kAny, Want::kNo,  Want::kAny, Want::kAny, false,
+         "Prepare records and decisions enter the log in the order of their virtual clocks; a prepare record has that of the decision "
+         "before it, or a higher one."},
+FoldRule{FoldLabel::kPreparedTwice, "PreparedTwice",
+         FoldKind::kPrepare,  Want::kYes, Want::kAny, Want::kAny, Want::kAny, Want::kAny, Want::kAny, false,
+         "A unit of work is prepared once, before it is decided; a repetition would be marked as a copy."},
+FoldRule{FoldLabel::kCarriedForward, "CarriedForward",
+         FoldKind::kCopy,     Want::kYes, Want::kAny, Want::kYes, Want::kAny, Want::kAny, Want::kAny, true,
+         "The record was written again so that the tail could move. The copy takes the original's place."},
+FoldRule{FoldLabel::kCopyDiffers, "CopyDiffers",
+         FoldKind::kCopy,     Want::kYes, Want::kAny, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
          "A copy says what its original says. Which of two different ones is true cannot be known."},
-FoldRule{FoldLabel::kCarriedFromBeforeBase, "CarriedFromBeforeBase",             FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kNo,  true,
-         "The base moved past the original after the copy was durable: the copy is the decision. Its clock is as old as "
-         "the original and is not compared."},
-FoldRule{FoldLabel::kCopyEnlistmentShared, "CopyEnlistmentShared",               FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kYes, false,
+FoldRule{FoldLabel::kCarriedFromBeforeBase, "CarriedFromBeforeBase",
+         FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kAny, Want::kYes, Want::kNo,  true,
+         "The base moved past the original after the copy was durable: the copy stands for it. Its clock "
+         "is as old as the original and is not compared."},
+FoldRule{FoldLabel::kCopyEnlistmentShared, "CopyEnlistmentShared",
+         FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kAny, Want::kYes, Want::kYes, false,
          "As EnlistmentShared, of a copy whose original the base has passed."},
-FoldRule{FoldLabel::kCopyWithoutOriginal, "CopyWithoutOriginal",                 FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kNo,  Want::kAny, false,
+FoldRule{FoldLabel::kCopyWithoutOriginal, "CopyWithoutOriginal",
+         FoldKind::kCopy,     Want::kNo,  Want::kAny, Want::kAny, Want::kAny, Want::kNo,  Want::kAny, false,
          "The original would have been read before the copy, and not forgotten: a transaction is never copied and "
          "forgotten at the same time. Something between them is missing."},
-FoldRule{FoldLabel::kForgotten, "Forgotten",                                     FoldKind::kForget,   Want::kYes, Want::kYes, Want::kAny, Want::kAny, Want::kAny, true,
+FoldRule{FoldLabel::kForgotten, "Forgotten",
+         FoldKind::kForget,   Want::kYes, Want::kNo,  Want::kYes, Want::kAny, Want::kAny, Want::kAny, true,
          "All resource managers have answered. Nothing is left to do."},
-FoldRule{FoldLabel::kForgetNamesOther, "ForgetNamesOther",                       FoldKind::kForget,   Want::kYes, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
-         "A forget names the newest copy of the decision. Another LSN means that a record between them is missing."},
-FoldRule{FoldLabel::kForgottenBeforeBase, "ForgottenBeforeBase",                 FoldKind::kForget,   Want::kNo,  Want::kAny, Want::kAny, Want::kYes, Want::kAny, true,
-         "The base moves to the oldest transaction that is not forgotten: decisions of forgotten ones fall behind it while "
+FoldRule{FoldLabel::kRolledBack, "RolledBack",
+         FoldKind::kForget,   Want::kYes, Want::kYes, Want::kYes, Want::kAny, Want::kAny, Want::kAny, true,
+         "A prepared transaction was rolled back. Its resource managers presume that of what is not offered to them."},
+FoldRule{FoldLabel::kForgetNamesOther, "ForgetNamesOther",
+         FoldKind::kForget,   Want::kYes, Want::kAny, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
+         "A forget names the newest copy of the decision or prepare record. Another LSN means that a record between them is "
+         "missing."},
+FoldRule{FoldLabel::kForgottenBeforeBase, "ForgottenBeforeBase",
+         FoldKind::kForget,   Want::kNo,  Want::kAny, Want::kAny, Want::kAny, Want::kYes, Want::kAny, true,
+         "The base moves to the oldest transaction that is not forgotten: records of forgotten ones fall behind it while "
          "their forget records, written later, are still read."},
-FoldRule{FoldLabel::kForgetWithoutDecision, "ForgetWithoutDecision",             FoldKind::kForget,   Want::kNo,  Want::kAny, Want::kAny, Want::kNo,  Want::kAny, false,
-         "The decision would have been read before it. It is missing, or was forgotten twice."},
-FoldRule{FoldLabel::kCheckpoint, "Checkpoint",                                   FoldKind::kRestart,  Want::kAny, Want::kYes, Want::kYes, Want::kAny, Want::kAny, true,
+FoldRule{FoldLabel::kForgetWithoutDecision, "ForgetWithoutDecision",
+         FoldKind::kForget,   Want::kNo,  Want::kAny, Want::kAny, Want::kAny, Want::kNo,  Want::kAny, false,
+         "The decision or prepare record would have been read before it. It is missing, or was forgotten twice."},
+FoldRule{FoldLabel::kCheckpoint, "Checkpoint",
+         FoldKind::kRestart,  Want::kAny, Want::kAny, Want::kYes, Want::kYes, Want::kAny, Want::kAny, true,
          "A restart area among the records carries the clock; the state itself is in the records."},
-FoldRule{FoldLabel::kForeignIdentity, "ForeignIdentity",                         FoldKind::kRestart,  Want::kAny, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
+FoldRule{FoldLabel::kForeignIdentity, "ForeignIdentity",
+         FoldKind::kRestart,  Want::kAny, Want::kAny, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
          "A stream belongs to one manager. Work of another must not be resolved in its name."},
-FoldRule{FoldLabel::kCheckpointClockWentBack, "CheckpointClockWentBack",         FoldKind::kRestart,  Want::kAny, Want::kYes, Want::kNo,  Want::kAny, Want::kAny, false,
+FoldRule{FoldLabel::kCheckpointClockWentBack, "CheckpointClockWentBack",
+         FoldKind::kRestart,  Want::kAny, Want::kAny, Want::kYes, Want::kNo,  Want::kAny, Want::kAny, false,
          "The virtual clock only rises, and restart areas are written one at a time."},
 };
 // clang-format on
@@ -113,8 +168,9 @@ constexpr bool meets(Want want, bool fact) {
 
 constexpr bool meets(const FoldRule& rule, const FoldFacts& facts) {
   return rule.kind == facts.kind && meets(rule.known, facts.known) &&
-         meets(rule.matches, facts.matches) && meets(rule.clock_rises, facts.clock_rises) &&
-         meets(rule.before_base, facts.before_base) && meets(rule.shares, facts.shares);
+         meets(rule.prepared, facts.prepared) && meets(rule.matches, facts.matches) &&
+         meets(rule.clock_rises, facts.clock_rises) && meets(rule.before_base, facts.before_base) &&
+         meets(rule.shares, facts.shares);
 }
 
 // The one row for these facts.
@@ -127,11 +183,11 @@ constexpr const FoldRule& judge(const FoldFacts& facts) {
 // Calls `visit` with every combination of facts.
 template <typename Visit>
 constexpr void for_each_fold_facts(Visit visit) {
-  for (const FoldKind kind :
-       {FoldKind::kDecision, FoldKind::kCopy, FoldKind::kForget, FoldKind::kRestart}) {
-    for (unsigned bits = 0; bits < 32; ++bits) {
+  for (const FoldKind kind : {FoldKind::kDecision, FoldKind::kPrepare, FoldKind::kCopy,
+                              FoldKind::kForget, FoldKind::kRestart}) {
+    for (unsigned bits = 0; bits < 64; ++bits) {
       visit(FoldFacts{kind, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0,
-                      (bits & 16) != 0});
+                      (bits & 16) != 0, (bits & 32) != 0});
     }
   }
 }

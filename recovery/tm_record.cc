@@ -47,77 +47,95 @@ Status check_common(Lsn lsn, std::string_view kind, const ByteReader& in, const 
   return Status::ok();
 }
 
-Result<EnlistmentRecord> decode_enlistment(Lsn lsn, ByteReader& in) {
+Result<EnlistmentRecord> decode_enlistment(Lsn lsn, const std::string& kind, ByteReader& in) {
   EnlistmentRecord enlistment;
   enlistment.enlistment = in.uuid();
   enlistment.resource_manager = in.uuid();
   const std::uint32_t size = in.u32();
   if (in.truncated() || size > in.left()) {
-    return corrupt(lsn, "decision ends within an enlistment: " + std::to_string(size) +
+    return corrupt(lsn, kind + " ends within an enlistment: " + std::to_string(size) +
                             " bytes of recovery information named, " + std::to_string(in.left()) +
                             " left");
   }
   if (size > kMaxRecoveryInformationBytes) {
-    return corrupt(lsn, "decision with " + std::to_string(size) +
+    return corrupt(lsn, kind + " with " + std::to_string(size) +
                             " bytes of recovery information, expected at most " +
                             std::to_string(kMaxRecoveryInformationBytes));
   }
   if (enlistment.enlistment.is_null() || enlistment.resource_manager.is_null()) {
-    return corrupt(lsn, "decision with an enlistment of null identity");
+    return corrupt(lsn, kind + " with an enlistment of null identity");
   }
   const auto data = in.take(size);
   enlistment.recovery_information.assign(data.begin(), data.end());
   return enlistment;
 }
 
-Status check_enlistments_differ(Lsn lsn, const std::vector<EnlistmentRecord>& enlistments) {
+Status check_enlistments_differ(Lsn lsn, const std::string& kind, const TransactionRecord& record) {
   std::vector<Uuid> ids;
-  ids.reserve(enlistments.size());
-  for (const auto& enlistment : enlistments) ids.push_back(enlistment.enlistment);
+  ids.reserve(record.enlistments.size() + 1);
+  for (const auto& enlistment : record.enlistments) ids.push_back(enlistment.enlistment);
+  if (record.superior) ids.push_back(record.superior->enlistment);
   std::sort(ids.begin(), ids.end());
   const auto twice = std::adjacent_find(ids.begin(), ids.end());
   if (twice == ids.end()) return Status::ok();
-  return corrupt(lsn, "decision names enlistment " + twice->to_string() + " twice");
+  return corrupt(lsn, kind + " names enlistment " + twice->to_string() + " twice");
 }
 
-Result<TmRecord> decode_decision(Lsn lsn, std::span<const std::byte> payload) {
+std::string kind_name(RecordType type) {
+  return type == RecordType::kPrepare ? "prepare" : "decision";
+}
+
+// The version says whether a superior is named; a prepare record without one would wait for nobody.
+Status check_transaction_version(Lsn lsn, RecordType type, std::uint16_t version) {
+  if (version == kSuperiorSchemaVersion) return Status::ok();
+  if (version == kSchemaVersion && type == RecordType::kPrepare) {
+    return corrupt(lsn, "prepare record of schema version 1, which names no superior");
+  }
+  return check_version(lsn, kind_name(type), version);
+}
+
+Result<TmRecord> decode_transaction(Lsn lsn, RecordType type, std::span<const std::byte> payload) {
+  const std::string kind = kind_name(type);
   ByteReader in(payload);
   const std::uint16_t version = in.u16();
-  if (in.truncated()) return too_short(lsn, "decision", payload.size());
-  CAIRN_RETURN_IF_ERROR(check_version(lsn, "decision", version));
+  if (in.truncated()) return too_short(lsn, kind, payload.size());
+  CAIRN_RETURN_IF_ERROR(check_transaction_version(lsn, type, version));
   const std::uint16_t description_size = in.u16();
   const std::uint32_t count = in.u32();
-  DecisionRecord decision;
-  decision.transaction = in.uuid();
-  decision.clock = in.u64();
-  decision.wall_clock_ns = in.u64();
-  decision.original = Lsn(in.u64());
-  if (in.truncated()) return too_short(lsn, "decision", payload.size());
+  TransactionRecord record;
+  record.type = type;
+  record.transaction = in.uuid();
+  record.clock = in.u64();
+  record.wall_clock_ns = in.u64();
+  record.original = Lsn(in.u64());
+  if (in.truncated()) return too_short(lsn, kind, payload.size());
   if (description_size > kMaxDescriptionBytes) {
-    return corrupt(lsn, "decision with a description of " + std::to_string(description_size) +
+    return corrupt(lsn, kind + " with a description of " + std::to_string(description_size) +
                             " bytes, expected at most " + std::to_string(kMaxDescriptionBytes));
   }
   const auto description = in.take(description_size);
-  if (in.truncated()) return too_short(lsn, "decision", payload.size());
-  decision.description.assign(reinterpret_cast<const char*>(description.data()),
-                              description.size());
+  if (in.truncated()) return too_short(lsn, kind, payload.size());
+  record.description.assign(reinterpret_cast<const char*>(description.data()), description.size());
+  if (version == kSuperiorSchemaVersion) {
+    CAIRN_ASSIGN_OR_RETURN(record.superior, decode_enlistment(lsn, kind, in));
+  }
   // Before memory is taken for them: that many cannot be there.
   if (count == 0 || count > in.left() / kEnlistmentFixedBytes) {
-    return corrupt(lsn, "decision with " + std::to_string(count) + " enlistments in " +
+    return corrupt(lsn, kind + " with " + std::to_string(count) + " enlistments in " +
                             std::to_string(in.left()) + " bytes");
   }
-  decision.enlistments.reserve(count);
+  record.enlistments.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
-    CAIRN_ASSIGN_OR_RETURN(EnlistmentRecord enlistment, decode_enlistment(lsn, in));
-    decision.enlistments.push_back(std::move(enlistment));
+    CAIRN_ASSIGN_OR_RETURN(EnlistmentRecord enlistment, decode_enlistment(lsn, kind, in));
+    record.enlistments.push_back(std::move(enlistment));
   }
-  CAIRN_RETURN_IF_ERROR(check_common(lsn, "decision", in, decision.transaction, decision.clock, 0));
-  CAIRN_RETURN_IF_ERROR(check_enlistments_differ(lsn, decision.enlistments));
-  if (!decision.original.is_null() && decision.original >= lsn) {
-    return corrupt(lsn, "copy of a decision at LSN " + decision.original.to_string() +
+  CAIRN_RETURN_IF_ERROR(check_common(lsn, kind, in, record.transaction, record.clock, 0));
+  CAIRN_RETURN_IF_ERROR(check_enlistments_differ(lsn, kind, record));
+  if (!record.original.is_null() && record.original >= lsn) {
+    return corrupt(lsn, "copy of a " + kind + " at LSN " + record.original.to_string() +
                             ", which is not before it");
   }
-  return TmRecord(std::move(decision));
+  return TmRecord(std::move(record));
 }
 
 Result<TmRecord> decode_forget(Lsn lsn, std::span<const std::byte> payload) {
@@ -184,16 +202,20 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-std::string text_of(const DecisionRecord& record) {
-  std::string text = record.original.is_null() ? "decision" : "decision (copy)";
+std::string text_of(const EnlistmentRecord& enlistment) {
+  return enlistment.enlistment.to_string() + " rm " + enlistment.resource_manager.to_string() +
+         " information " + std::to_string(enlistment.recovery_information.size()) + " bytes]";
+}
+
+std::string text_of(const TransactionRecord& record) {
+  std::string text = kind_name(record.type) + (record.original.is_null() ? "" : " (copy)");
   text += " transaction " + record.transaction.to_string() + " clock " +
           std::to_string(record.clock) + " time " + time_text(record.wall_clock_ns);
   if (!record.original.is_null()) text += " original " + record.original.to_string();
   text += " description " + quoted(record.description);
+  if (record.superior) text += " [superior " + text_of(*record.superior);
   for (const auto& enlistment : record.enlistments) {
-    text += " [enlistment " + enlistment.enlistment.to_string() + " rm " +
-            enlistment.resource_manager.to_string() + " information " +
-            std::to_string(enlistment.recovery_information.size()) + " bytes]";
+    text += " [enlistment " + text_of(enlistment);
   }
   return text;
 }
@@ -210,14 +232,18 @@ std::string text_of(const RestartRecord& record) {
 
 }  // namespace
 
-std::vector<std::byte> encode(const DecisionRecord& record) {
+std::vector<std::byte> encode(const TransactionRecord& record) {
   assert(record.description.size() <= kMaxDescriptionBytes);
+  assert(record.superior || record.type == RecordType::kDecision);
+  const auto size_of = [](const EnlistmentRecord& enlistment) {
+    assert(enlistment.recovery_information.size() <= kMaxRecoveryInformationBytes);
+    return kEnlistmentFixedBytes + enlistment.recovery_information.size();
+  };
   std::size_t size = kDecisionFixedBytes + record.description.size();
-  for (const auto& enlistment : record.enlistments) {
-    size += kEnlistmentFixedBytes + enlistment.recovery_information.size();
-  }
+  if (record.superior) size += size_of(*record.superior);
+  for (const auto& enlistment : record.enlistments) size += size_of(enlistment);
   ByteWriter out(size);
-  out.u16(kSchemaVersion);
+  out.u16(record.superior ? kSuperiorSchemaVersion : kSchemaVersion);
   out.u16(static_cast<std::uint16_t>(record.description.size()));
   out.u32(static_cast<std::uint32_t>(record.enlistments.size()));
   out.uuid(record.transaction);
@@ -225,13 +251,14 @@ std::vector<std::byte> encode(const DecisionRecord& record) {
   out.u64(record.wall_clock_ns);
   out.u64(record.original.value());
   out.text(record.description);
-  for (const auto& enlistment : record.enlistments) {
-    assert(enlistment.recovery_information.size() <= kMaxRecoveryInformationBytes);
+  const auto add = [&out](const EnlistmentRecord& enlistment) {
     out.uuid(enlistment.enlistment);
     out.uuid(enlistment.resource_manager);
     out.u32(static_cast<std::uint32_t>(enlistment.recovery_information.size()));
     out.append(enlistment.recovery_information);
-  }
+  };
+  if (record.superior) add(*record.superior);
+  for (const auto& enlistment : record.enlistments) add(enlistment);
   return std::move(out).take();
 }
 
@@ -262,14 +289,16 @@ Result<TmRecord> decode(const log::Record& record) {
     case log::RecordKind::kRestart:
       return decode_restart(record.lsn, record.payload);
     case log::RecordKind::kData:
-      if (record.type == static_cast<std::uint16_t>(RecordType::kDecision)) {
-        return decode_decision(record.lsn, record.payload);
+      for (const RecordType type : {RecordType::kDecision, RecordType::kPrepare}) {
+        if (record.type == static_cast<std::uint16_t>(type)) {
+          return decode_transaction(record.lsn, type, record.payload);
+        }
       }
       if (record.type == static_cast<std::uint16_t>(RecordType::kForget)) {
         return decode_forget(record.lsn, record.payload);
       }
       return corrupt(record.lsn, "type " + std::to_string(record.type) +
-                                     ", expected 1 (decision) or 2 (forget)");
+                                     ", expected 1 (decision), 2 (forget) or 3 (prepare)");
     case log::RecordKind::kCatalog:
       break;
   }

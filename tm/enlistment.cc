@@ -20,11 +20,16 @@ Status answer(const std::shared_ptr<EnlistmentReference>& reference, EnlistmentE
                                      });
 }
 
-// The verbs of a superior, of which there is none.
-Status not_superior(const std::shared_ptr<EnlistmentReference>& reference) {
+// A verb of a superior.
+Status order(const std::shared_ptr<EnlistmentReference>& reference, SuperiorEvent verb,
+             const Clock& clock) {
   if (!reference) return refers_to_nothing("enlistment");
-  return Status(StatusCode::kNotSuperior,
-                "enlistment " + reference->object->id.to_string() + " is a subordinate");
+  CAIRN_RETURN_IF_ERROR(check_clock(clock));
+  return reference->core->on_session(*reference->object->resource_manager, reference->session,
+                                     [&](Protocol& protocol) {
+                                       protocol.raise_clock(clock.value_or(0));
+                                       return protocol.order(reference->object, verb);
+                                     });
 }
 
 // Whether recovery information of this size can be kept for this enlistment.
@@ -138,13 +143,29 @@ Result<EnlistmentInformation> Enlistment::information() const {
     information.mask = object.mask;
     information.state = object.state();
     information.durable = object.resource_manager->kind == RmKind::kDurable;
+    information.superior = object.superior;
     return information;
   });
 }
 
-Status Enlistment::superior_pre_prepare(Clock) { return not_superior(reference_); }
-Status Enlistment::superior_prepare(Clock) { return not_superior(reference_); }
-Status Enlistment::superior_commit(Clock) { return not_superior(reference_); }
-Status Enlistment::superior_rollback(Clock) { return not_superior(reference_); }
+Status Enlistment::request_outcome(Clock clock) {
+  return answer(reference_, EnlistmentEvent::kRequestOutcome, clock);
+}
+
+Status Enlistment::superior_pre_prepare(Clock clock) {
+  return order(reference_, SuperiorEvent::kPrePrepare, clock);
+}
+
+Status Enlistment::superior_prepare(Clock clock) {
+  return order(reference_, SuperiorEvent::kPrepare, clock);
+}
+
+Status Enlistment::superior_commit(Clock clock) {
+  return order(reference_, SuperiorEvent::kCommit, clock);
+}
+
+Status Enlistment::superior_rollback(Clock clock) {
+  return order(reference_, SuperiorEvent::kRollback, clock);
+}
 
 }  // namespace cairn::tm

@@ -31,6 +31,7 @@ enum class EnlistmentEvent : std::uint8_t {
   kReadOnly,
   kReject,
   kRollback,
+  kRequestOutcome,
   kRecover,  // Enlistment::recover
   kReoffer,  // ResourceManager::recover
   // the end of a reference or a session
@@ -73,6 +74,7 @@ enum class EnlistmentAction : std::uint8_t {
   kOwnerRollsBack,    // the transaction rolls back, this enlistment included
   kOwnerRejected,     // the transaction runs its phases
   kOwnerGone,         // finish, and the outcome is unknown
+  kAskSuperior,       // REQUEST_OUTCOME to the superior, if there is one
   kAbortTransaction,  // roll the transaction back, this enlistment included
   kLeaveAndAbort,     // finish, and roll the transaction back
 };
@@ -108,6 +110,11 @@ inline constexpr auto kEnlistmentTable = [] {
     {S::kDelegated,      E::kDisconnect,         G::kAlways,          S::kDelegatedDisconnected, A::kOwnerGone},
     {S::kActive,         E::kTellDisconnected,   G::kAlways,          S::kOutcomeUnavailable,    A::kSendDisconnected},
     {S::kPrePrepared,    E::kTellDisconnected,   G::kAlways,          S::kOutcomeUnavailable,    A::kSendDisconnected},
+    {S::kPrepared,       E::kTellDisconnected,   G::kAlways,          S::kOutcomeUnavailable,    A::kSendDisconnected},
+    // it must know
+    {S::kPrepared,       E::kRequestOutcome,     G::kRevocable,       S::kPrepared,              A::kAbortTransaction},
+    {S::kPrepared,       E::kRequestOutcome,     G::kIrrevocable,     S::kPrepared,              A::kAskSuperior},
+    {S::kInDoubt,        E::kRequestOutcome,     G::kIrrevocable,     S::kInDoubt,               A::kAskSuperior},
     // commit; Active and PrePrepared: it did not ask to vote
     {S::kActive,         E::kTellCommit,         G::kWantsCommit,     S::kCommittedNotify,       A::kSendCommit},
     {S::kActive,         E::kTellCommit,         G::kNoCommit,        S::kForgotten,             A::kFinish},
@@ -174,9 +181,11 @@ inline constexpr auto kEnlistmentEvents = std::to_array<EnlistmentEvent>({
     EnlistmentEvent::kAskPrePrepare, EnlistmentEvent::kAskPrepare, EnlistmentEvent::kAskSinglePhase, EnlistmentEvent::kTellCommit,
     EnlistmentEvent::kTellRollback, EnlistmentEvent::kTellDisconnected, EnlistmentEvent::kPrePrepareComplete,
     EnlistmentEvent::kPrepareComplete, EnlistmentEvent::kCommitComplete, EnlistmentEvent::kRollbackComplete,
-    EnlistmentEvent::kReadOnly, EnlistmentEvent::kReject, EnlistmentEvent::kRollback, EnlistmentEvent::kRecover,
-    EnlistmentEvent::kReoffer, EnlistmentEvent::kRelease, EnlistmentEvent::kDisconnect});
+    EnlistmentEvent::kReadOnly, EnlistmentEvent::kReject, EnlistmentEvent::kRollback, EnlistmentEvent::kRequestOutcome,
+    EnlistmentEvent::kRecover, EnlistmentEvent::kReoffer, EnlistmentEvent::kRelease, EnlistmentEvent::kDisconnect});
 // clang-format on
+
+// The states of a superior alone have no row here: tm/superior_machine.h.
 
 // Owes nothing and is told nothing.
 constexpr bool is_finished(EnlistmentState state) {
@@ -199,6 +208,8 @@ constexpr bool is_finished(EnlistmentState state) {
     case EnlistmentState::kAborting:
     case EnlistmentState::kRecovering:
     case EnlistmentState::kOffline:
+    case EnlistmentState::kCommitRequested:
+    case EnlistmentState::kCommitting:
       return false;
   }
   return false;

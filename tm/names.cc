@@ -2,6 +2,7 @@
 // have.
 #include "enlistment_machine.h"
 #include "resource_manager_machine.h"
+#include "superior_machine.h"
 #include "tm_machine.h"
 #include "transaction_machine.h"
 
@@ -93,6 +94,10 @@ std::string_view transaction_state_name(TransactionState state) {
       return "PrePrepared";
     case TransactionState::kCommitting:
       return "Committing";
+    case TransactionState::kPromising:
+      return "Promising";
+    case TransactionState::kUnknown:
+      return "Unknown";
   }
   return "";
 }
@@ -133,6 +138,10 @@ std::string_view enlistment_state_name(EnlistmentState state) {
       return "OutcomeUnavailable";
     case EnlistmentState::kForgotten:
       return "Forgotten";
+    case EnlistmentState::kCommitRequested:
+      return "CommitRequested";
+    case EnlistmentState::kCommitting:
+      return "Committing";
   }
   return "";
 }
@@ -171,6 +180,8 @@ std::string_view transaction_event_name(TransactionEvent event) {
       return "Enlist";
     case TransactionEvent::kCommit:
       return "Commit";
+    case TransactionEvent::kDrive:
+      return "Drive";
     case TransactionEvent::kAnswered:
       return "Answered";
     case TransactionEvent::kGoOn:
@@ -193,6 +204,12 @@ std::string_view transaction_event_name(TransactionEvent event) {
       return "Rollback";
     case TransactionEvent::kRelease:
       return "Release";
+    case TransactionEvent::kOrderRollback:
+      return "OrderRollback";
+    case TransactionEvent::kSuperiorGone:
+      return "SuperiorGone";
+    case TransactionEvent::kSuperiorLost:
+      return "SuperiorLost";
     case TransactionEvent::kFound:
       return "Found";
     case TransactionEvent::kFinished:
@@ -217,6 +234,22 @@ std::string_view transaction_guard_name(TransactionGuard guard) {
       return "AsksPrePrepare";
     case TransactionGuard::kNoPrePrepare:
       return "NoPrePrepare";
+    case TransactionGuard::kAsksSuperior:
+      return "AsksSuperior";
+    case TransactionGuard::kOwned:
+      return "Owned";
+    case TransactionGuard::kDecides:
+      return "Decides";
+    case TransactionGuard::kPromises:
+      return "Promises";
+    case TransactionGuard::kPlainVotes:
+      return "PlainVotes";
+    case TransactionGuard::kPromised:
+      return "Promised";
+    case TransactionGuard::kFree:
+      return "Free";
+    case TransactionGuard::kUnasked:
+      return "Unasked";
   }
   return "";
 }
@@ -235,18 +268,28 @@ std::string_view transaction_action_name(TransactionAction action) {
       return "AskPrepare";
     case TransactionAction::kDelegate:
       return "Delegate";
+    case TransactionAction::kRequestCommit:
+      return "RequestCommit";
+    case TransactionAction::kWritePrepare:
+      return "WritePrepare";
+    case TransactionAction::kTellPrepared:
+      return "TellPrepared";
     case TransactionAction::kWriteDecision:
       return "WriteDecision";
     case TransactionAction::kTellCommit:
       return "TellCommit";
     case TransactionAction::kTellRollback:
       return "TellRollback";
+    case TransactionAction::kBreakOff:
+      return "BreakOff";
     case TransactionAction::kTellDisconnected:
       return "TellDisconnected";
     case TransactionAction::kStop:
       return "Stop";
     case TransactionAction::kForget:
       return "Forget";
+    case TransactionAction::kEnd:
+      return "End";
   }
   return "";
 }
@@ -279,6 +322,8 @@ std::string_view enlistment_event_name(EnlistmentEvent event) {
       return "Reject";
     case EnlistmentEvent::kRollback:
       return "Rollback";
+    case EnlistmentEvent::kRequestOutcome:
+      return "RequestOutcome";
     case EnlistmentEvent::kRecover:
       return "Recover";
     case EnlistmentEvent::kReoffer:
@@ -359,10 +404,108 @@ std::string_view enlistment_action_name(EnlistmentAction action) {
       return "OwnerRejected";
     case EnlistmentAction::kOwnerGone:
       return "OwnerGone";
+    case EnlistmentAction::kAskSuperior:
+      return "AskSuperior";
     case EnlistmentAction::kAbortTransaction:
       return "AbortTransaction";
     case EnlistmentAction::kLeaveAndAbort:
       return "LeaveAndAbort";
+  }
+  return "";
+}
+
+std::string_view superior_event_name(SuperiorEvent event) {
+  switch (event) {
+    case SuperiorEvent::kPrePrepare:
+      return "PrePrepare";
+    case SuperiorEvent::kPrepare:
+      return "Prepare";
+    case SuperiorEvent::kCommit:
+      return "Commit";
+    case SuperiorEvent::kRollback:
+      return "Rollback";
+    case SuperiorEvent::kRecover:
+      return "Recover";
+    case SuperiorEvent::kRequest:
+      return "Request";
+    case SuperiorEvent::kPrePrepareDone:
+      return "PrePrepareDone";
+    case SuperiorEvent::kPrepareDone:
+      return "PrepareDone";
+    case SuperiorEvent::kCommitDone:
+      return "CommitDone";
+    case SuperiorEvent::kRolledBack:
+      return "RolledBack";
+    case SuperiorEvent::kRollbackDone:
+      return "RollbackDone";
+    case SuperiorEvent::kOutcomeAsked:
+      return "OutcomeAsked";
+    case SuperiorEvent::kReoffer:
+      return "Reoffer";
+    case SuperiorEvent::kRelease:
+      return "Release";
+    case SuperiorEvent::kDisconnect:
+      return "Disconnect";
+  }
+  return "";
+}
+
+std::string_view superior_guard_name(SuperiorGuard guard) {
+  switch (guard) {
+    case SuperiorGuard::kAlways:
+      return "";
+    case SuperiorGuard::kUndecided:
+      return "Undecided";
+    case SuperiorGuard::kCommitted:
+      return "Committed";
+    case SuperiorGuard::kAborted:
+      return "Aborted";
+    case SuperiorGuard::kRevoke:
+      return "Revoke";
+    case SuperiorGuard::kKeep:
+      return "Keep";
+    case SuperiorGuard::kLose:
+      return "Lose";
+  }
+  return "";
+}
+
+std::string_view superior_action_name(SuperiorAction action) {
+  switch (action) {
+    case SuperiorAction::kNone:
+      return "";
+    case SuperiorAction::kRunPrePrepare:
+      return "RunPrePrepare";
+    case SuperiorAction::kRunPrepare:
+      return "RunPrepare";
+    case SuperiorAction::kRunCommit:
+      return "RunCommit";
+    case SuperiorAction::kOrderRollback:
+      return "OrderRollback";
+    case SuperiorAction::kSendCommitRequest:
+      return "SendCommitRequest";
+    case SuperiorAction::kSendPrePrepareComplete:
+      return "SendPrePrepareComplete";
+    case SuperiorAction::kSendPrepareComplete:
+      return "SendPrepareComplete";
+    case SuperiorAction::kSendCommitComplete:
+      return "SendCommitComplete";
+    case SuperiorAction::kSendRollback:
+      return "SendRollback";
+    case SuperiorAction::kSendRollbackComplete:
+      return "SendRollbackComplete";
+    case SuperiorAction::kSendRequestOutcome:
+      return "SendRequestOutcome";
+    case SuperiorAction::kSendRecover:
+      return "SendRecover";
+    case SuperiorAction::kSendRecoverQuery:
+      return "SendRecoverQuery";
+    case SuperiorAction::kFinish:
+      return "Finish";
+    case SuperiorAction::kLeaveAndAbort:
+      return "LeaveAndAbort";
+    case SuperiorAction::kLose:
+      return "Lose";
   }
   return "";
 }
@@ -478,7 +621,15 @@ StatusCode illegal_transaction_event(TransactionState state, Outcome outcome,
 
 StatusCode illegal_enlistment_event(EnlistmentEvent event, Outcome outcome) {
   if (event == EnlistmentEvent::kRecover) return StatusCode::kRequestNotValid;
-  if (event != EnlistmentEvent::kRollback) return StatusCode::kNotRequested;
+  const bool verb =
+      event == EnlistmentEvent::kRollback || event == EnlistmentEvent::kRequestOutcome;
+  if (!verb) return StatusCode::kNotRequested;
+  return illegal_transaction_event(TransactionState::kForgotten, outcome,
+                                   TransactionEvent::kRollback);
+}
+
+StatusCode illegal_superior_event(SuperiorEvent event, Outcome outcome) {
+  if (event == SuperiorEvent::kRecover) return StatusCode::kRequestNotValid;
   return illegal_transaction_event(TransactionState::kForgotten, outcome,
                                    TransactionEvent::kRollback);
 }

@@ -13,6 +13,10 @@ constexpr NotificationMask kSuperiorBits =
 constexpr NotificationMask kNeverSentBits = NotificationKind::kDelegateCommit |
                                             NotificationKind::kEnlistPrePrepare |
                                             NotificationKind::kTmOnline;
+// What only a subordinate is asked or told.
+constexpr NotificationMask kAnsweredBits =
+    NotificationKind::kPrePrepare | NotificationKind::kPrepare | NotificationKind::kCommit |
+    NotificationKind::kSinglePhaseCommit | NotificationKind::kCommitFinalize;
 constexpr NotificationMask kSubordinateBits =
     NotificationKind::kPrePrepare | NotificationKind::kPrepare | NotificationKind::kCommit |
     NotificationKind::kRollback | NotificationKind::kSinglePhaseCommit |
@@ -51,6 +55,23 @@ Status check_mask(NotificationMask mask) {
   }
   if (!has(mask, NotificationKind::kCommit) && !has(mask, NotificationKind::kPrePrepare)) {
     return refuse(StatusCode::kInvalidArgument, mask, "has neither COMMIT nor PREPREPARE");
+  }
+  return Status::ok();
+}
+
+Status check_superior_mask(NotificationMask mask) {
+  if ((mask & ~(kSuperiorBits | kNeverSentBits | kSubordinateBits)) != 0) {
+    return refuse(StatusCode::kInvalidArgument, mask, "has a bit that is no notification");
+  }
+  if ((mask & kNeverSentBits) != 0) {
+    return refuse(StatusCode::kNotSupported, mask, "has a bit that is never sent");
+  }
+  if ((mask & kAnsweredBits) != 0) {
+    return refuse(StatusCode::kInvalidArgument, mask,
+                  "has a bit that only a subordinate can ask for");
+  }
+  if (!has(mask, NotificationKind::kRollback)) {
+    return refuse(StatusCode::kInvalidArgument, mask, "lacks ROLLBACK");
   }
   return Status::ok();
 }

@@ -3,7 +3,8 @@
 namespace cairn::tm {
 
 bool EnlistmentObject::is_logged() const {
-  return resource_manager->kind == RmKind::kDurable && wants(NotificationKind::kCommit);
+  return !superior && resource_manager->kind == RmKind::kDurable &&
+         wants(NotificationKind::kCommit);
 }
 
 }  // namespace cairn::tm

@@ -1,7 +1,7 @@
 // The live objects. All fields are guarded by the transaction manager's lock, except those that are
 // const.
 //
-//   TransactionObject <- list of unfinished -> EnlistmentObject
+//   TransactionObject <- list of unfinished, and the superior -> EnlistmentObject
 //   EnlistmentObject  <- map of unfinished  -> ResourceManagerObject
 //
 // An enlistment refers to its transaction and its resource manager as long as anyone refers to it;
@@ -36,6 +36,14 @@ namespace cairn::tm {
 struct EnlistmentObject;
 struct ResourceManagerObject;
 
+// How far a transaction may go by itself.
+enum class Goal : std::uint8_t {
+  kNone,        // nobody asked
+  kPrePrepare,  // to the end of the preprepare phase
+  kPrepare,     // to the votes
+  kCommit,      // to the end
+};
+
 struct TransactionObject {
   TransactionObject(const Uuid& unit_of_work, TransactionState initial)
       : id(unit_of_work), state_(initial) {}
@@ -54,24 +62,32 @@ struct TransactionObject {
   std::list<std::shared_ptr<EnlistmentObject>> enlistments;  // unfinished, in the order they came
   // Finished ones that asked for COMMIT_FINALIZE.
   std::vector<std::shared_ptr<EnlistmentObject>> finalize;
+  std::shared_ptr<EnlistmentObject> superior;  // unfinished; null: none
+  bool owned = false;                          // it has, or had, a superior
+  Goal goal = Goal::kNone;
+  bool asked = false;                // a client asked for the commit
+  bool superior_rolls_back = false;  // it ordered so, and that waits for the prepare record
+
   std::uint64_t awaited = 0;         // answers that the present phase waits for
   bool awaits_room = false;          // PrePrepared: log space is being reserved
   std::uint64_t logged_members = 0;  // unfinished durable enlistments with COMMIT
   std::uint64_t logged_bytes = 0;    // what those take in the decision record
 
-  // Of a transaction with a decision record:
-  log::Reservation room;              // for every record it must yet write
-  std::size_t room_for_decision = 0;  // payload bytes of the decision that `room` was taken for
-  std::shared_ptr<const recovery::DecisionRecord> decision;
-  // The newest durable copy; while Committing, that in flight. Null: not appended yet.
-  Lsn decision_lsn;
+  // Of a transaction that is logged:
+  log::Reservation room;            // for every record it must yet write
+  std::size_t room_for_record = 0;  // payload bytes of the record that `room` was taken for
+  // Its decision, or while it has none, what it promised. Null: neither was written.
+  std::shared_ptr<const recovery::TransactionRecord> record;
+  std::shared_ptr<const recovery::TransactionRecord> written;  // that in flight
+  Lsn record_lsn;                                              // of its newest durable copy
+  Lsn in_flight;              // Committing, Promising: that of the record; null: not appended yet
   Lsn pin;                    // no record of it lies before; null: it has none
-  bool copying = false;       // a checkpoint writes its decision again
+  bool copying = false;       // a checkpoint writes its record again
   bool forget_waits = false;  // it was finished meanwhile
+  bool decide_waits = false;  // its superior ordered the commit meanwhile
   bool carried_forward = false;
 
-  std::condition_variable
-      changed;  // with the manager's lock: state, decision_lsn, end of the manager
+  std::condition_variable changed;  // with the manager's lock: state, in_flight, end of the manager
 
   [[nodiscard]] TransactionState state() const { return state_; }
   [[nodiscard]] Outcome outcome() const { return outcome_; }
@@ -85,14 +101,16 @@ struct TransactionObject {
 struct EnlistmentObject {
   EnlistmentObject(const Uuid& enlistment, std::shared_ptr<TransactionObject> its_transaction,
                    std::shared_ptr<ResourceManagerObject> its_resource_manager,
-                   NotificationMask its_mask, EnlistmentState initial)
+                   NotificationMask its_mask, EnlistmentState initial, bool is_superior)
       : id(enlistment),
+        superior(is_superior),
         transaction(std::move(its_transaction)),
         resource_manager(std::move(its_resource_manager)),
         mask(its_mask),
         state_(initial) {}
 
   const Uuid id;
+  const bool superior;
   const std::shared_ptr<TransactionObject> transaction;
   const std::shared_ptr<ResourceManagerObject> resource_manager;
   NotificationMask mask;
@@ -103,11 +121,12 @@ struct EnlistmentObject {
   Status rolled_back_because;    // what its resource manager said; OK: nothing
   // Taken when the enlistment is made, so that its outcome can always be delivered.
   NotificationQueue::Entry outcome_entry{Notification{}};
-  std::list<std::shared_ptr<EnlistmentObject>>::iterator place;  // in the transaction's list
+  // In the transaction's list. Of a superior, nothing.
+  std::list<std::shared_ptr<EnlistmentObject>>::iterator place;
 
   [[nodiscard]] EnlistmentState state() const { return state_; }
   [[nodiscard]] bool wants(NotificationKind kind) const { return (mask & bit(kind)) != 0; }
-  // Its outcome must be in the log.
+  // A subordinate whose outcome must be in the log.
   [[nodiscard]] bool is_logged() const;
 
  private:

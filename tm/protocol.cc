@@ -43,9 +43,12 @@ Status check_description(std::string_view description) {
                     std::to_string(kMaxDescriptionBytes));
 }
 
-std::size_t decision_bytes(const TransactionObject& transaction) {
-  return recovery::kDecisionFixedBytes + transaction.description.size() + transaction.logged_bytes;
+std::size_t record_bytes(const TransactionObject& transaction) {
+  return recovery::kDecisionFixedBytes + transaction.description.size() + transaction.logged_bytes +
+         (transaction.superior == nullptr ? 0 : record_bytes(*transaction.superior));
 }
+
+bool is_logged(const TransactionObject& transaction) { return transaction.logged_members > 0; }
 
 Protocol::~Protocol() {
   // What is unfinished refers to one another in rings.
@@ -53,6 +56,7 @@ Protocol::~Protocol() {
   for (const TransactionPtr& transaction : unresolved_) {
     transaction->enlistments.clear();
     transaction->finalize.clear();
+    transaction->superior = nullptr;
   }
   for (const auto& [id, rm] : resource_managers_) rm->enlistments.clear();
 }
@@ -111,14 +115,28 @@ Status Protocol::set_properties(TransactionObject& transaction,
   return Status::ok();
 }
 
+TransactionGuard Protocol::commit_guard(const TransactionObject& transaction) const {
+  if (!transaction.owned) return phase_guard(transaction);
+  const bool asks = transaction.superior != nullptr && !transaction.asked &&
+                    transaction.superior->wants(NotificationKind::kCommitRequest);
+  return asks ? TransactionGuard::kAsksSuperior : TransactionGuard::kOwned;
+}
+
 Status Protocol::commit(const TransactionPtr& transaction) {
-  if (!fire(transaction, TransactionEvent::kCommit, phase_guard(*transaction))) {
+  if (!fire(transaction, TransactionEvent::kCommit, commit_guard(*transaction))) {
+    if (transaction->state() == TransactionState::kActive && !transaction->asked) {
+      return Status(StatusCode::kSuperiorExists, name_of(*transaction) +
+                                                     " is decided by its superior, " +
+                                                     name_of(*transaction->superior));
+    }
     const StatusCode code = illegal_transaction_event(transaction->state(), transaction->outcome(),
                                                       TransactionEvent::kCommit);
     return Status(code, name_of(*transaction) + " is " +
                             std::string(transaction_state_name(transaction->state())) +
                             (transaction->reason ? "" : ": " + transaction->reason.to_string()));
   }
+  transaction->asked = true;
+  if (!transaction->owned) transaction->goal = Goal::kCommit;
   advance(transaction);
   return Status::ok();
 }
@@ -140,10 +158,10 @@ Status Protocol::roll_back(const TransactionPtr& transaction) {
 void Protocol::release(const TransactionPtr& transaction) {
   require(transaction->references > 0, "a reference is released that was not counted");
   if (--transaction->references > 0) return;
-  if (transaction->state() == TransactionState::kActive) {
+  if (transaction->state() == TransactionState::kActive && !transaction->asked) {
     transaction->reason =
         Status(StatusCode::kAlreadyAborted, "its last reference was dropped before the commit");
-    fire(transaction, TransactionEvent::kRelease);
+    fire(transaction, TransactionEvent::kRelease, TransactionGuard::kUnasked);
   }
   advance(transaction);
 }
@@ -238,7 +256,11 @@ void Protocol::disconnect_all(ResourceManagerObject& rm) {
   for (const EnlistmentPtr& enlistment : unfinished) {
     enlistment->references = 0;
     enlistment->accepted = 0;
-    fire(enlistment, EnlistmentEvent::kDisconnect);
+    if (enlistment->superior) {
+      fire(enlistment, SuperiorEvent::kDisconnect);
+    } else {
+      fire(enlistment, EnlistmentEvent::kDisconnect);
+    }
     advance(enlistment->transaction);
   }
 }
@@ -264,7 +286,12 @@ Result<std::vector<Uuid>> Protocol::begin_recover(ResourceManagerObject& rm) {
 
 void Protocol::reoffer(ResourceManagerObject& rm, const Uuid& enlistment) {
   const auto found = rm.enlistments.find(enlistment);
-  if (found != rm.enlistments.end()) fire(found->second, EnlistmentEvent::kReoffer);
+  if (found == rm.enlistments.end()) return;
+  if (found->second->superior) {
+    fire(found->second, SuperiorEvent::kReoffer);
+  } else {
+    fire(found->second, EnlistmentEvent::kReoffer);
+  }
 }
 
 void Protocol::end_recover(ResourceManagerObject& rm) {
@@ -310,7 +337,7 @@ Result<EnlistmentPtr> Protocol::enlist(const ResourceManagerPtr& rm,
 EnlistmentPtr Protocol::add_enlistment(const ResourceManagerPtr& rm,
                                        const TransactionPtr& transaction, const Uuid& id,
                                        NotificationMask mask, EnlistmentState initial) {
-  auto enlistment = std::make_shared<EnlistmentObject>(id, transaction, rm, mask, initial);
+  auto enlistment = std::make_shared<EnlistmentObject>(id, transaction, rm, mask, initial, false);
   enlistment->place = transaction->enlistments.insert(transaction->enlistments.end(), enlistment);
   rm->enlistments.emplace(id, enlistment);
   if (enlistment->is_logged()) {
@@ -326,6 +353,11 @@ Status Protocol::roll_back(const EnlistmentPtr& enlistment, const Status& becaus
 }
 
 Status Protocol::answer(const EnlistmentPtr& enlistment, EnlistmentEvent event) {
+  if (enlistment->superior) {
+    if (event == EnlistmentEvent::kRollback) return order(enlistment, SuperiorEvent::kRollback);
+    return Status(StatusCode::kNotRequested,
+                  name_of(*enlistment) + " is the superior: it is asked for no answer");
+  }
   const TransactionPtr transaction = enlistment->transaction;
   const EnlistmentState before = enlistment->state();
   if (fire(enlistment, event)) {
@@ -345,6 +377,7 @@ Status Protocol::recover(const EnlistmentPtr& enlistment, std::uint64_t key) {
     enlistment->key = key;
     if (enlistment->outcome_entry.empty()) enlistment->outcome_entry.emplace_back();
   }
+  if (enlistment->superior) return order(enlistment, SuperiorEvent::kRecover);
   return answer(enlistment, EnlistmentEvent::kRecover);
 }
 
@@ -361,8 +394,19 @@ void Protocol::set_recovery_information(EnlistmentObject& enlistment, std::vecto
 void Protocol::release(const EnlistmentPtr& enlistment) {
   require(enlistment->references > 0, "a reference is released that was not counted");
   if (--enlistment->references > 0) return;
-  fire(enlistment, EnlistmentEvent::kRelease);
+  if (enlistment->superior) {
+    fire(enlistment, SuperiorEvent::kRelease);
+  } else {
+    fire(enlistment, EnlistmentEvent::kRelease);
+  }
   advance(enlistment->transaction);
+}
+
+std::vector<TransactionPtr> Protocol::transactions() const {
+  std::vector<TransactionPtr> all;
+  all.reserve(transactions_.size());
+  for (const auto& [id, transaction] : transactions_) all.push_back(transaction);
+  return all;
 }
 
 std::vector<Uuid> Protocol::transaction_ids() const {

@@ -25,6 +25,7 @@
 #include "enlistment_machine.h"
 #include "objects.h"
 #include "resource_manager_machine.h"
+#include "superior_machine.h"
 #include "transaction_machine.h"
 
 namespace cairn::tm {
@@ -38,7 +39,8 @@ using ResourceManagerPtr = std::shared_ptr<ResourceManagerObject>;
 struct LogWork {
   enum class Kind : std::uint8_t {
     kReserve,  // then reserved()
-    kDecide,   // append and force, then decided()
+    kPrepare,  // append the prepare record and force it, then written()
+    kDecide,   // append the decision and force it, then written()
     kForget,   // append
     kStop,     // the manager goes Offline
   };
@@ -76,31 +78,31 @@ class Protocol {
   // Log space for a transaction was reserved, or why not. Lets go of the space if it is no longer
   // wanted.
   void reserved(const TransactionPtr& transaction, Result<log::Reservation> room);
-  // Takes the next virtual clock for a transaction in Committing, and says what to write.
-  // `earliest`: no record appended from now on gets a lower LSN.
-  [[nodiscard]] std::shared_ptr<const recovery::DecisionRecord> begin_decision(
+  // Says what to write for a transaction in Committing, that takes the next virtual clock with it,
+  // or in Promising. `earliest`: no record appended from now on gets a lower LSN.
+  [[nodiscard]] std::shared_ptr<const recovery::TransactionRecord> begin_record(
       TransactionObject& transaction, Lsn earliest, std::uint64_t wall_clock_ns);
-  // The decision has its place in the log; it is not durable.
+  // That record has its place in the log; it is not durable.
   void appended(TransactionObject& transaction, Lsn lsn);
-  // What became of the decision record. Nothing if it was told before: whoever notices first
-  // counts.
-  void decided(const TransactionPtr& transaction, TransactionEvent event, const Status& status);
-  // Gives back all log space. REQUIRES: no decision is in flight.
+  // What became of the record at `lsn`, or if that is null, of the one that was not appended.
+  // Nothing if it was told before: whoever notices first counts.
+  void written(const TransactionPtr& transaction, Lsn lsn, TransactionEvent event,
+               const Status& status);
+  // Gives back all log space. REQUIRES: no record is in flight.
   void release_rooms();
-  // The forget record of one that was finished while its decision was copied.
-  void forget(const TransactionPtr& transaction) {
-    work_.push_back({LogWork::Kind::kForget, transaction});
-  }
-  // Its forget record is in the log behind its decision: its unit of work may be used again.
+  // Its forget record is in the log behind its other records: its unit of work may be used again.
   void forgotten(const TransactionObject& transaction) { forgetting_.erase(transaction.id); }
-  // The decision now lies at `copy`.
-  void carried(TransactionObject& transaction, Lsn copy);
+  // Its newest record is being copied: nothing else of it is written until end_copy(), with where
+  // the copy lies, or why it was not written. False, and nothing done: it does not rest any more.
+  [[nodiscard]] bool begin_copy(TransactionObject& transaction);
+  void end_copy(const TransactionPtr& transaction, const Result<Lsn>& copy);
   // No record of a transaction that is not forgotten lies before; null: there is none.
   [[nodiscard]] Lsn oldest_pin() const;
-  // Decisions that are to be appended, or in flight.
-  [[nodiscard]] std::vector<TransactionPtr> committing() const;
-  // Committed ones whose decision lies before `limit`.
-  [[nodiscard]] std::vector<TransactionPtr> decided_before(Lsn limit) const;
+  // Those with a record that is to be appended, or in flight.
+  [[nodiscard]] std::vector<TransactionPtr> writing() const;
+  // Those that rest, whose record lies before `limit`.
+  [[nodiscard]] std::vector<TransactionPtr> logged_before(Lsn limit) const;
+  [[nodiscard]] std::vector<TransactionPtr> transactions() const;
   // Makes live objects of what recovery found. The manager has no others. REQUIRES: nothing was
   // created before.
   void rebuild(const recovery::RecoveredState& state);
@@ -123,8 +125,13 @@ class Protocol {
   [[nodiscard]] Result<EnlistmentPtr> enlist(const ResourceManagerPtr& rm,
                                              const TransactionPtr& transaction,
                                              NotificationMask mask, std::uint64_t key);
+  [[nodiscard]] Result<EnlistmentPtr> enlist_superior(const ResourceManagerPtr& rm,
+                                                      const TransactionPtr& transaction,
+                                                      NotificationMask mask, std::uint64_t key);
   // An answer or verb of the resource manager. A repetition is OK.
   [[nodiscard]] Status answer(const EnlistmentPtr& enlistment, EnlistmentEvent event);
+  // A verb of a superior. A repetition is OK.
+  [[nodiscard]] Status order(const EnlistmentPtr& enlistment, SuperiorEvent verb);
   // The answer kRollback, and why.
   [[nodiscard]] Status roll_back(const EnlistmentPtr& enlistment, const Status& because);
   [[nodiscard]] Status recover(const EnlistmentPtr& enlistment, std::uint64_t key);
@@ -150,6 +157,7 @@ class Protocol {
   bool fire(const TransactionPtr& transaction, TransactionEvent event,
             TransactionGuard guard = TransactionGuard::kAlways);
   bool fire(const EnlistmentPtr& enlistment, EnlistmentEvent event);
+  bool fire(const EnlistmentPtr& superior, SuperiorEvent event);
   bool fire(ResourceManagerObject& rm, RmEvent event);
   // The only writers of the states.
   void enter(TransactionObject& transaction, TransactionState state);
@@ -157,13 +165,20 @@ class Protocol {
   void enter(ResourceManagerObject& rm, RmState state);
   void act(const TransactionPtr& transaction, TransactionAction action);
   void act(const EnlistmentPtr& enlistment, EnlistmentAction action);
+  void act(const EnlistmentPtr& superior, SuperiorAction action);
+  void tell_superior(const TransactionObject& transaction, SuperiorEvent event);
   [[nodiscard]] EnlistmentGuard guard_of(const EnlistmentObject& enlistment,
                                          EnlistmentEvent event) const;
+  [[nodiscard]] SuperiorGuard guard_of(const EnlistmentObject& superior, SuperiorEvent event) const;
+  [[nodiscard]] TransactionGuard commit_guard(const TransactionObject& transaction) const;
 
   // Takes every step that waits for nothing more. Ends each public call that may have changed the
   // transaction.
   void advance(const TransactionPtr& transaction);
   void roll_back(const TransactionPtr& transaction, Status reason);
+  // Whether the step was taken that follows from the votes, or from what the superior ordered.
+  bool advance_decision(const TransactionPtr& transaction);
+  void write_forget(const TransactionPtr& transaction);
   void tell_all(const TransactionPtr& transaction, EnlistmentEvent event);
   // The enlistment that alone can decide, or null.
   [[nodiscard]] EnlistmentPtr single_phase_owner(const TransactionObject& transaction) const;
@@ -174,6 +189,9 @@ class Protocol {
   void drop(const TransactionPtr& transaction);
   EnlistmentPtr add_enlistment(const ResourceManagerPtr& rm, const TransactionPtr& transaction,
                                const Uuid& id, NotificationMask mask, EnlistmentState initial);
+  EnlistmentPtr add_superior(const ResourceManagerPtr& rm, const TransactionPtr& transaction,
+                             const Uuid& id, NotificationMask mask, EnlistmentState initial);
+  ResourceManagerPtr rebuilt_resource_manager(const Uuid& id);
   void disconnect_all(ResourceManagerObject& rm);
   void drop_if_unused(const ResourceManagerObject& rm);
   void set_deadline(TransactionObject& transaction,
@@ -192,8 +210,10 @@ class Protocol {
 
 // Absent, or why the description is refused.
 [[nodiscard]] Status check_description(std::string_view description);
-// Payload bytes of this transaction's decision record, were it written now.
-[[nodiscard]] std::size_t decision_bytes(const TransactionObject& transaction);
+// Payload bytes of this transaction's decision or prepare record, were it written now.
+[[nodiscard]] std::size_t record_bytes(const TransactionObject& transaction);
+// Whether there is someone who must find the outcome, or the promise, in the log.
+[[nodiscard]] bool is_logged(const TransactionObject& transaction);
 
 }  // namespace cairn::tm
 

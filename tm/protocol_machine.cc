@@ -5,6 +5,15 @@
 #include "protocol_parts.h"
 
 namespace cairn::tm {
+namespace {
+
+// What the end of a phase is, of votes: whose decision they are for.
+TransactionGuard vote_guard(const TransactionObject& transaction) {
+  if (!transaction.owned || transaction.goal == Goal::kCommit) return TransactionGuard::kDecides;
+  return is_logged(transaction) ? TransactionGuard::kPromises : TransactionGuard::kPlainVotes;
+}
+
+}  // namespace
 
 bool Protocol::fire(const TransactionPtr& transaction, TransactionEvent event,
                     TransactionGuard guard) {
@@ -58,6 +67,7 @@ EnlistmentGuard Protocol::guard_of(const EnlistmentObject& enlistment,
       break;
     case EnlistmentEvent::kReadOnly:
     case EnlistmentEvent::kRollback:
+    case EnlistmentEvent::kRequestOutcome:
     case EnlistmentEvent::kRelease:
       return revocable ? Guard::kRevocable : Guard::kIrrevocable;
     case EnlistmentEvent::kDisconnect:
@@ -91,13 +101,16 @@ void Protocol::enter(TransactionObject& transaction, TransactionState state) {
     case TransactionState::kPrePrepared:
     case TransactionState::kPreparing:
     case TransactionState::kRecovering:
+    case TransactionState::kInDoubt:
     case TransactionState::kForgotten:
       break;
     case TransactionState::kPrepared:
       require(transaction.awaited == 0, "a vote is missing");
+      if (transaction.owned) set_deadline(transaction, std::nullopt);
       break;
+    case TransactionState::kPromising:
     case TransactionState::kCommitting:
-      require(transaction.logged_members > 0, "a decision is written for someone");
+      require(is_logged(transaction), "a record is written for someone");
       set_deadline(transaction, std::nullopt);
       break;
     case TransactionState::kDelegated:
@@ -108,8 +121,7 @@ void Protocol::enter(TransactionObject& transaction, TransactionState state) {
       transaction.outcome_ = Outcome::kCommitted;
       set_deadline(transaction, std::nullopt);
       if (transaction.clock == 0) transaction.clock = ++clock_;
-      if (transaction.decision == nullptr)
-        transaction.room.release();  // nobody was left to log for
+      if (transaction.record == nullptr) transaction.room.release();  // nobody was left to log for
       break;
     case TransactionState::kAborted:
       require(!transaction.reason.is_ok(), "a rollback has a reason");
@@ -117,9 +129,9 @@ void Protocol::enter(TransactionObject& transaction, TransactionState state) {
       set_deadline(transaction, std::nullopt);
       transaction.awaited = 0;
       transaction.awaits_room = false;
-      transaction.room.release();
+      if (transaction.record == nullptr) transaction.room.release();
       break;
-    case TransactionState::kInDoubt:
+    case TransactionState::kUnknown:
       transaction.outcome_ = Outcome::kUnknown;
       transaction.room.release();
       break;
@@ -149,7 +161,7 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
       }
       return;
     case TransactionAction::kReserve:
-      if (transaction->logged_members == 0) return;
+      if (!is_logged(*transaction)) return;
       if (phase_guard(*transaction) == TransactionGuard::kSinglePhase) return;
       transaction->awaits_room = true;
       work_.push_back({LogWork::Kind::kReserve, transaction});
@@ -163,13 +175,31 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
     case TransactionAction::kDelegate:
       fire(single_phase_owner(*transaction), EnlistmentEvent::kAskSinglePhase);
       return;
+    case TransactionAction::kRequestCommit:
+      return tell_superior(*transaction, SuperiorEvent::kRequest);
+    case TransactionAction::kWritePrepare:
+      work_.push_back({LogWork::Kind::kPrepare, transaction});
+      return;
+    case TransactionAction::kTellPrepared:
+      return tell_superior(*transaction, SuperiorEvent::kPrepareDone);
     case TransactionAction::kWriteDecision:
-      work_.push_back({LogWork::Kind::kDecide, transaction});
+      if (transaction->copying) {
+        transaction->decide_waits = true;
+      } else {
+        work_.push_back({LogWork::Kind::kDecide, transaction});
+      }
       return;
     case TransactionAction::kTellCommit:
       tell_all(transaction, EnlistmentEvent::kTellCommit);
       return;
     case TransactionAction::kTellRollback:
+      tell_superior(*transaction, SuperiorEvent::kRolledBack);
+      tell_all(transaction, EnlistmentEvent::kTellRollback);
+      return;
+    case TransactionAction::kBreakOff:
+      if (transaction->record != nullptr) write_forget(transaction);
+      // Presumed abort: whoever asks after a crash finds nothing, and that says it.
+      set_pin(*transaction, Lsn::null());
       tell_all(transaction, EnlistmentEvent::kTellRollback);
       return;
     case TransactionAction::kTellDisconnected:
@@ -183,14 +213,11 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
         send(*enlistment, NotificationKind::kCommitFinalize);
       }
       transaction->finalize.clear();
-      if (transaction->pin.is_null()) return;
-      forgetting_.insert(transaction->id);
-      if (transaction->copying) {
-        transaction->forget_waits = true;
-      } else {
-        forget(transaction);
-      }
+      tell_superior(*transaction, SuperiorEvent::kCommitDone);
+      if (!transaction->pin.is_null()) write_forget(transaction);
       return;
+    case TransactionAction::kEnd:
+      return tell_superior(*transaction, SuperiorEvent::kRollbackDone);
   }
 }
 
@@ -251,6 +278,8 @@ void Protocol::act(const EnlistmentPtr& enlistment, EnlistmentAction action) {
                      text_of(enlistment->resource_manager->disconnected_because));
       fire(transaction, TransactionEvent::kOwnerGone);
       return;
+    case EnlistmentAction::kAskSuperior:
+      return tell_superior(*transaction, SuperiorEvent::kOutcomeAsked);
     case EnlistmentAction::kLeaveAndAbort:
       finish(enlistment);
       return roll_back(transaction,
@@ -270,34 +299,64 @@ void Protocol::advance(const TransactionPtr& transaction) {
       case TransactionState::kPrePreparing:
       case TransactionState::kPreparing:
         if (transaction->awaited > 0) return;
-        fire(transaction, TransactionEvent::kAnswered);
+        fire(transaction, TransactionEvent::kAnswered, vote_guard(*transaction));
         break;
       case TransactionState::kPrePrepared:
         if (transaction->awaits_room) return;
+        if (transaction->goal < Goal::kPrepare) {
+          return tell_superior(*transaction, SuperiorEvent::kPrePrepareDone);
+        }
         fire(transaction, TransactionEvent::kGoOn, phase_guard(*transaction));
         break;
       case TransactionState::kPrepared:
-        fire(transaction, TransactionEvent::kGoOn,
-             transaction->logged_members > 0 ? TransactionGuard::kLogged
-                                             : TransactionGuard::kUnlogged);
+      case TransactionState::kInDoubt:
+        if (!advance_decision(transaction)) return;
         break;
       case TransactionState::kCommitted:
       case TransactionState::kAborted:
         if (!transaction->enlistments.empty()) return;
         fire(transaction, TransactionEvent::kFinished);
         break;
-      case TransactionState::kInDoubt:
+      case TransactionState::kUnknown:
         if (transaction->references > 0) return;
         fire(transaction, TransactionEvent::kRelease);
         break;
       case TransactionState::kForgotten:
         return drop(transaction);
       case TransactionState::kActive:
+      case TransactionState::kPromising:
       case TransactionState::kCommitting:
       case TransactionState::kDelegated:
       case TransactionState::kRecovering:
         return;
     }
+  }
+}
+
+bool Protocol::advance_decision(const TransactionPtr& transaction) {
+  if (transaction->superior_rolls_back) {
+    return fire(transaction, TransactionEvent::kOrderRollback);
+  }
+  if (transaction->goal == Goal::kCommit) {
+    return fire(transaction, TransactionEvent::kGoOn,
+                is_logged(*transaction) ? TransactionGuard::kLogged : TransactionGuard::kUnlogged);
+  }
+  require(transaction->owned, "who asked for the votes wants a decision");
+  if (transaction->superior == nullptr) {
+    return fire(transaction, TransactionEvent::kSuperiorLost);
+  }
+  // From InDoubt it does not go back: that the superior is back is no decision.
+  const EnlistmentState superior = transaction->superior->state();
+  return superior == EnlistmentState::kOffline &&
+         fire(transaction, TransactionEvent::kSuperiorGone);
+}
+
+void Protocol::write_forget(const TransactionPtr& transaction) {
+  forgetting_.insert(transaction->id);
+  if (transaction->copying) {
+    transaction->forget_waits = true;
+  } else {
+    work_.push_back({LogWork::Kind::kForget, transaction});
   }
 }
 
@@ -320,6 +379,7 @@ EnlistmentPtr Protocol::single_phase_owner(const TransactionObject& transaction)
       return nullptr;  // only a decision record could tell it the outcome after a crash
     }
   }
+  if (transaction.owned) return nullptr;  // the superior decides
   if (owner == nullptr || !owner->wants(NotificationKind::kSinglePhaseCommit)) return nullptr;
   if (transaction.state() == TransactionState::kActive) {
     // Others that flush in their PREPREPARE phase must have done so before the owner commits.
@@ -348,7 +408,8 @@ void Protocol::send(EnlistmentObject& enlistment, NotificationKind kind) {
   } else {
     entry.emplace_back();
   }
-  const bool has_key = kind != NotificationKind::kRecover;
+  const bool has_key =
+      kind != NotificationKind::kRecover && kind != NotificationKind::kRecoverQuery;
   entry.front() = {kind, has_key ? enlistment.key : 0, enlistment.id, enlistment.transaction->id,
                    clock_};
   queue->push(std::move(entry));
@@ -357,6 +418,11 @@ void Protocol::send(EnlistmentObject& enlistment, NotificationKind kind) {
 void Protocol::finish(const EnlistmentPtr& enlistment) {
   TransactionObject& transaction = *enlistment->transaction;
   ResourceManagerObject& rm = *enlistment->resource_manager;
+  if (enlistment->superior) {
+    transaction.superior = nullptr;
+    rm.enlistments.erase(enlistment->id);
+    return drop_if_unused(rm);
+  }
   if (enlistment->is_logged()) {
     --transaction.logged_members;
     transaction.logged_bytes -= record_bytes(*enlistment);
@@ -374,7 +440,8 @@ void Protocol::drop(const TransactionPtr& transaction) {
   set_deadline(*transaction, std::nullopt);
   set_pin(*transaction, Lsn::null());
   // Of an unknown outcome, enlistments may be left, which refer to it as it does to them.
-  if (!transaction->enlistments.empty() || !transaction->finalize.empty()) {
+  if (!transaction->enlistments.empty() || !transaction->finalize.empty() ||
+      transaction->superior != nullptr) {
     unresolved_.push_back(transaction);
   }
   transactions_.erase(transaction->id);

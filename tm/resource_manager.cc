@@ -43,18 +43,24 @@ Result<Enlistment> ResourceManager::enlist(const Transaction& transaction, Notif
     return Status(StatusCode::kInvalidArgument, "transaction " + transaction.id().to_string() +
                                                     " belongs to another transaction manager");
   }
-  if (options.superior) {
-    return Status(StatusCode::kNotSupported, "superior enlistments are not in this version");
+  const ResourceManagerObject& rm = *reference_->object;
+  if (options.superior && reference_->core->is_durable() && rm.kind == RmKind::kVolatile) {
+    return Status(StatusCode::kTmVolatile,
+                  "resource manager " + rm.id.to_string() +
+                      " is volatile: after a crash it could not say what it decided");
   }
   const TransactionPtr& object = transaction.reference_->object;
-  CAIRN_ASSIGN_OR_RETURN(EnlistmentPtr enlistment,
-                         reference_->core->on_session(
-                             *reference_->object, reference_->session,
-                             [&](Protocol& protocol) -> Result<EnlistmentPtr> {
-                               auto made = protocol.enlist(reference_->object, object, mask, key);
-                               if (made) (*made)->references = 1;
-                               return made;
-                             }));
+  CAIRN_ASSIGN_OR_RETURN(
+      EnlistmentPtr enlistment,
+      reference_->core->on_session(
+          *reference_->object, reference_->session,
+          [&](Protocol& protocol) -> Result<EnlistmentPtr> {
+            auto made = options.superior
+                            ? protocol.enlist_superior(reference_->object, object, mask, key)
+                            : protocol.enlist(reference_->object, object, mask, key);
+            if (made) (*made)->references = 1;
+            return made;
+          }));
   return Enlistment(std::make_shared<EnlistmentReference>(reference_->core, std::move(enlistment),
                                                           reference_->session));
 }

@@ -45,22 +45,18 @@ void TmCore::carry_forward(TmLog& log) {
   const Lsn end = log.end_lsn();
   if (end.value() <= options_.carry_forward_bytes) return;
   for (const TransactionPtr& transaction :
-       protocol_.decided_before(Lsn(end.value() - options_.carry_forward_bytes))) {
-    if (transaction->state() != TransactionState::kCommitted) continue;  // finished meanwhile
-    transaction->copying = true;
-    recovery::DecisionRecord copy = *transaction->decision;
-    if (copy.original.is_null()) copy.original = transaction->decision_lsn;
+       protocol_.logged_before(Lsn(end.value() - options_.carry_forward_bytes))) {
+    // It may have moved on while another one was copied.
+    if (!protocol_.begin_copy(*transaction)) continue;
+    recovery::TransactionRecord copy = *transaction->record;
+    if (copy.original.is_null()) copy.original = transaction->record_lsn;
     lock.unlock();
     log::Reservation none;
     const Result<Lsn> lsn = log.append(copy, none);
     lock.lock();
-    transaction->copying = false;
     // When the log is full the original stays where it is, and pins it.
-    if (lsn) {
-      protocol_.carried(*transaction, *lsn);
-      ++carried_forward_;
-    }
-    if (std::exchange(transaction->forget_waits, false)) protocol_.forget(transaction);
+    if (lsn) ++carried_forward_;
+    protocol_.end_copy(transaction, lsn);
   }
   finish(lock);
 }

@@ -93,8 +93,9 @@ void TmCore::finish(std::unique_lock<std::mutex>& lock) {
       case LogWork::Kind::kReserve:
         reserve(item.transaction);
         break;
+      case LogWork::Kind::kPrepare:
       case LogWork::Kind::kDecide:
-        decide(item.transaction);
+        write(item.transaction);
         break;
       case LogWork::Kind::kForget:
         forget(item.transaction);
@@ -113,7 +114,9 @@ void TmCore::finish(std::unique_lock<std::mutex>& lock) {
 void TmCore::reserve(const TransactionPtr& transaction) {
   std::unique_lock lock(mutex_);
   const std::shared_ptr<TmLog> log = log_;
-  const std::size_t bytes = decision_bytes(*transaction);
+  const std::size_t bytes = record_bytes(*transaction);
+  const std::uint32_t records =
+      transaction->owned ? 2 : 1;  // a superior's: prepare record, decision
   lock.unlock();
 
   const auto take = [&]() -> Result<log::Reservation> {
@@ -123,39 +126,42 @@ void TmCore::reserve(const TransactionPtr& transaction) {
                                                     " bytes, the log's largest record is " +
                                                     std::to_string(log->max_record()));
     }
-    Result<log::Reservation> room = log->reserve(bytes);
+    Result<log::Reservation> room = log->reserve(records, bytes, true);
     // A checkpoint may free what forgotten transactions still hold.
     if (room.code() != StatusCode::kLogFull) return room;
     if (!write_checkpoint(*log) || !log->drop_previous_checkpoint()) return room;
-    return log->reserve(bytes);
+    return log->reserve(records, bytes, true);
   };
   Result<log::Reservation> room = take();
 
   lock.lock();
-  transaction->room_for_decision = bytes;
+  transaction->room_for_record = bytes;
   protocol_.reserved(transaction, std::move(room));
   finish(lock);
 }
 
-void TmCore::decide(const TransactionPtr& transaction) {
+// The prepare record or the decision, as the transaction's state says: appends it and begins to
+// force it.
+void TmCore::write(const TransactionPtr& transaction) {
   std::unique_lock order(append_);
   std::unique_lock lock(mutex_);
   const std::shared_ptr<TmLog> log = log_;
   if (log == nullptr) {
     lock.unlock();
-    return settle(transaction, TransactionEvent::kRefused,
+    return settle(transaction, Lsn::null(), TransactionEvent::kRefused,
                   Status(StatusCode::kClosed, "the transaction manager was closed"));
   }
-  const auto record = protocol_.begin_decision(*transaction, log->end_lsn(), wall_clock_ns());
+  const auto record = protocol_.begin_record(*transaction, log->end_lsn(), wall_clock_ns());
   log::Reservation room = std::move(transaction->room);
-  const std::size_t needed = decision_bytes(*transaction);
-  const std::size_t reserved = transaction->room_for_decision;
+  const bool prepares = record->type == recovery::RecordType::kPrepare;
+  const std::size_t needed = record_bytes(*transaction);
+  const std::size_t reserved = std::exchange(transaction->room_for_record, needed);
   lock.unlock();
 
   // Votes may have brought recovery information after the room was taken.
   const auto append = [&]() -> Result<Lsn> {
     if (needed > reserved) {
-      CAIRN_ASSIGN_OR_RETURN(log::Reservation more, log->reserve(needed));
+      CAIRN_ASSIGN_OR_RETURN(log::Reservation more, log->reserve(prepares ? 2 : 1, needed, false));
       room.merge(std::move(more));
     }
     return log->append(*record, room);
@@ -164,8 +170,9 @@ void TmCore::decide(const TransactionPtr& transaction) {
   order.unlock();
   if (!lsn) {
     room.release();
-    return settle(transaction, TmLog::verdict_on_append(lsn.status()),
-                  lsn.status().with_context("its decision could not be appended"));
+    return settle(transaction, Lsn::null(), TmLog::verdict_on_append(lsn.status()),
+                  lsn.status().with_context(prepares ? "its prepare record could not be appended"
+                                                     : "its decision could not be appended"));
   }
   lock.lock();
   protocol_.appended(*transaction, *lsn);
@@ -173,17 +180,17 @@ void TmCore::decide(const TransactionPtr& transaction) {
   lock.unlock();
   // From here on only the force, or recovery, can say what became of it.
   std::weak_ptr<TmCore> self = weak_from_this();
-  log->force(*lsn, [self, transaction](const Status& status) {
+  log->force(*lsn, [self, transaction, lsn = *lsn](const Status& status) {
     if (const auto core = self.lock()) {
-      core->settle(transaction, TmLog::verdict_on_force(status), status);
+      core->settle(transaction, lsn, TmLog::verdict_on_force(status), status);
     }
   });
 }
 
-void TmCore::settle(const TransactionPtr& transaction, TransactionEvent event,
+void TmCore::settle(const TransactionPtr& transaction, Lsn lsn, TransactionEvent event,
                     const Status& status) {
   std::unique_lock lock(mutex_);
-  protocol_.decided(transaction, event, status);
+  protocol_.written(transaction, lsn, event, status);
   finish(lock);
 }
 
@@ -191,8 +198,7 @@ void TmCore::settle(const TransactionPtr& transaction, TransactionEvent event,
 void TmCore::forget(const TransactionPtr& transaction) {
   std::unique_lock lock(mutex_);
   const std::shared_ptr<TmLog> log = log_;
-  const recovery::ForgetRecord record{transaction->id, protocol_.clock(),
-                                      transaction->decision_lsn};
+  const recovery::ForgetRecord record{transaction->id, protocol_.clock(), transaction->record_lsn};
   log::Reservation room = std::move(transaction->room);
   lock.unlock();
   if (log == nullptr) return;
@@ -209,7 +215,7 @@ void TmCore::forget(const TransactionPtr& transaction) {
 
 void TmCore::stop_locked(const Status& cause) {
   if (!cause_) return;  // the first cause counts
-  cause_ = cause.with_context("a decision was submitted and not acknowledged");
+  cause_ = cause.with_context("a record was submitted and not acknowledged");
   fire_locked(TmEvent::kStop);
 }
 
@@ -282,14 +288,14 @@ Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
   for (;;) {
     if (auto verdict = verdict_locked(*transaction, wait)) return *verdict;
     if (limit && left()->count() == 0) return timeout();
-    const Lsn in_flight = transaction->decision_lsn;
-    if (transaction->state() == TransactionState::kCommitting && !in_flight.is_null()) {
+    const Lsn in_flight = transaction->in_flight;
+    if (!in_flight.is_null()) {
       // This thread has nothing else to do: it drives the write itself.
       const std::shared_ptr<TmLog> log = log_;
       lock.unlock();
       const Status forced = log->wait_forced(in_flight, left());
       if (forced.code() == StatusCode::kTimeout) return timeout();
-      settle(transaction, TmLog::verdict_on_force(forced), forced);
+      settle(transaction, in_flight, TmLog::verdict_on_force(forced), forced);
       lock.lock();
     } else if (limit) {
       transaction->changed.wait_until(lock, deadline_after(*left()));
@@ -322,8 +328,9 @@ Status TmCore::prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t s
                                 std::optional<std::span<const std::byte>> data, Clock clock) {
   CAIRN_RETURN_IF_ERROR(check_clock(clock));
   return on_session(*enlistment->resource_manager, session, [&](Protocol& protocol) -> Status {
-    if (data && enlistment->state() == EnlistmentState::kPreparing) {
-      const std::size_t bytes = decision_bytes(*enlistment->transaction) -
+    const bool asked = !enlistment->superior && enlistment->state() == EnlistmentState::kPreparing;
+    if (data && asked) {
+      const std::size_t bytes = record_bytes(*enlistment->transaction) -
                                 enlistment->recovery_information.size() + data->size();
       if (log_ != nullptr && bytes > log_->max_record()) {
         return Status(StatusCode::kRecordTooLong,

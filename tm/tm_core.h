@@ -3,7 +3,7 @@
 // Locks, in this order, none held over another object's code:
 //   lifecycle_   one recover() or close() at a time
 //   checkpoint_  one checkpoint at a time
-//   append_      decisions enter the log in the order of their clocks
+//   append_      decisions and prepare records enter the log in the order of their clocks
 //   mutex_       everything else; never held over log I/O, nor over code of resource managers
 // Work on the log that the protocol asks for is done after mutex_ is let go; what it concerns is
 // looked up again.
@@ -96,11 +96,10 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   // Lets go of the lock, then does the work on the log.
   void finish(std::unique_lock<std::mutex>& lock);
   void reserve(const TransactionPtr& transaction);
-  void decide(const TransactionPtr& transaction);
+  void write(const TransactionPtr& transaction);
   void forget(const TransactionPtr& transaction);
-  // The decision record is appended, or not; begins to force it.
-  void force(const TransactionPtr& transaction, Lsn lsn);
-  void settle(const TransactionPtr& transaction, TransactionEvent event, const Status& status);
+  void settle(const TransactionPtr& transaction, Lsn lsn, TransactionEvent event,
+              const Status& status);
   void stop_locked(const Status& cause);
 
   // What a wait is answered in this state; nothing: wait on.
@@ -110,7 +109,9 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   [[nodiscard]] Status write_checkpoint(TmLog& log);
   void carry_forward(TmLog& log);
   [[nodiscard]] bool checkpoint_due_locked() const;
-  void settle_decisions_in_flight(TmLog& log);
+  void settle_records_in_flight(TmLog& log);
+  // Room for what rebuilt transactions must yet write. Error: of what is promised and got none.
+  [[nodiscard]] Status reserve_for_rebuilt(TmLog& log);
   void keep_house();
   // When housekeeping has something to do next; null: nothing is known of.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> next_due_locked() const;

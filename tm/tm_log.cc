@@ -77,12 +77,13 @@ Result<recovery::RecoveredState> TmLog::read() const {
   return recovery::read_tm_state(cursor, restart);
 }
 
-Result<log::Reservation> TmLog::reserve(std::size_t decision_bytes) {
-  return stream_.reserve(2, decision_bytes + recovery::kForgetBytes);
+Result<log::Reservation> TmLog::reserve(std::uint32_t records, std::size_t bytes, bool forget) {
+  return stream_.reserve(records + (forget ? 1u : 0u),
+                         records * bytes + (forget ? recovery::kForgetBytes : 0));
 }
 
-Result<Lsn> TmLog::append(const recovery::DecisionRecord& record, log::Reservation& room) {
-  return append(recovery::encode(record), recovery::RecordType::kDecision, room);
+Result<Lsn> TmLog::append(const recovery::TransactionRecord& record, log::Reservation& room) {
+  return append(recovery::encode(record), record.type, room);
 }
 
 Result<Lsn> TmLog::append(const recovery::ForgetRecord& record, log::Reservation& room) {

@@ -43,10 +43,13 @@ class TmLog {
   // What the stream holds from its base on. Errors: of the fold and the log.
   [[nodiscard]] Result<recovery::RecoveredState> read() const;
 
-  // Space for a decision of so many payload bytes, and for its forget record. Error: kLogFull.
-  [[nodiscard]] Result<log::Reservation> reserve(std::size_t decision_bytes);
+  // Space for so many records of `bytes` payload each, and with `forget` for a forget record.
+  // Error: kLogFull.
+  [[nodiscard]] Result<log::Reservation> reserve(std::uint32_t records, std::size_t bytes,
+                                                 bool forget);
   // Appends; durable only once forced. Space comes from `room` as far as it reaches.
-  [[nodiscard]] Result<Lsn> append(const recovery::DecisionRecord& record, log::Reservation& room);
+  [[nodiscard]] Result<Lsn> append(const recovery::TransactionRecord& record,
+                                   log::Reservation& room);
   [[nodiscard]] Result<Lsn> append(const recovery::ForgetRecord& record, log::Reservation& room);
   // The forced write of the commit: calls back when the record at `lsn` is durable. Everything that
   // the manager promises after a crash rests on the callback not coming earlier.
@@ -54,7 +57,7 @@ class TmLog {
   // Waits for what force() began, helping it on. Errors: kTimeout, and those that mean that it can
   // no longer become durable.
   [[nodiscard]] Status wait_forced(Lsn lsn, std::optional<std::chrono::nanoseconds> limit);
-  // What an error of append() or force() means for the decision.
+  // What an error of append() or force() means for the record.
   [[nodiscard]] static TransactionEvent verdict_on_append(const Status& status);
   [[nodiscard]] static TransactionEvent verdict_on_force(const Status& status);
 

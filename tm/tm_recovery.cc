@@ -36,6 +36,7 @@ Result<RecoveryReport> TmCore::recover() {
   }
   Result<RecoveryReport> report = rebuild(*state);
   // Nobody works yet, so no lock is needed for the order of things.
+  if (const Status reserved = reserve_for_rebuilt(*log); !reserved) return fail(reserved);
   if (const Status written = write_checkpoint(*log); !written) return fail(written);
   report->duration = std::chrono::steady_clock::now() - begin;
   lock.lock();
@@ -53,11 +54,29 @@ Result<RecoveryReport> TmCore::rebuild(const recovery::RecoveredState& state) {
   report.end = state.end;
   report.records = state.records;
   for (const auto& transaction : state.transactions) {
-    report.committed.push_back(transaction.decision.transaction);
+    const bool decided = transaction.record.type == recovery::RecordType::kDecision;
+    (decided ? report.committed : report.in_doubt).push_back(transaction.record.transaction);
   }
   report.enlistments = protocol_.enlistment_count();
   report.resource_managers = protocol_.resource_manager_count();
   return report;
+}
+
+Status TmCore::reserve_for_rebuilt(TmLog& log) {
+  for (const TransactionPtr& transaction : protocol_.transactions()) {
+    const bool promised = transaction->state() == TransactionState::kInDoubt;
+    const std::size_t bytes = record_bytes(*transaction);
+    Result<log::Reservation> room = log.reserve(promised ? 1 : 0, bytes, true);
+    // Without its forget record a committed one is only told once more.
+    if (!room && promised) {
+      return room.status().with_context("transaction " + transaction->id.to_string() +
+                                        " is promised to a superior; its decision needs room");
+    }
+    if (!room) continue;
+    transaction->room = std::move(*room);
+    transaction->room_for_record = bytes;
+  }
+  return Status::ok();
 }
 
 Status TmCore::close() {
@@ -74,7 +93,7 @@ Status TmCore::close() {
   if (housekeeper.joinable()) housekeeper.join();
   Registry::get().remove(id_);
   if (log == nullptr) return Status::ok();
-  settle_decisions_in_flight(*log);
+  settle_records_in_flight(*log);
   Status last = Status::ok();
   lock.lock();
   const bool sound = cause_.is_ok();
@@ -86,20 +105,20 @@ Status TmCore::close() {
   return last;
 }
 
-void TmCore::settle_decisions_in_flight(TmLog& log) {
+void TmCore::settle_records_in_flight(TmLog& log) {
   std::unique_lock lock(mutex_);
   for (;;) {
-    const std::vector<TransactionPtr> committing = protocol_.committing();
-    if (committing.empty()) return;
-    const TransactionPtr& transaction = committing.front();
-    const Lsn lsn = transaction->decision_lsn;
+    const std::vector<TransactionPtr> writing = protocol_.writing();
+    if (writing.empty()) return;
+    const TransactionPtr& transaction = writing.front();
+    const Lsn lsn = transaction->in_flight;
     if (lsn.is_null()) {  // its thread is about to append it
       transaction->changed.wait(lock);
       continue;
     }
     lock.unlock();
     const Status forced = log.wait_forced(lsn, std::nullopt);
-    settle(transaction, TmLog::verdict_on_force(forced), forced);
+    settle(transaction, lsn, TmLog::verdict_on_force(forced), forced);
     lock.lock();
   }
 }

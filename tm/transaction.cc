@@ -52,10 +52,17 @@ Result<TransactionInformation> Transaction::information() const {
     information.description = object.description;
     information.abort_reason = object.reason;
     information.clock = object.clock;
-    information.decision_lsn = object.decision_lsn;
+    const bool decided =
+        object.record != nullptr && object.record->type == recovery::RecordType::kDecision;
+    if (decided) information.decision_lsn = object.record_lsn;
+    if (object.state() == TransactionState::kCommitting)
+      information.decision_lsn = object.in_flight;
     information.carried_forward = object.carried_forward;
     for (const EnlistmentPtr& enlistment : object.enlistments) {
       information.enlistments.push_back({enlistment->id, enlistment->resource_manager->id});
+    }
+    if (object.superior != nullptr) {
+      information.superior = {object.superior->id, object.superior->resource_manager->id};
     }
     return information;
   });

@@ -17,18 +17,22 @@ namespace cairn::tm {
 enum class TransactionEvent : std::uint8_t {
   kEnlist,          // a resource manager wants to take part
   kCommit,          // a client asks for the commit
+  kDrive,           // a superior begins the phases
   kAnswered,        // every answer of this phase is in
   kGoOn,            // nothing holds the next phase: log space is reserved, or not needed
   kReject,          // the single-phase owner wants the ordinary phases
   kOwnerCommitted,  // the single-phase owner committed
   kOwnerAborted,    // the single-phase owner rolled back
   kOwnerGone,       // the single-phase owner vanished
-  kDurable,         // the decision record is on stable storage
-  kRefused,         // the decision record is certainly not in the log and will never be
-  kLost,            // the decision record may be in the log or not
+  kDurable,         // the record that is being written is on stable storage
+  kRefused,         // that record is certainly not in the log and will never be
+  kLost,            // that record may be in the log or not
   kRollback,        // by a client, an enlistment, a timeout, a disconnect, the end of the manager
   kRelease,         // the last reference is gone
-  kFound,           // recovery found its decision
+  kOrderRollback,   // by the superior, of what is promised to it
+  kSuperiorGone,    // the superior is away; it can come back
+  kSuperiorLost,    // the superior is away for ever
+  kFound,           // recovery found its record
   kFinished,        // no enlistment is left that owes an answer
 };
 
@@ -40,6 +44,17 @@ enum class TransactionGuard : std::uint8_t {
   kUnlogged,        // else
   kAsksPrePrepare,  // the new enlistment's mask has PREPREPARE
   kNoPrePrepare,    // else
+  // of a client's request to commit, below a superior:
+  kAsksSuperior,  // it asked for COMMIT_REQUEST, and none was sent
+  kOwned,         // else
+  // of the votes:
+  kDecides,  // this manager decides: there is no superior, or it ordered the commit with the phases
+  kPromises,    // the superior decides, and a durable resource manager voted
+  kPlainVotes,  // the superior decides, and none did
+  // of a record, refused or found:
+  kPromised,  // the transaction is promised to a superior
+  kFree,      // else
+  kUnasked,   // of the last reference: no client asked for the commit
 };
 
 enum class TransactionAction : std::uint8_t {
@@ -49,12 +64,17 @@ enum class TransactionAction : std::uint8_t {
   kReserve,           // take log space for every later record, or go on if none is needed
   kAskPrepare,        // PREPARE to all who asked for it
   kDelegate,          // SINGLE_PHASE_COMMIT to the one
+  kRequestCommit,     // COMMIT_REQUEST to the superior
+  kWritePrepare,      // append and force the prepare record
+  kTellPrepared,      // PREPARE_COMPLETE to the superior
   kWriteDecision,     // append and force the decision record
   kTellCommit,        // COMMIT to all who asked for it
   kTellRollback,      // ROLLBACK to all
+  kBreakOff,          // the same, and a forget record, not forced, if a prepare record was written
   kTellDisconnected,  // RM_DISCONNECTED to all
   kStop,              // the manager goes Offline
-  kForget,            // a forget record, not forced, if a decision record was written
+  kForget,            // COMMIT_COMPLETE; a forget record, not forced, if a decision was written
+  kEnd,               // ROLLBACK_COMPLETE
 };
 
 using TransactionTransition =
@@ -66,49 +86,67 @@ inline constexpr auto kTransactionTable = [] {
   return std::to_array<TransactionTransition>({
     // from            event               condition            to                 action
     // taking work
-    {S::kActive,       E::kEnlist,         G::kAlways,          S::kActive,        A::kJoin},
-    {S::kPrePreparing, E::kEnlist,         G::kNoPrePrepare,    S::kPrePreparing,  A::kJoin},
+    {S::kActive,        E::kEnlist,         G::kAlways,          S::kActive,        A::kJoin},
+    {S::kPrePreparing,  E::kEnlist,         G::kNoPrePrepare,    S::kPrePreparing,  A::kJoin},
     // the phases
-    {S::kActive,       E::kCommit,         G::kPhases,          S::kPrePreparing,  A::kAskPrePrepare},
-    {S::kActive,       E::kCommit,         G::kSinglePhase,     S::kDelegated,     A::kDelegate},
-    {S::kPrePreparing, E::kAnswered,       G::kAlways,          S::kPrePrepared,   A::kReserve},
-    {S::kPrePrepared,  E::kGoOn,           G::kPhases,          S::kPreparing,     A::kAskPrepare},
-    {S::kPrePrepared,  E::kGoOn,           G::kSinglePhase,     S::kDelegated,     A::kDelegate},
-    {S::kPrePrepared,  E::kRefused,        G::kAlways,          S::kAborted,       A::kTellRollback},
-    {S::kPreparing,    E::kAnswered,       G::kAlways,          S::kPrepared,      A::kNone},
-    {S::kPrepared,     E::kGoOn,           G::kLogged,          S::kCommitting,    A::kWriteDecision},
-    {S::kPrepared,     E::kGoOn,           G::kUnlogged,        S::kCommitted,     A::kTellCommit},
-    {S::kCommitting,   E::kDurable,        G::kAlways,          S::kCommitted,     A::kTellCommit},
-    {S::kCommitting,   E::kRefused,        G::kAlways,          S::kAborted,       A::kTellRollback},
-    {S::kCommitting,   E::kLost,           G::kAlways,          S::kInDoubt,       A::kStop},
+    {S::kActive,        E::kCommit,         G::kPhases,          S::kPrePreparing,  A::kAskPrePrepare},
+    {S::kActive,        E::kCommit,         G::kSinglePhase,     S::kDelegated,     A::kDelegate},
+    {S::kActive,        E::kCommit,         G::kAsksSuperior,    S::kActive,        A::kRequestCommit},
+    {S::kActive,        E::kDrive,          G::kAlways,          S::kPrePreparing,  A::kAskPrePrepare},
+    {S::kPrePreparing,  E::kAnswered,       G::kAlways,          S::kPrePrepared,   A::kReserve},
+    {S::kPrePrepared,   E::kGoOn,           G::kPhases,          S::kPreparing,     A::kAskPrepare},
+    {S::kPrePrepared,   E::kGoOn,           G::kSinglePhase,     S::kDelegated,     A::kDelegate},
+    {S::kPrePrepared,   E::kRefused,        G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kPreparing,     E::kAnswered,       G::kDecides,         S::kPrepared,      A::kNone},
+    {S::kPrepared,      E::kGoOn,           G::kLogged,          S::kCommitting,    A::kWriteDecision},
+    {S::kPrepared,      E::kGoOn,           G::kUnlogged,        S::kCommitted,     A::kTellCommit},
+    {S::kCommitting,    E::kDurable,        G::kAlways,          S::kCommitted,     A::kTellCommit},
+    {S::kCommitting,    E::kRefused,        G::kFree,            S::kAborted,       A::kTellRollback},
+    {S::kCommitting,    E::kRefused,        G::kPromised,        S::kUnknown,       A::kStop},
+    {S::kCommitting,    E::kLost,           G::kAlways,          S::kUnknown,       A::kStop},
+    // promised to a superior
+    {S::kPreparing,     E::kAnswered,       G::kPlainVotes,      S::kPrepared,      A::kTellPrepared},
+    {S::kPreparing,     E::kAnswered,       G::kPromises,        S::kPromising,     A::kWritePrepare},
+    {S::kPromising,     E::kDurable,        G::kAlways,          S::kPrepared,      A::kTellPrepared},
+    {S::kPromising,     E::kRefused,        G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kPromising,     E::kLost,           G::kAlways,          S::kUnknown,       A::kStop},
+    {S::kPrepared,      E::kOrderRollback,  G::kAlways,          S::kAborted,       A::kBreakOff},
+    {S::kPrepared,      E::kSuperiorGone,   G::kAlways,          S::kInDoubt,       A::kNone},
+    {S::kPrepared,      E::kSuperiorLost,   G::kAlways,          S::kUnknown,       A::kTellDisconnected},
+    {S::kInDoubt,       E::kGoOn,           G::kLogged,          S::kCommitting,    A::kWriteDecision},
+    {S::kInDoubt,       E::kGoOn,           G::kUnlogged,        S::kCommitted,     A::kTellCommit},
+    {S::kInDoubt,       E::kOrderRollback,  G::kAlways,          S::kAborted,       A::kBreakOff},
     // one resource manager decides alone
-    {S::kDelegated,    E::kOwnerCommitted, G::kAlways,          S::kCommitted,     A::kTellCommit},
-    {S::kDelegated,    E::kOwnerAborted,   G::kAlways,          S::kAborted,       A::kTellRollback},
-    {S::kDelegated,    E::kReject,         G::kAlways,          S::kPrePreparing,  A::kAskPrePrepare},
-    {S::kDelegated,    E::kOwnerGone,      G::kAlways,          S::kInDoubt,       A::kTellDisconnected},
-    // rollback, until the decision is submitted
-    {S::kActive,       E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
-    {S::kActive,       E::kRelease,        G::kAlways,          S::kAborted,       A::kTellRollback},
-    {S::kPrePreparing, E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
-    {S::kPrePrepared,  E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
-    {S::kPreparing,    E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kDelegated,     E::kOwnerCommitted, G::kAlways,          S::kCommitted,     A::kTellCommit},
+    {S::kDelegated,     E::kOwnerAborted,   G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kDelegated,     E::kReject,         G::kAlways,          S::kPrePreparing,  A::kAskPrePrepare},
+    {S::kDelegated,     E::kOwnerGone,      G::kAlways,          S::kUnknown,       A::kTellDisconnected},
+    // rollback, until the decision is submitted or the superior's
+    {S::kActive,        E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kActive,        E::kRelease,        G::kUnasked,         S::kAborted,       A::kTellRollback},
+    {S::kPrePreparing,  E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kPrePrepared,   E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kPreparing,     E::kRollback,       G::kAlways,          S::kAborted,       A::kTellRollback},
     // the end
-    {S::kRecovering,   E::kFound,          G::kAlways,          S::kCommitted,     A::kNone},
-    {S::kCommitted,    E::kFinished,       G::kAlways,          S::kForgotten,     A::kForget},
-    {S::kAborted,      E::kFinished,       G::kAlways,          S::kForgotten,     A::kNone},
-    {S::kInDoubt,      E::kRelease,        G::kAlways,          S::kForgotten,     A::kNone},
+    {S::kRecovering,    E::kFound,          G::kFree,            S::kCommitted,     A::kNone},
+    {S::kRecovering,    E::kFound,          G::kPromised,        S::kInDoubt,       A::kNone},
+    {S::kCommitted,     E::kFinished,       G::kAlways,          S::kForgotten,     A::kForget},
+    {S::kAborted,       E::kFinished,       G::kAlways,          S::kForgotten,     A::kEnd},
+    {S::kUnknown,       E::kRelease,        G::kAlways,          S::kForgotten,     A::kNone},
   });
 }();
 
 inline constexpr auto kTransactionStates = std::to_array<TransactionState>({
     TransactionState::kActive, TransactionState::kPrePreparing, TransactionState::kPrePrepared, TransactionState::kPreparing,
-    TransactionState::kPrepared, TransactionState::kCommitting, TransactionState::kDelegated, TransactionState::kCommitted,
-    TransactionState::kAborted, TransactionState::kInDoubt, TransactionState::kRecovering, TransactionState::kForgotten});
+    TransactionState::kPromising, TransactionState::kPrepared, TransactionState::kInDoubt, TransactionState::kCommitting,
+    TransactionState::kDelegated, TransactionState::kCommitted, TransactionState::kAborted, TransactionState::kUnknown,
+    TransactionState::kRecovering, TransactionState::kForgotten});
 inline constexpr auto kTransactionEvents = std::to_array<TransactionEvent>({
-    TransactionEvent::kEnlist, TransactionEvent::kCommit, TransactionEvent::kAnswered, TransactionEvent::kGoOn,
-    TransactionEvent::kReject, TransactionEvent::kOwnerCommitted, TransactionEvent::kOwnerAborted, TransactionEvent::kOwnerGone,
-    TransactionEvent::kDurable, TransactionEvent::kRefused, TransactionEvent::kLost, TransactionEvent::kRollback,
-    TransactionEvent::kRelease, TransactionEvent::kFound, TransactionEvent::kFinished});
+    TransactionEvent::kEnlist, TransactionEvent::kCommit, TransactionEvent::kDrive, TransactionEvent::kAnswered,
+    TransactionEvent::kGoOn, TransactionEvent::kReject, TransactionEvent::kOwnerCommitted, TransactionEvent::kOwnerAborted,
+    TransactionEvent::kOwnerGone, TransactionEvent::kDurable, TransactionEvent::kRefused, TransactionEvent::kLost,
+    TransactionEvent::kRollback, TransactionEvent::kRelease, TransactionEvent::kOrderRollback, TransactionEvent::kSuperiorGone,
+    TransactionEvent::kSuperiorLost, TransactionEvent::kFound, TransactionEvent::kFinished});
 // clang-format on
 
 static_assert(is_deterministic(kTransactionTable));
@@ -127,9 +165,15 @@ static_assert(leads_only_to(kTransactionTable, TransactionState::kCommitted,
 static_assert(leads_only_to(kTransactionTable, TransactionState::kAborted,
                             TransactionState::kForgotten),
               "a decided rollback is never undone");
-static_assert(leads_only_to(kTransactionTable, TransactionState::kInDoubt,
+static_assert(leads_only_to(kTransactionTable, TransactionState::kUnknown,
                             TransactionState::kForgotten),
               "an unknown outcome is never guessed");
+static_assert(find_transition(kTransactionTable, TransactionState::kPrepared,
+                              TransactionEvent::kRollback, TransactionGuard::kAlways) == nullptr &&
+                  find_transition(kTransactionTable, TransactionState::kInDoubt,
+                                  TransactionEvent::kRollback,
+                                  TransactionGuard::kAlways) == nullptr,
+              "what is promised is rolled back by the superior's order only");
 static_assert(find_transition(kTransactionTable, TransactionState::kCommitting,
                               TransactionEvent::kRollback, TransactionGuard::kAlways) == nullptr,
               "a submitted decision may be in the log: too late to roll back");

@@ -230,7 +230,7 @@ Bytes framed(unsigned kind, unsigned type, const Bytes& payload) {
 void put_tm_records() {
   const Uuid id = *Uuid::parse("6f2c1c6e-8d5b-4f0a-9a53-3f1c8e0c7d11");
   const Uuid other = *Uuid::parse("0a2c1c6e-8d5b-4f0a-9a53-3f1c8e0c7d12");
-  recovery::DecisionRecord decision;
+  recovery::TransactionRecord decision;
   decision.transaction = id;
   decision.clock = 2;
   decision.description = "a transfer";

@@ -65,7 +65,7 @@ Result<std::string> manager_text(std::shared_ptr<sim::SimStorage> storage) {
   std::string text = "manager " + state.transaction_manager.to_string() + " clock " +
                      std::to_string(state.clock) + "\n";
   for (const auto& transaction : state.transactions) {
-    text += recovery::describe(recovery::TmRecord(transaction.decision)) + "\n";
+    text += recovery::describe(recovery::TmRecord(transaction.record)) + "\n";
   }
   return text;
 }

@@ -59,9 +59,9 @@ TEST(Fold, KeepsWhatIsDecidedAndNotForgottenInTheOrderOfTheLog) {
                                    .accept(400, forget(20, 9, 200))
                                    .finish();
   ASSERT_EQ(state.transactions.size(), 2u);
-  EXPECT_EQ(state.transactions[0].decision, decision(30, 2));
+  EXPECT_EQ(state.transactions[0].record, decision(30, 2));
   EXPECT_EQ(state.transactions[0].lsn, Lsn(100));
-  EXPECT_EQ(state.transactions[1].decision, decision(10, 4));
+  EXPECT_EQ(state.transactions[1].record, decision(10, 4));
   EXPECT_EQ(state.clock, 9u) << "the highest on any record";
   EXPECT_EQ(state.records, 4u);
   EXPECT_EQ(state.end, Lsn(400));
@@ -76,14 +76,14 @@ TEST(Fold, CopyTakesTheOriginalsPlace) {
                                    .finish();
   ASSERT_EQ(state.transactions.size(), 2u);
   EXPECT_EQ(state.transactions[1].lsn, Lsn(400));
-  EXPECT_EQ(state.transactions[1].decision.original, Lsn(100));
+  EXPECT_EQ(state.transactions[1].record.original, Lsn(100));
 }
 
 TEST(Fold, CopyOfWhatTheBasePassedIsTheDecision) {
   const RecoveredState state =
       FoldOf().accept(100, decision(2, 9)).accept(200, decision(1, 2, Lsn(50))).finish();
   ASSERT_EQ(state.transactions.size(), 2u);
-  EXPECT_EQ(state.transactions[1].decision.transaction, numbered_id(1));
+  EXPECT_EQ(state.transactions[1].record.transaction, numbered_id(1));
 }
 
 TEST(Fold, ForgetOfWhatTheBasePassedIsNothing) {
@@ -117,7 +117,7 @@ TEST(Fold, ContradictionsAreRefusedWithTheirLabel) {
 }
 
 TEST(Fold, OneEnlistmentInTwoTransactionsIsRefused) {
-  DecisionRecord second = decision(2, 6);
+  TransactionRecord second = decision(2, 6);
   second.enlistments.push_back(enlistment(1));
   FoldOf().accept(100, decision(1, 5)).refuse(200, second, "EnlistmentShared");
   second.original = Lsn(50);
@@ -143,10 +143,73 @@ TEST(Fold, ForeignRestartAreaDoesNotBegin) {
   EXPECT_EQ(Fold::begin(area).status().detail().lsn_begin, Lsn(77));
 }
 
+TEST(Fold, PreparedTransactionIsInDoubtUntilItsSuperiorsDecisionIsRead) {
+  FoldOf prepared;
+  prepared.accept(100, prepare(1, 2));
+  const RecoveredState in_doubt = prepared.finish();
+  ASSERT_EQ(in_doubt.transactions.size(), 1u);
+  EXPECT_EQ(in_doubt.transactions[0].record, prepare(1, 2));
+  EXPECT_EQ(in_doubt.transactions[0].lsn, Lsn(100));
+
+  const RecoveredState decided =
+      FoldOf().accept(100, prepare(1, 2)).accept(200, ordered(1, 3)).finish();
+  ASSERT_EQ(decided.transactions.size(), 1u);
+  EXPECT_EQ(decided.transactions[0].record, ordered(1, 3));
+  EXPECT_EQ(decided.transactions[0].lsn, Lsn(200));
+
+  EXPECT_TRUE(FoldOf()
+                  .accept(100, prepare(1, 2))
+                  .accept(200, ordered(1, 3))
+                  .accept(300, forget(1, 3, 200))
+                  .finish()
+                  .transactions.empty());
+}
+
+TEST(Fold, ForgottenPreparedTransactionWasRolledBack) {
+  EXPECT_TRUE(FoldOf()
+                  .accept(100, prepare(1, 2))
+                  .accept(200, forget(1, 2, 100))
+                  .accept(300, decision(1, 3))
+                  .accept(400, forget(1, 3, 300))
+                  .finish()
+                  .transactions.empty());
+}
+
+TEST(Fold, PrepareRecordIsCarriedForwardLikeADecision) {
+  const RecoveredState state = FoldOf()
+                                   .accept(100, prepare(1, 2))
+                                   .accept(200, prepare(1, 2, Lsn(100)))
+                                   .accept(300, ordered(1, 3))
+                                   .finish();
+  ASSERT_EQ(state.transactions.size(), 1u);
+  EXPECT_EQ(state.transactions[0].lsn, Lsn(300));
+  EXPECT_EQ(FoldOf().accept(200, prepare(1, 2, Lsn(50))).finish().transactions.size(), 1u);
+}
+
+TEST(Fold, ContradictionsOfPrepareRecordsAreRefusedWithTheirLabel) {
+  FoldOf().accept(100, prepare(1, 5)).refuse(200, prepare(1, 5), "PreparedTwice");
+  FoldOf().accept(100, decision(1, 5)).refuse(200, prepare(1, 5), "PreparedTwice");
+  FoldOf().accept(100, decision(1, 5)).refuse(200, prepare(2, 4), "PrepareClockWentBack");
+  FoldOf().accept(100, prepare(1, 5)).refuse(200, decision(1, 6), "DecisionDiffersFromPrepare");
+  FoldOf()
+      .accept(100, prepare(1, 5))
+      .accept(150, decision(2, 6))
+      .refuse(200, ordered(1, 6), "PrepareClockPassed");
+  FoldOf().accept(100, prepare(1, 5)).refuse(200, ordered(1, 5, Lsn(100)), "CopyDiffers");
+  FoldOf().accept(100, prepare(1, 5)).refuse(200, forget(1, 5, 90), "ForgetNamesOther");
+  TransactionRecord second = prepare(2, 6);
+  second.superior = prepare(1, 5).superior;
+  FoldOf().accept(100, prepare(1, 5)).refuse(200, second, "PrepareEnlistmentShared");
+  FoldOf().accept(100, prepare(1, 5)).accept(150, forget(1, 5, 100)).accept(200, second);
+}
+
 // The table once more, said differently: for each combination of facts, what must come out.
 bool must_accept(const FoldFacts& facts) {
   switch (facts.kind) {
     case FoldKind::kDecision:
+      if (facts.known) return facts.prepared && facts.matches && facts.clock_rises;
+      return facts.clock_rises && !facts.shares;
+    case FoldKind::kPrepare:
       return !facts.known && facts.clock_rises && !facts.shares;
     case FoldKind::kCopy:
       return facts.known ? facts.matches : facts.before_base && !facts.shares;

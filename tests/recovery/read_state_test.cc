@@ -49,7 +49,7 @@ TEST_F(ReadState, OfAViewIsWhatWasDecidedAndNotForgotten) {
   ASSERT_TRUE(state.is_ok()) << state.status().to_string();
   ASSERT_EQ(state->transactions.size(), 1u);
   EXPECT_EQ(state->transactions[0].lsn, second);
-  EXPECT_EQ(state->transactions[0].decision, decision(2, 3));
+  EXPECT_EQ(state->transactions[0].record, decision(2, 3));
   EXPECT_EQ(state->records, 4u);
 }
 

@@ -27,14 +27,27 @@ inline EnlistmentRecord enlistment(std::uint8_t number, std::size_t information 
 }
 
 // A decision for transaction `number` with one enlistment of the same number.
-inline DecisionRecord decision(std::uint8_t number, std::uint64_t clock, Lsn original = {}) {
-  DecisionRecord record;
+inline TransactionRecord decision(std::uint8_t number, std::uint64_t clock, Lsn original = {}) {
+  TransactionRecord record;
   record.transaction = numbered_id(number);
   record.clock = clock;
   record.wall_clock_ns = 1'700'000'000'000'000'000;
   record.original = original;
   record.description = "transfer";
   record.enlistments = {enlistment(number, 3)};
+  return record;
+}
+
+// The same, prepared below a superior of the number above 200; and the commit that this ordered.
+inline TransactionRecord prepare(std::uint8_t number, std::uint64_t clock, Lsn original = {}) {
+  TransactionRecord record = decision(number, clock, original);
+  record.type = RecordType::kPrepare;
+  record.superior = enlistment(static_cast<std::uint8_t>(number + 200), 2);
+  return record;
+}
+inline TransactionRecord ordered(std::uint8_t number, std::uint64_t clock, Lsn original = {}) {
+  TransactionRecord record = prepare(number, clock, original);
+  record.type = RecordType::kDecision;
   return record;
 }
 
@@ -52,8 +65,8 @@ struct LogRecord {
         kind == log::RecordKind::kData ? static_cast<std::uint16_t>(type) : std::uint16_t{0};
     record.payload = bytes;
   }
-  LogRecord(std::uint64_t lsn, const DecisionRecord& of)
-      : LogRecord(lsn, log::RecordKind::kData, RecordType::kDecision, encode(of)) {}
+  LogRecord(std::uint64_t lsn, const TransactionRecord& of)
+      : LogRecord(lsn, log::RecordKind::kData, of.type, encode(of)) {}
   LogRecord(std::uint64_t lsn, const ForgetRecord& of)
       : LogRecord(lsn, log::RecordKind::kData, RecordType::kForget, encode(of)) {}
   LogRecord(std::uint64_t lsn, const RestartRecord& of)

@@ -6,8 +6,8 @@
 namespace cairn::recovery {
 namespace {
 
-DecisionRecord full_decision() {
-  DecisionRecord record = decision(9, 77, Lsn(40));
+TransactionRecord full_decision() {
+  TransactionRecord record = decision(9, 77, Lsn(40));
   record.description = "Überweisung \"1\"";
   record.enlistments = {enlistment(1), enlistment(2, 5), enlistment(3, 200)};
   return record;
@@ -18,6 +18,8 @@ std::vector<std::unique_ptr<LogRecord>> every_kind() {
   std::vector<std::unique_ptr<LogRecord>> all;
   all.push_back(std::make_unique<LogRecord>(1000, full_decision()));
   all.push_back(std::make_unique<LogRecord>(1000, decision(4, 1)));
+  all.push_back(std::make_unique<LogRecord>(1000, prepare(4, 1)));
+  all.push_back(std::make_unique<LogRecord>(1000, ordered(4, 1, Lsn(500))));
   all.push_back(std::make_unique<LogRecord>(1000, forget(4, 12, 900)));
   all.push_back(std::make_unique<LogRecord>(1000, restart(12)));
   return all;
@@ -40,8 +42,12 @@ void expect_refused(const Result<TmRecord>& result, StatusCode code, std::string
 }
 
 TEST(TmRecord, EveryKindIsReadAsItWasWritten) {
-  EXPECT_EQ(std::get<DecisionRecord>(*decode(LogRecord(1000, full_decision()).record)),
+  EXPECT_EQ(std::get<TransactionRecord>(*decode(LogRecord(1000, full_decision()).record)),
             full_decision());
+  EXPECT_EQ(std::get<TransactionRecord>(*decode(LogRecord(1000, prepare(4, 1)).record)),
+            prepare(4, 1));
+  EXPECT_EQ(std::get<TransactionRecord>(*decode(LogRecord(1000, ordered(4, 1)).record)),
+            ordered(4, 1));
   EXPECT_EQ(std::get<ForgetRecord>(*decode(LogRecord(1000, forget(4, 12, 900)).record)),
             forget(4, 12, 900));
   EXPECT_EQ(std::get<RestartRecord>(*decode(LogRecord(1000, restart(12)).record)), restart(12));
@@ -51,12 +57,14 @@ TEST(TmRecord, SizesAreThoseOfTheConstants) {
   EXPECT_EQ(
       encode(full_decision()).size(),
       kDecisionFixedBytes + full_decision().description.size() + 3 * kEnlistmentFixedBytes + 205);
+  EXPECT_EQ(encode(prepare(1, 1)).size(),
+            encode(decision(1, 1)).size() + kEnlistmentFixedBytes + 2);
   EXPECT_EQ(encode(forget(1, 1, 1)).size(), kForgetBytes);
   EXPECT_EQ(encode(restart(1)).size(), kRestartBytes);
 }
 
 TEST(TmRecord, BytesOfADecisionAreThoseOfTheFormat) {
-  DecisionRecord record;
+  TransactionRecord record;
   record.transaction = numbered_id(1);
   record.clock = 0x0102;
   record.wall_clock_ns = 3;
@@ -130,7 +138,7 @@ TEST(TmRecord, ValuesThatCannotBeAreRefused) {
   const auto refused = [](auto record, std::string_view text) {
     expect_refused(decode(LogRecord(1000, record).record), StatusCode::kCorrupt, text);
   };
-  DecisionRecord record = decision(4, 0);
+  TransactionRecord record = decision(4, 0);
   refused(record, "virtual clock 0");
   record = decision(4, 1);
   record.transaction = Uuid{};
@@ -145,6 +153,13 @@ TEST(TmRecord, ValuesThatCannotBeAreRefused) {
   record.enlistments.front().resource_manager = Uuid{};
   refused(record, "null identity");
   refused(decision(4, 1, Lsn(1000)), "not before it");
+  refused(prepare(4, 1, Lsn(1000)), "not before it");
+  record = prepare(4, 1);
+  record.superior = record.enlistments.front();
+  refused(record, "twice");
+  record = prepare(4, 1);
+  record.enlistments.clear();
+  refused(record, "prepare with 0 enlistments");
   refused(forget(4, 1, 1000), "not before it");
   refused(forget(4, 1, 0), "not before it");
   refused(forget(4, 0, 900), "virtual clock 0");
@@ -152,7 +167,7 @@ TEST(TmRecord, ValuesThatCannotBeAreRefused) {
 }
 
 TEST(TmRecord, RecoveryInformationAboveItsLimitIsRefused) {
-  DecisionRecord record = decision(4, 1);
+  TransactionRecord record = decision(4, 1);
   record.enlistments = {enlistment(1, kMaxRecoveryInformationBytes)};
   LogRecord most(1000, record);
   EXPECT_TRUE(decode(most.record).is_ok());
@@ -176,17 +191,23 @@ TEST(TmRecord, NewerVersionIsItsOwnError) {
   for (const auto& whole : every_kind()) {
     const std::size_t place = whole->record.kind == log::RecordKind::kRestart ? 4 : 0;
     std::vector<std::byte> bytes = whole->bytes;
-    bytes[place] = std::byte{2};
-    expect_refused(decode_changed(*whole, bytes), StatusCode::kNewerVersion, "version 2");
+    bytes[place] = std::byte{3};
+    expect_refused(decode_changed(*whole, bytes), StatusCode::kNewerVersion, "version 3");
     bytes[place] = std::byte{0};
     expect_refused(decode_changed(*whole, bytes), StatusCode::kCorrupt, "version 0");
   }
 }
 
+TEST(TmRecord, PrepareRecordWithoutASuperiorIsRefused) {
+  LogRecord record(1000, decision(4, 1));
+  record.record.type = static_cast<std::uint16_t>(RecordType::kPrepare);
+  expect_refused(decode(record.record), StatusCode::kCorrupt, "names no superior");
+}
+
 TEST(TmRecord, UnknownTypeIsRefused) {
   LogRecord record(1000, decision(4, 1));
-  record.record.type = 3;
-  expect_refused(decode(record.record), StatusCode::kCorrupt, "type 3");
+  record.record.type = 4;
+  expect_refused(decode(record.record), StatusCode::kCorrupt, "type 4");
   record.record.kind = log::RecordKind::kCatalog;
   expect_refused(decode(record.record), StatusCode::kCorrupt, "not a record");
 }
@@ -210,6 +231,12 @@ TEST(TmRecord, DescriptionForPeopleNamesEveryField) {
                 numbered_id(102).to_string() + " information 5 bytes] [enlistment " +
                 numbered_id(3).to_string() + " rm " + numbered_id(103).to_string() +
                 " information 200 bytes]");
+  EXPECT_EQ(describe(LogRecord(1000, prepare(4, 1)).record),
+            "prepare transaction " + numbered_id(4).to_string() +
+                " clock 1 time 2023-11-14T22:13:20Z description \"transfer\" [superior " +
+                numbered_id(204).to_string() + " rm " + numbered_id(48).to_string() +
+                " information 2 bytes] [enlistment " + numbered_id(4).to_string() + " rm " +
+                numbered_id(104).to_string() + " information 3 bytes]");
   EXPECT_EQ(describe(LogRecord(1000, forget(4, 12, 900)).record),
             "forget transaction " + numbered_id(4).to_string() + " clock 12 decision 900");
   EXPECT_EQ(describe(LogRecord(1000, restart(12)).record),

@@ -125,10 +125,10 @@ TEST_F(Durable, DecisionNamesExactlyTheDurableOnesThatMustBeTold) {
 
   auto stream = log_->open_stream("tm");
   auto cursor = stream->read();
-  recovery::DecisionRecord decision;
+  recovery::TransactionRecord decision;
   while (auto record = *cursor->next()) {
     const auto decoded = recovery::decode(*record);
-    if (const auto* found = std::get_if<recovery::DecisionRecord>(&*decoded)) decision = *found;
+    if (const auto* found = std::get_if<recovery::TransactionRecord>(&*decoded)) decision = *found;
   }
   EXPECT_EQ(decision.transaction, transaction.id());
   EXPECT_EQ(decision.clock, 2u);

@@ -22,7 +22,7 @@ TEST_F(Failure, OfASubmittedDecisionLeavesTheOutcomeUnknownAndTheManagerOffline)
   EXPECT_CODE(work.transaction.wait(WaitFor::kDecided, kSoon), kOutcomeUnknown);
   EXPECT_EQ(storage_->faults_struck(), 1u);
   EXPECT_EQ(work.transaction.outcome(), Outcome::kUnknown);
-  EXPECT_EQ(state_of(work.transaction), TransactionState::kInDoubt);
+  EXPECT_EQ(state_of(work.transaction), TransactionState::kUnknown);
   EXPECT_EQ(tm_.information()->state, TmState::kOffline);
   EXPECT_FALSE(tm_.information()->cause.is_ok());
   EXPECT_EQ(bystander.outcome(), Outcome::kAborted) << "nothing of it can be in the log";

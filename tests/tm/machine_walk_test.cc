@@ -21,6 +21,9 @@ class MachineWalk {
                    TransactionGuard guard) {
     return protocol.fire(transaction, event, guard);
   }
+  static bool fire(Protocol& protocol, const EnlistmentPtr& superior, SuperiorEvent event) {
+    return protocol.fire(superior, event);
+  }
   static bool fire(Protocol& protocol, ResourceManagerObject& rm, RmEvent event) {
     return protocol.fire(rm, event);
   }
@@ -74,14 +77,44 @@ class Engine {
     EXPECT_OK(protocol_.answer(enlistment, event));
     reserve();
   }
+  // The record that the transaction waits for is in the log, and not durable.
   void append() {
-    ASSERT_EQ(transaction_->state(), T::kCommitting);
-    ASSERT_NE(protocol_.begin_decision(*transaction_, Lsn(100), 0), nullptr);
-    protocol_.appended(*transaction_, Lsn(100));
+    next_lsn_ += 100;
+    ASSERT_NE(protocol_.begin_record(*transaction_, Lsn(next_lsn_), 0), nullptr);
+    protocol_.appended(*transaction_, Lsn(next_lsn_));
+  }
+  void settle(TransactionEvent event, const Status& status) {
+    protocol_.written(transaction_, Lsn(next_lsn_), event, status);
   }
   void decide() {
     append();
-    protocol_.decided(transaction_, TransactionEvent::kDurable, Status::ok());
+    settle(TransactionEvent::kDurable, Status::ok());
+  }
+  // The transaction comes under a superior, which is the first of a resource manager of its own.
+  void come_under(NotificationMask mask = kSuperior) {
+    superior_rm_ = make(3);
+    superior_ = *protocol_.enlist_superior(superior_rm_, transaction_, mask, 5);
+    superior_->references = 1;
+  }
+  void order(SuperiorEvent verb) {
+    EXPECT_OK(protocol_.order(superior_, verb));
+    reserve();
+  }
+  // One subordinate, prepared below a superior, and that is durable.
+  void promise() {
+    subject(kTwoPhase), come_under();
+    order(SuperiorEvent::kPrepare);
+    answer(subject_, EnlistmentEvent::kPrepareComplete);
+    decide();
+  }
+  void end_superiors_session() {
+    protocol_.end_session(superior_rm_, Status(StatusCode::kFenced, "ended"));
+  }
+  void restart_superior() {
+    end_superiors_session();
+    protocol_.begin_session(superior_rm_, Status(StatusCode::kFenced, "newer"));
+    recover(*superior_rm_);
+    superior_->references = 1;
   }
   // The subject's resource manager goes, and comes back with its enlistment offered.
   void restart_rm() {
@@ -92,13 +125,15 @@ class Engine {
   }
   std::size_t notifications() const {
     return (rm_->queue ? rm_->queue->size() : 0) +
-           (other_rm_->queue ? other_rm_->queue->size() : 0);
+           (other_rm_->queue ? other_rm_->queue->size() : 0) +
+           (superior_rm_ && superior_rm_->queue ? superior_rm_->queue->size() : 0);
   }
 
   Protocol protocol_;
-  ResourceManagerPtr rm_, other_rm_;
+  ResourceManagerPtr rm_, other_rm_, superior_rm_;
   TransactionPtr transaction_;
-  EnlistmentPtr subject_, other_;
+  EnlistmentPtr subject_, other_, superior_;
+  std::uint64_t next_lsn_ = 0;
 };
 
 // How an enlistment gets into each state. The other one keeps the transaction from moving on.
@@ -230,6 +265,23 @@ Expected expected(S state, E verb) {
       {{S::kOutcomeUnavailable, E::kRollback}, no(C::kOutcomeUnknown)},
       {{S::kForgotten, E::kPrePrepareComplete}, again()},
       {{S::kForgotten, E::kRollback}, no(C::kRequestNotValid)},
+      {{S::kActive, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kPrePreparing, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kPrePrepared, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kPreparing, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kPrepared, E::kRequestOutcome}, to(S::kAborting)},  // nobody has decided
+      {{S::kInDoubt, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kDelegated, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kCommittedNotify, E::kRequestOutcome}, no(C::kAlreadyCommitted)},
+      {{S::kAborting, E::kRequestOutcome}, no(C::kAlreadyAborted)},
+      {{S::kRecovering, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kOffline, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kCommitted, E::kRequestOutcome}, no(C::kAlreadyCommitted)},
+      {{S::kAborted, E::kRequestOutcome}, no(C::kAlreadyAborted)},
+      {{S::kReadOnly, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kDelegatedDisconnected, E::kRequestOutcome}, no(C::kOutcomeUnknown)},
+      {{S::kOutcomeUnavailable, E::kRequestOutcome}, no(C::kOutcomeUnknown)},
+      {{S::kForgotten, E::kRequestOutcome}, no(C::kRequestNotValid)},
   };
   const auto found = special.find({state, verb});
   if (found != special.end()) return found->second;
@@ -238,7 +290,7 @@ Expected expected(S state, E verb) {
 
 constexpr std::array kVerbs = {E::kPrePrepareComplete, E::kPrepareComplete, E::kCommitComplete,
                                E::kRollbackComplete,   E::kReadOnly,        E::kReject,
-                               E::kRollback,           E::kRecover};
+                               E::kRollback,           E::kRequestOutcome,  E::kRecover};
 
 std::string pair_name(S state, E event) {
   return std::string(enlistment_state_name(state)) + " + " +
@@ -357,12 +409,20 @@ const std::map<T, std::function<void(Engine&)>>& ways_into_transaction() {
          e.subject(kTwoPhase);
          EXPECT_OK(e.protocol_.roll_back(e.transaction_));
        }},
-      {T::kInDoubt,
+      {T::kUnknown,
        [](Engine& e) {
          ways_into_transaction().at(T::kCommitting)(e);
-         e.protocol_.decided(e.transaction_, TransactionEvent::kLost,
-                             Status(StatusCode::kPoisoned, "lost"));
+         e.settle(TransactionEvent::kLost, Status(StatusCode::kPoisoned, "lost"));
        }},
+      {T::kPromising,
+       [](Engine& e) {
+         e.subject(kTwoPhase), e.come_under();
+         e.order(SuperiorEvent::kPrepare);
+         e.answer(e.subject_, E::kPrepareComplete);
+         e.append();
+       }},
+      {T::kPrepared, [](Engine& e) { e.promise(); }},
+      {T::kInDoubt, [](Engine& e) { e.promise(), e.end_superiors_session(); }},
       {T::kForgotten,
        [](Engine& e) {
          ways_into_transaction().at(T::kCommitted)(e);
@@ -372,8 +432,8 @@ const std::map<T, std::function<void(Engine&)>>& ways_into_transaction() {
   return ways;
 }
 
-// Prepared and Recovering are passed through within one call.
-bool rests(T state) { return state != T::kPrepared && state != T::kRecovering; }
+// Recovering is passed through within one call.
+bool rests(T state) { return state != T::kRecovering; }
 
 TEST(TransactionWalk, EveryStateThatRestsIsReachedByTheEngine) {
   for (const T state : kTransactionStates) {
@@ -401,7 +461,10 @@ TEST(TransactionWalk, EveryClientVerbInEveryStateDoesWhatItMust) {
       Row{T::kDelegated,    C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kDelegated},
       Row{T::kCommitted,    C::kAlreadyCommitted, C::kAlreadyCommitted, C::kNotActive, C::kNotActive,       T::kCommitted},
       Row{T::kAborted,      C::kAlreadyAborted,   C::kOk,               C::kNotActive, C::kNotActive,       T::kAborted},
-      Row{T::kInDoubt,      C::kOutcomeUnknown,   C::kOutcomeUnknown,   C::kNotActive, C::kNotActive,       T::kInDoubt},
+      Row{T::kUnknown,      C::kOutcomeUnknown,   C::kOutcomeUnknown,   C::kNotActive, C::kNotActive,       T::kUnknown},
+      Row{T::kPromising,    C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kPromising},
+      Row{T::kPrepared,     C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kPrepared},
+      Row{T::kInDoubt,      C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kInDoubt},
       Row{T::kForgotten,    C::kAlreadyCommitted, C::kAlreadyCommitted, C::kNotActive, C::kNotActive,       T::kForgotten},
   };
   // clang-format on
@@ -435,10 +498,13 @@ TEST(TransactionWalk, EveryClientVerbInEveryStateDoesWhatItMust) {
 }
 
 TEST(TransactionWalk, EventWithoutARowChangesNothingInAnyState) {
-  constexpr std::array guards = {
-      TransactionGuard::kSinglePhase,    TransactionGuard::kPhases,
-      TransactionGuard::kLogged,         TransactionGuard::kUnlogged,
-      TransactionGuard::kAsksPrePrepare, TransactionGuard::kNoPrePrepare};
+  constexpr std::array guards = {TransactionGuard::kSinglePhase,    TransactionGuard::kPhases,
+                                 TransactionGuard::kLogged,         TransactionGuard::kUnlogged,
+                                 TransactionGuard::kAsksPrePrepare, TransactionGuard::kNoPrePrepare,
+                                 TransactionGuard::kAsksSuperior,   TransactionGuard::kOwned,
+                                 TransactionGuard::kDecides,        TransactionGuard::kPromises,
+                                 TransactionGuard::kPlainVotes,     TransactionGuard::kPromised,
+                                 TransactionGuard::kFree,           TransactionGuard::kUnasked};
   for (const T state : kTransactionStates) {
     if (!rests(state)) continue;
     for (const TransactionEvent event : kTransactionEvents) {
@@ -467,9 +533,237 @@ TEST(TransactionWalk, LastReferenceEndsOnlyWhatNobodyAskedToCommitOrNobodyCanKno
     ways_into_transaction().at(state)(engine);
     engine.protocol_.release(engine.transaction_);
     const T after = state == T::kActive    ? T::kAborted
-                    : state == T::kInDoubt ? T::kForgotten
+                    : state == T::kUnknown ? T::kForgotten
                                            : state;
     EXPECT_EQ(engine.transaction_->state(), after);
+  }
+}
+
+// --- superiors ---
+
+using V = SuperiorEvent;
+
+const std::map<S, std::function<void(Engine&)>>& ways_into_superior() {
+  static const std::map<S, std::function<void(Engine&)>> ways = {
+      {S::kActive, [](Engine& e) { e.subject(kAllPhases), e.come_under(); }},
+      {S::kCommitRequested,
+       [](Engine& e) {
+         e.subject(kAllPhases), e.come_under();
+         EXPECT_OK(e.protocol_.commit(e.transaction_));
+       }},
+      {S::kPrePreparing,
+       [](Engine& e) {
+         e.subject(kAllPhases), e.come_under();
+         e.order(V::kPrePrepare);
+       }},
+      {S::kPrePrepared,
+       [](Engine& e) {
+         ways_into_superior().at(S::kPrePreparing)(e);
+         e.answer(e.subject_, E::kPrePrepareComplete);
+       }},
+      {S::kPreparing,
+       [](Engine& e) {
+         e.subject(kTwoPhase), e.come_under();
+         e.order(V::kPrepare);
+       }},
+      {S::kPrepared, [](Engine& e) { e.promise(); }},
+      {S::kInDoubt,
+       [](Engine& e) {
+         ways_into_superior().at(S::kRecovering)(e);
+         EXPECT_OK(e.protocol_.recover(e.superior_, 9));
+       }},
+      {S::kCommitting,
+       [](Engine& e) {
+         e.promise();
+         e.order(V::kCommit);
+         e.decide();
+       }},
+      {S::kAborting,
+       [](Engine& e) {
+         e.subject(kTwoPhase), e.come_under();
+         e.order(V::kRollback);
+       }},
+      {S::kRecovering, [](Engine& e) { e.promise(), e.restart_superior(); }},
+      {S::kOffline, [](Engine& e) { e.promise(), e.end_superiors_session(); }},
+      {S::kCommitted,
+       [](Engine& e) {
+         ways_into_superior().at(S::kCommitting)(e);
+         e.answer(e.subject_, E::kCommitComplete);
+       }},
+      {S::kAborted,
+       [](Engine& e) {
+         ways_into_superior().at(S::kAborting)(e);
+         e.answer(e.subject_, E::kRollbackComplete);
+       }},
+      {S::kOutcomeUnavailable,
+       [](Engine& e) {
+         // Both are volatile, so that nothing is written, and nobody comes back.
+         auto below = *e.protocol_.create_resource_manager(numbered_id(8), RmKind::kVolatile, "");
+         e.protocol_.begin_session(below, Status(StatusCode::kFenced, "newer"));
+         e.subject_ = e.enlist(below, kTwoPhase);
+         e.superior_rm_ =
+             *e.protocol_.create_resource_manager(numbered_id(9), RmKind::kVolatile, "");
+         e.protocol_.begin_session(e.superior_rm_, Status(StatusCode::kFenced, "newer"));
+         e.superior_ = *e.protocol_.enlist_superior(e.superior_rm_, e.transaction_, kSuperior, 5);
+         e.order(V::kPrepare);
+         e.answer(e.subject_, E::kPrepareComplete);
+         e.end_superiors_session();
+       }},
+      {S::kForgotten,
+       [](Engine& e) {
+         e.subject(kTwoPhase), e.come_under();
+         e.end_superiors_session();
+       }},
+  };
+  return ways;
+}
+
+TEST(SuperiorWalk, EveryStateIsReachedByTheEngine) {
+  for (const S state : kSuperiorStates) {
+    Engine engine;
+    ways_into_superior().at(state)(engine);
+    EXPECT_EQ(engine.superior_->state(), state);
+  }
+}
+
+TEST(SuperiorWalk, EveryVerbInEveryStateDoesWhatItMust) {
+  using C = StatusCode;
+  const auto sent_to = [](S state, V verb) -> Expected {
+    static const std::map<std::pair<S, V>, Expected> special = {
+        {{S::kActive, V::kPrePrepare}, to(S::kPrePreparing)},
+        {{S::kActive, V::kPrepare}, to(S::kPreparing)},
+        {{S::kActive, V::kCommit}, to(S::kCommitting)},
+        {{S::kActive, V::kRollback}, to(S::kAborting)},
+        {{S::kCommitRequested, V::kPrePrepare}, to(S::kPrePreparing)},
+        {{S::kCommitRequested, V::kPrepare}, to(S::kPreparing)},
+        {{S::kCommitRequested, V::kCommit}, to(S::kCommitting)},
+        {{S::kCommitRequested, V::kRollback}, to(S::kAborting)},
+        {{S::kPrePreparing, V::kPrePrepare}, again()},
+        {{S::kPrePreparing, V::kRollback}, to(S::kAborting)},
+        {{S::kPrePrepared, V::kPrePrepare}, again()},
+        {{S::kPrePrepared, V::kPrepare}, to(S::kPreparing)},
+        {{S::kPrePrepared, V::kCommit}, to(S::kCommitting)},
+        {{S::kPrePrepared, V::kRollback}, to(S::kAborting)},
+        {{S::kPreparing, V::kPrepare}, again()},
+        {{S::kPreparing, V::kRollback}, to(S::kAborting)},
+        {{S::kPrepared, V::kPrepare}, again()},
+        {{S::kPrepared, V::kCommit}, to(S::kCommitting)},
+        {{S::kPrepared, V::kRollback}, to(S::kAborting)},
+        {{S::kInDoubt, V::kCommit}, to(S::kCommitting)},
+        {{S::kInDoubt, V::kRollback}, to(S::kAborting)},
+        {{S::kInDoubt, V::kRecover}, again()},
+        {{S::kCommitting, V::kPrepare}, again()},
+        {{S::kCommitting, V::kCommit}, again()},
+        {{S::kCommitting, V::kPrePrepare}, no(C::kAlreadyCommitted)},
+        {{S::kCommitting, V::kRollback}, no(C::kAlreadyCommitted)},
+        {{S::kAborting, V::kRollback}, again()},
+        {{S::kAborting, V::kPrePrepare}, no(C::kAlreadyAborted)},
+        {{S::kAborting, V::kPrepare}, no(C::kAlreadyAborted)},
+        {{S::kAborting, V::kCommit}, no(C::kAlreadyAborted)},
+        {{S::kRecovering, V::kRecover}, to(S::kInDoubt)},
+        {{S::kCommitted, V::kPrepare}, again()},
+        {{S::kCommitted, V::kCommit}, again()},
+        {{S::kCommitted, V::kPrePrepare}, no(C::kAlreadyCommitted)},
+        {{S::kCommitted, V::kRollback}, no(C::kAlreadyCommitted)},
+        {{S::kAborted, V::kRollback}, again()},
+        {{S::kAborted, V::kPrePrepare}, no(C::kAlreadyAborted)},
+        {{S::kAborted, V::kPrepare}, no(C::kAlreadyAborted)},
+        {{S::kAborted, V::kCommit}, no(C::kAlreadyAborted)},
+        {{S::kOutcomeUnavailable, V::kPrePrepare}, no(C::kOutcomeUnknown)},
+        {{S::kOutcomeUnavailable, V::kPrepare}, no(C::kOutcomeUnknown)},
+        {{S::kOutcomeUnavailable, V::kCommit}, no(C::kOutcomeUnknown)},
+        {{S::kOutcomeUnavailable, V::kRollback}, no(C::kOutcomeUnknown)},
+        {{S::kForgotten, V::kPrePrepare}, no(C::kAlreadyAborted)},
+        {{S::kForgotten, V::kPrepare}, no(C::kAlreadyAborted)},
+        {{S::kForgotten, V::kCommit}, no(C::kAlreadyAborted)},
+        {{S::kForgotten, V::kRollback}, no(C::kAlreadyAborted)},
+    };
+    const auto found = special.find({state, verb});
+    return found != special.end() ? found->second : no(C::kRequestNotValid);
+  };
+  for (const S state : kSuperiorStates) {
+    for (const V verb : {V::kPrePrepare, V::kPrepare, V::kCommit, V::kRollback, V::kRecover}) {
+      SCOPED_TRACE(std::string(enlistment_state_name(state)) + " + " +
+                   std::string(superior_event_name(verb)));
+      Engine engine;
+      ways_into_superior().at(state)(engine);
+      (void)engine.protocol_.take_work();
+      const std::size_t queued = engine.notifications();
+      const T transaction = engine.transaction_->state();
+      const Status status = engine.protocol_.order(engine.superior_, verb);
+      const Expected must = sent_to(state, verb);
+      EXPECT_EQ(status.code(), must.code) << status.to_string();
+      EXPECT_EQ(engine.superior_->state(), must.next.value_or(state));
+      if (!must.next) {
+        EXPECT_EQ(engine.notifications(), queued) << "nothing is sent";
+        EXPECT_EQ(engine.transaction_->state(), transaction);
+        EXPECT_TRUE(engine.protocol_.take_work().empty());
+      }
+    }
+  }
+}
+
+TEST(SuperiorWalk, EndOfTheLastReferenceAndOfTheSessionDoWhatTheyMust) {
+  const std::set<S> revocable = {S::kActive, S::kCommitRequested, S::kPrePreparing, S::kPrePrepared,
+                                 S::kPreparing};
+  const std::set<S> kept = {S::kPrepared, S::kInDoubt, S::kRecovering, S::kCommitting, S::kOffline};
+  for (const S state : kSuperiorStates) {
+    SCOPED_TRACE(enlistment_state_name(state));
+    Engine released;
+    ways_into_superior().at(state)(released);
+    released.superior_->references = 1;
+    released.protocol_.release(released.superior_);
+    EXPECT_EQ(released.superior_->state(), revocable.contains(state) ? S::kForgotten : state);
+
+    Engine ended;
+    ways_into_superior().at(state)(ended);
+    if (ended.superior_rm_->queue == nullptr) continue;  // it has ended
+    ended.end_superiors_session();
+    const bool gone = revocable.contains(state) || state == S::kAborting;
+    EXPECT_EQ(ended.superior_->state(), gone                   ? S::kForgotten
+                                        : kept.contains(state) ? S::kOffline
+                                                               : state);
+  }
+}
+
+TEST(SuperiorWalk, EventWithoutARowChangesNothingInAnyState) {
+  std::set<std::pair<S, V>> rows;
+  for (const auto& row : kSuperiorTable) rows.insert({row.from, row.event});
+  for (const S state : kSuperiorStates) {
+    for (const V event : kSuperiorEvents) {
+      if (rows.contains({state, event})) continue;
+      SCOPED_TRACE(std::string(enlistment_state_name(state)) + " + " +
+                   std::string(superior_event_name(event)));
+      Engine engine;
+      ways_into_superior().at(state)(engine);
+      (void)engine.protocol_.take_work();
+      const std::size_t queued = engine.notifications();
+      EXPECT_FALSE(MachineWalk::fire(engine.protocol_, engine.superior_, event));
+      EXPECT_EQ(engine.superior_->state(), state);
+      EXPECT_EQ(engine.notifications(), queued);
+      EXPECT_TRUE(engine.protocol_.take_work().empty());
+    }
+  }
+}
+
+TEST(SuperiorWalk, AnswersAreNotAskedOfASuperiorNorVerbsOfASubordinate) {
+  for (const S state : kSuperiorStates) {
+    for (const E answer : kVerbs) {
+      if (answer == E::kRollback) continue;  // of a superior too
+      Engine engine;
+      ways_into_superior().at(state)(engine);
+      EXPECT_EQ(engine.protocol_.answer(engine.superior_, answer).code(),
+                StatusCode::kNotRequested);
+      EXPECT_EQ(engine.superior_->state(), state);
+    }
+  }
+  for (const S state : kEnlistmentStates) {
+    for (const V verb : {V::kPrePrepare, V::kPrepare, V::kCommit, V::kRollback}) {
+      Engine engine;
+      ways_into().at(state)(engine);
+      EXPECT_EQ(engine.protocol_.order(engine.subject_, verb).code(), StatusCode::kNotSuperior);
+      EXPECT_EQ(engine.subject_->state(), state);
+    }
   }
 }
 

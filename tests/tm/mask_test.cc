@@ -89,7 +89,7 @@ TEST_F(MaskOfEnlistment, RefusedMaskLeavesNothingBehind) {
               kInvalidArgument);
   EXPECT_CODE(rm.session().enlist(transaction, kTwoPhase | NotificationKind::kCommitComplete, 1),
               kNotSuperior);
-  EXPECT_CODE(rm.session().enlist(transaction, kTwoPhase, 1, {.superior = true}), kNotSupported);
+  EXPECT_CODE(rm.session().enlist(transaction, kTwoPhase, 1, {.superior = true}), kInvalidArgument);
   EXPECT_TRUE(rm.session().enlistments()->empty());
   EXPECT_TRUE(transaction.information()->enlistments.empty());
 }

@@ -31,9 +31,9 @@ class ProtocolMoments : public testing::Test {
   }
   TransactionPtr decided(Lsn lsn) {
     TransactionPtr transaction = voted();
-    EXPECT_NE(protocol_.begin_decision(*transaction, lsn, 0), nullptr);
+    EXPECT_NE(protocol_.begin_record(*transaction, lsn, 0), nullptr);
     protocol_.appended(*transaction, lsn);
-    protocol_.decided(transaction, TransactionEvent::kDurable, Status::ok());
+    protocol_.written(transaction, lsn, TransactionEvent::kDurable, Status::ok());
     return transaction;
   }
 
@@ -45,7 +45,7 @@ class ProtocolMoments : public testing::Test {
 TEST_F(ProtocolMoments, DecisionPinsTheBaseBeforeItHasItsPlace) {
   const TransactionPtr transaction = voted();
   EXPECT_TRUE(protocol_.oldest_pin().is_null());
-  EXPECT_NE(protocol_.begin_decision(*transaction, Lsn(40), 0), nullptr);
+  EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
   EXPECT_EQ(protocol_.oldest_pin(), Lsn(40));
   protocol_.appended(*transaction, Lsn(48));
   EXPECT_EQ(protocol_.oldest_pin(), Lsn(48));
@@ -53,16 +53,73 @@ TEST_F(ProtocolMoments, DecisionPinsTheBaseBeforeItHasItsPlace) {
 
 TEST_F(ProtocolMoments, DecisionIsFinishedByWhoeverComesFirst) {
   const TransactionPtr transaction = decided(Lsn(40));
-  protocol_.decided(transaction, TransactionEvent::kLost, Status(StatusCode::kPoisoned, "late"));
-  protocol_.decided(transaction, TransactionEvent::kRefused, Status(StatusCode::kPoisoned, "late"));
+  const Status late(StatusCode::kPoisoned, "late");
+  protocol_.written(transaction, Lsn(40), TransactionEvent::kLost, late);
+  protocol_.written(transaction, Lsn::null(), TransactionEvent::kRefused, late);
   EXPECT_EQ(transaction->state(), TransactionState::kCommitted);
   EXPECT_TRUE(protocol_.take_work().empty());
 }
 
+// Below a superior two records of one transaction are forced, by whoever waits: what is learnt of
+// the first must not be taken for the second.
+TEST_F(ProtocolMoments, DurablePrepareRecordDoesNotMakeTheDecisionDurable) {
+  TransactionPtr transaction = *protocol_.create_transaction({}, std::chrono::nanoseconds(0));
+  transaction->references = 1;
+  enlistment_ = *protocol_.enlist(rm_, transaction, kTwoPhase, 1);
+  enlistment_->references = 1;
+  const EnlistmentPtr superior = *protocol_.enlist_superior(rm_, transaction, kSuperior, 2);
+  superior->references = 1;
+  EXPECT_OK(protocol_.order(superior, SuperiorEvent::kPrepare));
+  protocol_.reserved(transaction, log::Reservation());
+  EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kPrepareComplete));
+  EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
+  protocol_.appended(*transaction, Lsn(40));
+  protocol_.written(transaction, Lsn(40), TransactionEvent::kDurable, Status::ok());
+  ASSERT_EQ(transaction->state(), TransactionState::kPrepared);
+  EXPECT_OK(protocol_.order(superior, SuperiorEvent::kCommit));
+  protocol_.written(transaction, Lsn(40), TransactionEvent::kDurable, Status::ok());
+  EXPECT_EQ(transaction->state(), TransactionState::kCommitting);
+
+  EXPECT_NE(protocol_.begin_record(*transaction, Lsn(80), 0), nullptr);
+  EXPECT_EQ(protocol_.oldest_pin(), Lsn(40)) << "until the decision has its place behind it";
+  protocol_.appended(*transaction, Lsn(80));
+  protocol_.written(transaction, Lsn(40), TransactionEvent::kDurable, Status::ok());
+  EXPECT_EQ(transaction->state(), TransactionState::kCommitting);
+  protocol_.written(transaction, Lsn(80), TransactionEvent::kDurable, Status::ok());
+  EXPECT_EQ(transaction->state(), TransactionState::kCommitted);
+}
+
+TEST_F(ProtocolMoments, RefusedDecisionOfWhatIsPromisedRollsNothingBack) {
+  TransactionPtr transaction = *protocol_.create_transaction({}, std::chrono::nanoseconds(0));
+  transaction->references = 1;
+  enlistment_ = *protocol_.enlist(rm_, transaction, kTwoPhase, 1);
+  enlistment_->references = 1;
+  const EnlistmentPtr superior = *protocol_.enlist_superior(rm_, transaction, kSuperior, 2);
+  superior->references = 1;
+  EXPECT_OK(protocol_.order(superior, SuperiorEvent::kPrepare));
+  protocol_.reserved(transaction, log::Reservation());
+  EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kPrepareComplete));
+  EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
+  protocol_.appended(*transaction, Lsn(40));
+  protocol_.written(transaction, Lsn(40), TransactionEvent::kDurable, Status::ok());
+  EXPECT_OK(protocol_.order(superior, SuperiorEvent::kCommit));
+  EXPECT_NE(protocol_.begin_record(*transaction, Lsn(80), 0), nullptr);
+  (void)protocol_.take_work();
+  protocol_.written(transaction, Lsn::null(), TransactionEvent::kRefused,
+                    Status(StatusCode::kPoisoned, "poisoned"));
+  EXPECT_EQ(transaction->state(), TransactionState::kUnknown) << "recovery will ask the superior";
+  EXPECT_EQ(enlistment_->state(), EnlistmentState::kPrepared);
+  EXPECT_EQ(protocol_.oldest_pin(), Lsn(40)) << "what was promised stays in the log";
+  const auto work = protocol_.take_work();
+  ASSERT_EQ(work.size(), 1u);
+  EXPECT_EQ(work.front().kind, LogWork::Kind::kStop);
+}
+
 TEST_F(ProtocolMoments, RefusedDecisionPinsNothing) {
   const TransactionPtr transaction = voted();
-  EXPECT_NE(protocol_.begin_decision(*transaction, Lsn(40), 0), nullptr);
-  protocol_.decided(transaction, TransactionEvent::kRefused, Status(StatusCode::kLogFull, "full"));
+  EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
+  protocol_.written(transaction, Lsn::null(), TransactionEvent::kRefused,
+                    Status(StatusCode::kLogFull, "full"));
   EXPECT_TRUE(protocol_.oldest_pin().is_null());
   EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kRollbackComplete));
   EXPECT_TRUE(protocol_.take_work().empty()) << "no forget record without a decision";
@@ -70,22 +127,25 @@ TEST_F(ProtocolMoments, RefusedDecisionPinsNothing) {
 
 TEST_F(ProtocolMoments, ForgetWaitsForACopyThatIsBeingWritten) {
   const TransactionPtr transaction = decided(Lsn(40));
-  transaction->copying = true;
+  ASSERT_TRUE(protocol_.begin_copy(*transaction));
   EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kCommitComplete));
   EXPECT_EQ(transaction->state(), TransactionState::kForgotten);
   EXPECT_TRUE(protocol_.take_work().empty());
   EXPECT_TRUE(transaction->forget_waits);
-  protocol_.carried(*transaction, Lsn(90));
-  EXPECT_EQ(transaction->decision_lsn, Lsn(90)) << "what the forget record will name";
+  protocol_.end_copy(transaction, Lsn(90));
+  EXPECT_EQ(transaction->record_lsn, Lsn(90)) << "what the forget record will name";
+  ASSERT_EQ(protocol_.take_work().size(), 1u);
   EXPECT_TRUE(protocol_.oldest_pin().is_null()) << "forgotten all the same";
 }
 
 TEST_F(ProtocolMoments, CopySaysWhatTheOriginalSaidAndNamesIt) {
   const TransactionPtr transaction = decided(Lsn(40));
-  const recovery::DecisionRecord original = *transaction->decision;
-  protocol_.carried(*transaction, Lsn(90));
-  protocol_.carried(*transaction, Lsn(140));
-  recovery::DecisionRecord copy = *transaction->decision;
+  const recovery::TransactionRecord original = *transaction->record;
+  for (const Lsn place : {Lsn(90), Lsn(140)}) {
+    ASSERT_TRUE(protocol_.begin_copy(*transaction));
+    protocol_.end_copy(transaction, place);
+  }
+  recovery::TransactionRecord copy = *transaction->record;
   EXPECT_EQ(copy.original, Lsn(40));
   copy.original = Lsn();
   EXPECT_EQ(copy, original);
@@ -107,8 +167,8 @@ TEST_F(ProtocolMoments, OutcomesAreDeliveredFromMemoryTakenBefore) {
   const TransactionPtr transaction = voted();
   EXPECT_EQ(enlistment_->outcome_entry.size(), 1u);
   const Notification* const entry = &enlistment_->outcome_entry.front();
-  EXPECT_NE(protocol_.begin_decision(*transaction, Lsn(40), 0), nullptr);
-  protocol_.decided(transaction, TransactionEvent::kDurable, Status::ok());
+  EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
+  protocol_.written(transaction, Lsn::null(), TransactionEvent::kDurable, Status::ok());
   EXPECT_TRUE(enlistment_->outcome_entry.empty()) << "it went into the queue";
   EXPECT_EQ(entry->kind, NotificationKind::kCommit);
 }

@@ -7,6 +7,7 @@
 
 #include "enlistment_machine.h"
 #include "resource_manager_machine.h"
+#include "superior_machine.h"
 #include "tm/harness.h"
 #include "tm_machine.h"
 #include "transaction_machine.h"
@@ -63,6 +64,11 @@ std::string document() {
                  "whatever the state.",
                  kEnlistmentTable, enlistment_state_name, enlistment_event_name,
                  enlistment_guard_name, enlistment_action_name);
+  out += section("Superior enlistment",
+                 "Table: `tm/superior_machine.h`. Begins Active, or Recovering when it is rebuilt "
+                 "from the log. A verb that was accepted\nbefore is accepted again.",
+                 kSuperiorTable, enlistment_state_name, superior_event_name, superior_guard_name,
+                 superior_action_name);
   out += section("Resource manager", "Table: `tm/resource_manager_machine.h`. Begins Offline.",
                  kRmTable, rm_state_name, rm_event_name, rm_guard_name, rm_action_name);
   out += section("Transaction manager", "Table: `tm/tm_machine.h`. Begins Initialized.", kTmTable,
@@ -90,6 +96,10 @@ TEST(StatesDocument, EveryStateEventConditionAndActionHasAName) {
   for (const auto& row : kEnlistmentTable) {
     EXPECT_FALSE(enlistment_state_name(row.from).empty());
     EXPECT_FALSE(enlistment_event_name(row.event).empty());
+  }
+  for (const auto& row : kSuperiorTable) {
+    EXPECT_FALSE(enlistment_state_name(row.from).empty());
+    EXPECT_FALSE(superior_event_name(row.event).empty());
   }
 }
 

@@ -17,10 +17,14 @@
 namespace cairn::tools {
 namespace {
 
-// Only decided transactions are in the log, and the only decision written is the one to commit:
-// what is not there was rolled back.
-constexpr std::string_view kState = "decided";
-constexpr std::string_view kOutcome = "committed";
+// What is neither decided nor promised to a superior is not in the log: it was rolled back.
+std::string_view state_of(const recovery::TransactionRecord& record) {
+  return record.type == recovery::RecordType::kPrepare ? "in doubt" : "decided";
+}
+
+std::string_view outcome_of(const recovery::TransactionRecord& record) {
+  return record.type == recovery::RecordType::kPrepare ? "undetermined" : "committed";
+}
 
 struct Manager {
   std::string stream;
@@ -72,29 +76,33 @@ Result<std::vector<Manager>> read_managers_beside_writer(log::LogView& view,
   }
 }
 
-std::int64_t age_ns(const recovery::DecisionRecord& decision) {
+std::int64_t age_ns(const recovery::TransactionRecord& record) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-  return now_ns - static_cast<std::int64_t>(decision.wall_clock_ns);
+  return now_ns - static_cast<std::int64_t>(record.wall_clock_ns);
 }
 
-std::set<Uuid> resource_managers(const recovery::DecisionRecord& decision) {
+std::set<Uuid> resource_managers(const recovery::TransactionRecord& record) {
   std::set<Uuid> ids;
-  for (const auto& enlistment : decision.enlistments) ids.insert(enlistment.resource_manager);
+  for (const auto& enlistment : record.enlistments) ids.insert(enlistment.resource_manager);
   return ids;
 }
 
+void print_enlistment(std::string_view role, const recovery::EnlistmentRecord& enlistment,
+                      Output& out) {
+  out.line("    {} {}  resource manager {}  recovery information {} bytes", role,
+           enlistment.enlistment.to_string(), enlistment.resource_manager.to_string(),
+           enlistment.recovery_information.size());
+}
+
 void print_transaction(const recovery::RecoveredTransaction& transaction, Output& out) {
-  const recovery::DecisionRecord& decision = transaction.decision;
-  out.line("  uow {}  {}, {}  age {}", decision.transaction.to_string(), kState, kOutcome,
-           duration_text(age_ns(decision)));
+  const recovery::TransactionRecord& record = transaction.record;
+  out.line("  uow {}  {}, {}  age {}", record.transaction.to_string(), state_of(record),
+           outcome_of(record), duration_text(age_ns(record)));
   out.line("    LSN {}  clock {}  time {}  description \"{}\"", transaction.lsn.to_string(),
-           decision.clock, time_text(decision.wall_clock_ns), escaped(decision.description));
-  for (const auto& enlistment : decision.enlistments) {
-    out.line("    enlistment {}  resource manager {}  recovery information {} bytes",
-             enlistment.enlistment.to_string(), enlistment.resource_manager.to_string(),
-             enlistment.recovery_information.size());
-  }
+           record.clock, time_text(record.wall_clock_ns), escaped(record.description));
+  if (record.superior) print_enlistment("superior", *record.superior, out);
+  for (const auto& enlistment : record.enlistments) print_enlistment("enlistment", enlistment, out);
 }
 
 void print_text(const std::vector<Manager>& managers, const std::string& directory, Output& out) {
@@ -108,27 +116,31 @@ void print_text(const std::vector<Manager>& managers, const std::string& directo
   }
 }
 
+nlohmann::ordered_json enlistment_json(const recovery::EnlistmentRecord& enlistment) {
+  return {{"id", enlistment.enlistment.to_string()},
+          {"resource_manager", enlistment.resource_manager.to_string()},
+          {"recovery_information_bytes", enlistment.recovery_information.size()}};
+}
+
 nlohmann::ordered_json transaction_json(const recovery::RecoveredTransaction& transaction) {
-  const recovery::DecisionRecord& decision = transaction.decision;
+  const recovery::TransactionRecord& record = transaction.record;
   nlohmann::ordered_json json;
-  json["uow"] = decision.transaction.to_string();
-  json["state"] = kState;
-  json["outcome"] = kOutcome;
+  json["uow"] = record.transaction.to_string();
+  json["state"] = state_of(record);
+  json["outcome"] = outcome_of(record);
   json["lsn"] = lsn_json(transaction.lsn);
-  json["clock"] = decision.clock;
-  json["time"] = time_text(decision.wall_clock_ns);
-  json["age_seconds"] = static_cast<double>(age_ns(decision)) / 1e9;
-  json["description"] = decision.description;
+  json["clock"] = record.clock;
+  json["time"] = time_text(record.wall_clock_ns);
+  json["age_seconds"] = static_cast<double>(age_ns(record)) / 1e9;
+  json["description"] = record.description;
   json["resource_managers"] = nlohmann::ordered_json::array();
-  for (const Uuid& id : resource_managers(decision)) {
+  for (const Uuid& id : resource_managers(record)) {
     json["resource_managers"].push_back(id.to_string());
   }
+  if (record.superior) json["superior"] = enlistment_json(*record.superior);
   json["enlistments"] = nlohmann::ordered_json::array();
-  for (const auto& enlistment : decision.enlistments) {
-    json["enlistments"].push_back(
-        {{"id", enlistment.enlistment.to_string()},
-         {"resource_manager", enlistment.resource_manager.to_string()},
-         {"recovery_information_bytes", enlistment.recovery_information.size()}});
+  for (const auto& enlistment : record.enlistments) {
+    json["enlistments"].push_back(enlistment_json(enlistment));
   }
   return json;
 }

@@ -21,10 +21,11 @@
 
 namespace cairn::recovery {
 
-// A transaction whose commit was decided and that is not forgotten.
+// A transaction that is not forgotten: its commit was decided, or it is prepared to a superior,
+// whose decision is not known here.
 struct RecoveredTransaction {
-  Lsn lsn{};  // of the newest copy of its decision
-  DecisionRecord decision{};
+  Lsn lsn{};  // of the newest copy of its record
+  TransactionRecord record{};
 };
 
 struct RecoveredState {
@@ -54,11 +55,11 @@ class Fold {
 
  private:
   Fold() = default;
-  [[nodiscard]] Status add_decision(Lsn lsn, DecisionRecord decision);
+  [[nodiscard]] Status add_transaction(Lsn lsn, TransactionRecord record);
   [[nodiscard]] Status add_forget(Lsn lsn, const ForgetRecord& forget);
   [[nodiscard]] Status add_restart(Lsn lsn, const RestartRecord& restart);
 
-  [[nodiscard]] bool shares_enlistment(const DecisionRecord& decision) const;
+  [[nodiscard]] bool shares_enlistment(const TransactionRecord& record) const;
 
   RecoveredState state_;
   std::map<Uuid, RecoveredTransaction> live_;

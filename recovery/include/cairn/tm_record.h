@@ -3,8 +3,9 @@
 // All integers are little-endian. Each payload begins with its schema version, and must end where
 // its fields end.
 //
-//   decision (record type 1)           forget (record type 2)        restart area
-//    0  u16 version = 1                 0  u16 version = 1            0  u32 magic "CTM1"
+//   decision (record type 1),          forget (record type 2)        restart area
+//   prepare (record type 3)
+//    0  u16 version = 1 or 2            0  u16 version = 1            0  u32 magic "CTM1"
 //    2  u16 bytes of description        2  u16 zero                   4  u16 version = 1
 //    4  u32 count of enlistments        4  u32 zero                   6  u16 zero
 //    8  u8[16] transaction              8  u8[16] transaction         8  u8[16] manager
@@ -13,8 +14,11 @@
 //   40  u64 LSN of the original,       40                            40
 //       if this is a copy, else 0
 //   48  description
-//    +  enlistments, at least one, each:
+//    +  in version 2, which a prepare record always has: the superior enlistment
+//    +  enlistments, at least one; these and the superior each:
 //       u8[16] enlistment, u8[16] resource manager, u32 bytes, recovery information
+//
+// A decision has version 2 if, and only if, a superior ordered it after a prepare record.
 //
 // Times of day are nanoseconds since 1970 UTC, for people; nothing is decided by them.
 #ifndef CAIRN_TM_RECORD_H_
@@ -22,6 +26,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,14 +43,16 @@ namespace cairn::recovery {
 // The client type of a data record. Persisted; values never change.
 enum class RecordType : std::uint16_t {
   kDecision = 1,  // the transaction is committed
-  kForget = 2,    // every resource manager knows: nothing is left to do
+  kForget = 2,   // nothing is left to do: all know of the commit, or a prepared one was rolled back
+  kPrepare = 3,  // the transaction is prepared; its superior decides
 };
 
 inline constexpr std::uint16_t kSchemaVersion = 1;
+inline constexpr std::uint16_t kSuperiorSchemaVersion = 2;  // of a record that names a superior
 inline constexpr std::size_t kMaxDescriptionBytes = 256;
 inline constexpr std::size_t kMaxRecoveryInformationBytes = 65536;
-// Payload bytes of a decision without description and enlistments, of one enlistment without
-// recovery information, of a forget record, and of a restart area.
+// Payload bytes of a decision or prepare record without description and enlistments, of one
+// enlistment without recovery information, of a forget record, and of a restart area.
 inline constexpr std::size_t kDecisionFixedBytes = 48;
 inline constexpr std::size_t kEnlistmentFixedBytes = 36;
 inline constexpr std::size_t kForgetBytes = 40;
@@ -59,8 +66,10 @@ struct EnlistmentRecord {
   friend bool operator==(const EnlistmentRecord&, const EnlistmentRecord&) = default;
 };
 
-// Complete in itself: recovery needs no other record of the transaction.
-struct DecisionRecord {
+// A decision or a prepare record. Complete in itself: recovery needs no other record of the
+// transaction.
+struct TransactionRecord {
+  RecordType type = RecordType::kDecision;  // or kPrepare
   Uuid transaction{};
   std::uint64_t clock = 0;
   std::uint64_t wall_clock_ns = 0;
@@ -68,15 +77,16 @@ struct DecisionRecord {
   // equal otherwise.
   Lsn original{};
   std::string description{};
+  std::optional<EnlistmentRecord> superior{};   // who decides; always there in a prepare record
   std::vector<EnlistmentRecord> enlistments{};  // those that must be told: durable, not read-only
 
-  friend bool operator==(const DecisionRecord&, const DecisionRecord&) = default;
+  friend bool operator==(const TransactionRecord&, const TransactionRecord&) = default;
 };
 
 struct ForgetRecord {
   Uuid transaction{};
   std::uint64_t clock = 0;
-  Lsn decision{};  // the newest copy of the decision
+  Lsn decision{};  // the newest copy of its decision; rolled back: of its prepare record
 
   friend bool operator==(const ForgetRecord&, const ForgetRecord&) = default;
 };
@@ -89,10 +99,10 @@ struct RestartRecord {
   friend bool operator==(const RestartRecord&, const RestartRecord&) = default;
 };
 
-using TmRecord = std::variant<DecisionRecord, ForgetRecord, RestartRecord>;
+using TmRecord = std::variant<TransactionRecord, ForgetRecord, RestartRecord>;
 
 // REQUIRES: lengths are within the limits above. The size is known beforehand: see the constants.
-[[nodiscard]] std::vector<std::byte> encode(const DecisionRecord& record);
+[[nodiscard]] std::vector<std::byte> encode(const TransactionRecord& record);
 [[nodiscard]] std::vector<std::byte> encode(const ForgetRecord& record);
 [[nodiscard]] std::vector<std::byte> encode(const RestartRecord& record);
 

@@ -19,7 +19,8 @@ namespace cairn::tm {
 
 class EnlistmentReference;
 
-// The states of an enlistment. The table of their transitions is tm/enlistment_machine.h.
+// The states of an enlistment. The tables of their transitions are tm/enlistment_machine.h and, for
+// a superior, tm/superior_machine.h: it goes through the phases as those below it do.
 enum class EnlistmentState : std::uint8_t {
   kActive = 1,             // asked for nothing yet
   kPrePreparing,           // PREPREPARE is out
@@ -38,13 +39,17 @@ enum class EnlistmentState : std::uint8_t {
   kDelegatedDisconnected,  // finished: was to decide alone and vanished
   kOutcomeUnavailable,     // finished: nobody can say the outcome
   kForgotten,              // finished without an answer being needed
+  kCommitRequested,        // a superior: COMMIT_REQUEST is out
+  kCommitting,             // a superior: it ordered the commit, which is being carried out
 };
 [[nodiscard]] std::string_view enlistment_state_name(EnlistmentState state);
 
 inline constexpr std::size_t kMaxRecoveryInformation = 65536;  // bytes
 
 struct EnlistmentOptions {
-  // Ask to own the decision. This version has subordinates only: kNotSupported.
+  // Own the decision: the transaction is prepared and ended by this enlistment's verbs alone. Its
+  // owner is a resource manager that is itself part of a larger transaction. At most one for each
+  // transaction. Mask: check_superior_mask().
   bool superior = false;
 };
 
@@ -56,6 +61,7 @@ struct EnlistmentInformation {
   NotificationMask mask = 0;
   EnlistmentState state = EnlistmentState::kActive;
   bool durable = false;
+  bool superior = false;
 };
 
 // A value for the manager's virtual clock seen elsewhere: the clock becomes the larger of both.
@@ -105,6 +111,12 @@ class Enlistment {
   // Answers SINGLE_PHASE_COMMIT: run the ordinary phases instead.
   [[nodiscard]] Status single_phase_reject(Clock clock = {});
 
+  // A subordinate that is prepared, and must know, asks for the decision. Nobody has decided: the
+  // transaction is rolled back. Below a superior that decides: it is sent REQUEST_OUTCOME, if it
+  // asked for that. OK also when the decision is on its way. Error: kRequestNotValid (not
+  // prepared), kFenced, kObjectExpired.
+  [[nodiscard]] Status request_outcome(Clock clock = {});
+
   // Rolls the transaction back, until it has promised: from Active to Preparing, and while
   // Delegated. ROLLBACK is sent to this enlistment too. Errors: kRequestNotValid (promised, or the
   // transaction can no longer be rolled back), kAlreadyCommitted, kAlreadyAborted (by another),
@@ -116,7 +128,9 @@ class Enlistment {
 
   // After RECOVER: gives the enlistment its key, and queues what became of the transaction: COMMIT,
   // ROLLBACK or INDOUBT (then the outcome later). Repeating it in the same session is OK and sends
-  // nothing. Error: kRequestNotValid (was not offered by RECOVER).
+  // nothing. A superior, after RECOVER_QUERY or RECOVER, is queued nothing now: RECOVER_QUERY waits
+  // for its superior_commit() or superior_rollback(), RECOVER says that it ordered the commit
+  // before the crash, and that COMMIT_COMPLETE follows. Error: kRequestNotValid (was not offered).
   [[nodiscard]] Status recover(std::uint64_t key);
 
   // Bytes that are given back at recovery, at most kMaxRecoveryInformation; durable with the commit
@@ -127,11 +141,23 @@ class Enlistment {
   [[nodiscard]] Result<std::vector<std::byte>> recovery_information() const;
   [[nodiscard]] Result<EnlistmentInformation> information() const;
 
-  // The verbs of a superior. Every enlistment of this version is a subordinate: kNotSuperior,
-  // nothing happens. (Not answers: the answers are *_complete().)
+  // The verbs of a superior. They return at once; the notification of the same name says that the
+  // phase is over. Each needs its *_COMPLETE bit in the mask. A rollback by anyone else, a vote for
+  // it included, comes as ROLLBACK, which wants no answer. Common errors: kNotSuperior,
+  // kResponseNotEnlisted (the bit), kRequestNotValid (not legal in this state), kAlreadyCommitted,
+  // kAlreadyAborted, kOutcomeUnknown, kFenced, kObjectExpired. Repeating an accepted verb is OK.
+  //
+  // Runs the preprepare phase; PREPREPARE_COMPLETE follows. May be left out.
   [[nodiscard]] Status superior_pre_prepare(Clock clock = {});
+  // Runs the phases up to the votes; PREPARE_COMPLETE follows once all voted yes and, if durable
+  // resource managers did, a prepare record is on stable storage. From then on only this superior
+  // decides, across crashes: after one it is offered the enlistment by RECOVER_QUERY.
   [[nodiscard]] Status superior_prepare(Clock clock = {});
+  // Decides to commit; COMMIT_COMPLETE follows. REQUIRES, of one that prepared: its own decision is
+  // durable. Before superior_prepare() it runs all the phases, and leaves the decision to the
+  // votes; then nobody but this session learns the outcome.
   [[nodiscard]] Status superior_commit(Clock clock = {});
+  // Decides to roll back; ROLLBACK_COMPLETE follows. The same as rollback() of a superior.
   [[nodiscard]] Status superior_rollback(Clock clock = {});
 
  private:

@@ -29,7 +29,7 @@ enum class NotificationKind : std::uint32_t {
   kSinglePhaseCommit = 0x200,  // decide alone; answer commit_complete, rollback_complete or
                                // single_phase_reject
   kDelegateCommit = 0x400,     // never sent
-  kRecoverQuery = 0x800,       // superior: kRecover without a decision
+  kRecoverQuery = 0x800,       // superior: kRecover of what it has not decided
   kEnlistPrePrepare = 0x1000,  // never sent
   kLastRecover = 0x2000,  // no more kRecover: roll back whatever else is prepared for this manager
   kInDoubt = 0x4000,      // Enlistment::recover: not decided yet; keep the locks, wait
@@ -74,6 +74,20 @@ inline constexpr NotificationMask kTwoOrSinglePhase =
 // RECOVER, LAST_RECOVER, INDOUBT and RM_DISCONNECTED come without being asked for; naming them is
 // allowed.
 [[nodiscard]] Status check_mask(NotificationMask mask);
+
+// What a superior asks for: to be told the end of each phase, and whatever else it can be told.
+inline constexpr NotificationMask kSuperior =
+    NotificationKind::kRollback | NotificationKind::kPrePrepareComplete |
+    NotificationKind::kPrepareComplete | NotificationKind::kCommitComplete |
+    NotificationKind::kRollbackComplete | NotificationKind::kRecoverQuery |
+    NotificationKind::kCommitRequest | NotificationKind::kRequestOutcome;
+
+// The rules for the mask of a superior enlistment, in the order they are checked:
+//   kInvalidArgument  a bit that is no notification
+//   kNotSupported     DELEGATE_COMMIT, ENLIST_PREPREPARE, TM_ONLINE
+//   kInvalidArgument  a bit that only a subordinate can ask for (PREPREPARE, PREPARE, COMMIT,
+//                     SINGLE_PHASE_COMMIT, COMMIT_FINALIZE); no ROLLBACK
+[[nodiscard]] Status check_superior_mask(NotificationMask mask);
 
 struct Notification {
   NotificationKind kind = NotificationKind::kRollback;

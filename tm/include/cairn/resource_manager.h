@@ -10,6 +10,8 @@
 //                   e.recover(key)
 //     kCommit:      commit (again, if it was done before); e.commit_complete()
 //     kRollback:    undo; e.rollback_complete()
+//     kRecoverQuery, of a superior: the same; then e.superior_commit() or e.superior_rollback() as
+//                   its own log says; what it does not know of, it rolls back
 //     kLastRecover: roll back whatever else is prepared under this manager's id; serve
 // A transaction's outcome is delivered at least once. Resource managers are idempotent on (unit of
 // work, enlistment).
@@ -89,8 +91,9 @@ class ResourceManager {
   // may be before this call returns. Errors: check_mask()'s; kNotOnline (recover first); kNotActive
   // (the commit is past its preprepare phase, or it has ended); kMustWriteThrough (asks for
   // PREPREPARE after that phase began); kInvalidArgument (the transaction refers to nothing or
-  // belongs to another manager); kNotSupported (options.superior); kResourceExhausted
-  // (kMaxEnlistments).
+  // belongs to another manager); kResourceExhausted (kMaxEnlistments). As a superior:
+  // check_superior_mask()'s; kNotActive (only an active transaction comes under one);
+  // kSuperiorExists; kTmVolatile (a volatile resource manager, of a durable manager).
   [[nodiscard]] Result<Enlistment> enlist(const Transaction& transaction, NotificationMask mask,
                                           std::uint64_t key, const EnlistmentOptions& options = {});
   // A reference to one of its unfinished enlistments. Error: kNotFound.

@@ -39,8 +39,8 @@ enum class WaitFor : std::uint8_t {
 enum class TransactionState : std::uint8_t {
   kActive = 1,        // taking work
   kPreparing = 2,     // PREPARE is out, votes come in
-  kPrepared = 3,      // all voted yes
-  kInDoubt = 4,       // the outcome is unknown here
+  kPrepared = 3,      // all voted yes; below a superior: it decides now
+  kInDoubt = 4,       // promised to a superior that is away: it decides when it is back
   kCommitted = 5,     // decided: commit; COMMIT is out
   kAborted = 6,       // decided: rollback; ROLLBACK is out
   kDelegated = 7,     // one resource manager decides alone
@@ -49,6 +49,8 @@ enum class TransactionState : std::uint8_t {
   kRecovering = 10,   // being rebuilt from the log
   kPrePrepared = 11,  // all answered PREPREPARE
   kCommitting = 12,   // the commit decision is on its way to stable storage
+  kPromising = 13,    // the prepare record, for the superior, is on its way to stable storage
+  kUnknown = 14,      // nobody here can say the outcome
 };
 [[nodiscard]] std::string_view transaction_state_name(TransactionState state);
 
@@ -91,7 +93,8 @@ struct TransactionInformation {
     Uuid enlistment{};
     Uuid resource_manager{};
   };
-  std::vector<Member> enlistments{};  // those not finished
+  std::vector<Member> enlistments{};  // those not finished, the superior left out
+  std::optional<Member> superior{};   // the enlistment that decides; absent: this manager does
 };
 
 // A counted reference: copies share it, and create_transaction and each open_transaction give a new
@@ -112,21 +115,23 @@ class Transaction {
   // Errors, none of which undoes anything: kAlreadyAborted (it is rolled back; the text and
   // information().abort_reason say why), kOutcomeUnknown (nobody can say; recovery of manager and
   // log decides), kTimeout (`limit` passed; the commit goes on, wait() waits again),
-  // kAlreadyCommitted, kRequestNotValid (the commit was asked for before). A commit that involves
+  // kAlreadyCommitted, kRequestNotValid (the commit was asked for before), kSuperiorExists (a
+  // superior enlistment decides, and did not ask for COMMIT_REQUEST; one that did is sent it, and
+  // the wait is for what it decides). A commit that involves
   // durable resource managers costs one forced write, shared with commits of other threads;
   // read-only, single-phase and volatile ones cost none.
   [[nodiscard]] Status commit(WaitFor wait = WaitFor::kCompleted,
                               std::optional<std::chrono::nanoseconds> limit = std::nullopt);
   // Asks for the commit and returns. OK says that it began. Errors: kAlreadyAborted,
-  // kAlreadyCommitted, kRequestNotValid.
+  // kAlreadyCommitted, kRequestNotValid, kSuperiorExists.
   [[nodiscard]] Status commit_async();
   // Waits for the end of a commit that was asked for, here or elsewhere. Results as commit();
   // kTimeout also for a transaction that nobody ends.
   [[nodiscard]] Status wait(WaitFor wait, std::optional<std::chrono::nanoseconds> limit) const;
 
   // Rolls it back. The outcome is certain on return; answers are not waited for. Repeating it is
-  // OK. Errors: kAlreadyCommitted; kRequestNotValid (the decision is submitted, or delegated to one
-  // resource manager); kOutcomeUnknown.
+  // OK. Errors: kAlreadyCommitted; kRequestNotValid (the decision is submitted, delegated to one
+  // resource manager, or the superior's by now); kOutcomeUnknown.
   [[nodiscard]] Status rollback();
 
   // kUndetermined for a default-constructed object.

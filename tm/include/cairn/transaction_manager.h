@@ -86,7 +86,8 @@ struct RecoveryReport {
   std::uint64_t records = 0;  // read
   std::vector<Uuid>
       committed;  // decided and not forgotten: rebuilt; their resource managers will be told
-  std::uint64_t enlistments = 0;        // unfinished ones rebuilt
+  std::vector<Uuid> in_doubt;     // promised to a superior, not decided: rebuilt; it will be asked
+  std::uint64_t enlistments = 0;  // unfinished ones rebuilt
   std::uint64_t resource_managers = 0;  // rebuilt; each is Offline until it recovers
   std::chrono::nanoseconds duration{0};
 };
