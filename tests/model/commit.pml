@@ -92,8 +92,10 @@ inline client_asks() {
      :: else -> move_transaction(transaction, Active, Commit, Phases, PrePreparing)
      fi
   :: event == Rollback -> roll_back()
-  :: event == Release && transaction == Active -> move_transaction(transaction, Active, Release, Always, Aborted)
-  :: event == Release && transaction == InDoubt -> move_transaction(transaction, InDoubt, Release, Always, Forgotten)
+  :: event == Release && transaction == Active ->
+     move_transaction(transaction, Active, Release, Always, Aborted)
+  :: event == Release && transaction == InDoubt ->
+     move_transaction(transaction, InDoubt, Release, Always, Forgotten)
   :: else -> skip
   fi
 }
@@ -183,7 +185,8 @@ end:
        :: tm == Online && awaits_room -> who = LOG; event = GoOn
        :: tm == Online && awaits_room && !calm -> who = LOG; event = Refused
        :: tm == Online && transaction == Committing && decision == Nothing -> who = LOG; event = Written
-       :: tm == Online && transaction == Committing && decision == Nothing && !calm -> who = LOG; event = Refused
+       :: tm == Online && transaction == Committing && decision == Nothing && !calm ->
+          who = LOG; event = Refused
        :: tm == Online && transaction == Committing && decision == Written -> who = LOG; event = Durable
        :: tm == Online && transaction == Committing && decision == Written && !calm -> who = LOG; event = Lost
        :: tm == Online && !calm -> who = LOG; event = Crash
@@ -215,7 +218,10 @@ end:
   :: atomic { tm == Online && transaction == Active -> call!CLIENT, Commit }
   :: atomic { tm == Online && transaction == Active -> call!CLIENT, Release }
   :: atomic { tm == Online && can_roll_back && (!calm || transaction == Active) -> call!CLIENT, Rollback }
-  :: atomic { tm == Online && transaction == Committing && mutant == MUTANT_SUBMITTED_DECISION_ROLLED_BACK -> call!CLIENT, Rollback }
+  :: atomic {
+       tm == Online && transaction == Committing && mutant == MUTANT_SUBMITTED_DECISION_ROLLED_BACK ->
+       call!CLIENT, Rollback
+     }
   :: atomic { tm == Online && transaction == InDoubt -> call!CLIENT, Release }
   od
 }

@@ -75,7 +75,8 @@ inline ask_preprepare(m) {
 inline ask_prepare(m) {
   if
   :: enlistment[m] == Active -> move_enlistment(enlistment[m], Active, AskPrepare, Always, Preparing)
-  :: enlistment[m] == PrePrepared -> move_enlistment(enlistment[m], PrePrepared, AskPrepare, Always, Preparing)
+  :: enlistment[m] == PrePrepared ->
+     move_enlistment(enlistment[m], PrePrepared, AskPrepare, Always, Preparing)
   :: else -> skip
   fi;
   if
@@ -87,7 +88,8 @@ inline ask_prepare(m) {
 inline ask_single_phase(m) {
   if
   :: enlistment[m] == Active -> move_enlistment(enlistment[m], Active, AskSinglePhase, Always, Delegated)
-  :: enlistment[m] == PrePrepared -> move_enlistment(enlistment[m], PrePrepared, AskSinglePhase, Always, Delegated)
+  :: enlistment[m] == PrePrepared ->
+     move_enlistment(enlistment[m], PrePrepared, AskSinglePhase, Always, Delegated)
   :: else -> skip
   fi;
   if
@@ -98,7 +100,8 @@ inline ask_single_phase(m) {
 
 inline tell_commit(m) {
   if
-  :: enlistment[m] == Prepared -> move_enlistment(enlistment[m], Prepared, TellCommit, Always, CommittedNotify)
+  :: enlistment[m] == Prepared ->
+     move_enlistment(enlistment[m], Prepared, TellCommit, Always, CommittedNotify)
   :: enlistment[m] == InDoubt -> move_enlistment(enlistment[m], InDoubt, TellCommit, Always, CommittedNotify)
   :: enlistment[m] == Recovering -> move_enlistment(enlistment[m], Recovering, TellCommit, Always, Recovering)
   :: enlistment[m] == Offline -> move_enlistment(enlistment[m], Offline, TellCommit, Always, Offline)
@@ -113,13 +116,16 @@ inline tell_commit(m) {
 inline tell_rollback(m) {
   if
   :: enlistment[m] == Active -> move_enlistment(enlistment[m], Active, TellRollback, Always, Aborting)
-  :: enlistment[m] == PrePreparing -> move_enlistment(enlistment[m], PrePreparing, TellRollback, Always, Aborting)
-  :: enlistment[m] == PrePrepared -> move_enlistment(enlistment[m], PrePrepared, TellRollback, Always, Aborting)
+  :: enlistment[m] == PrePreparing ->
+     move_enlistment(enlistment[m], PrePreparing, TellRollback, Always, Aborting)
+  :: enlistment[m] == PrePrepared ->
+     move_enlistment(enlistment[m], PrePrepared, TellRollback, Always, Aborting)
   :: enlistment[m] == Preparing -> move_enlistment(enlistment[m], Preparing, TellRollback, Always, Aborting)
   :: enlistment[m] == Prepared -> move_enlistment(enlistment[m], Prepared, TellRollback, Always, Aborting)
   :: enlistment[m] == Delegated -> move_enlistment(enlistment[m], Delegated, TellRollback, Always, Aborting)
   :: enlistment[m] == InDoubt -> move_enlistment(enlistment[m], InDoubt, TellRollback, Always, Aborting)
-  :: enlistment[m] == Recovering -> move_enlistment(enlistment[m], Recovering, TellRollback, Always, Recovering)
+  :: enlistment[m] == Recovering ->
+     move_enlistment(enlistment[m], Recovering, TellRollback, Always, Recovering)
   :: enlistment[m] == Offline -> move_enlistment(enlistment[m], Offline, TellRollback, Always, Forgotten)
   :: else -> assert(is_finished(enlistment[m]))
   fi;
@@ -198,8 +204,10 @@ inline look_around() {
 inline answered_read_only() {
   if
   :: enlistment[who] == Active -> move_enlistment(enlistment[who], Active, ReadOnly, Revocable, ReadOnly)
-  :: enlistment[who] == PrePreparing -> move_enlistment(enlistment[who], PrePreparing, ReadOnly, Always, ReadOnly)
-  :: enlistment[who] == PrePrepared -> move_enlistment(enlistment[who], PrePrepared, ReadOnly, Revocable, ReadOnly)
+  :: enlistment[who] == PrePreparing ->
+     move_enlistment(enlistment[who], PrePreparing, ReadOnly, Always, ReadOnly)
+  :: enlistment[who] == PrePrepared ->
+     move_enlistment(enlistment[who], PrePrepared, ReadOnly, Revocable, ReadOnly)
   :: enlistment[who] == Preparing && mutant == MUTANT_READ_ONLY_AWAITED_AGAIN -> enlistment[who] = Prepared
   :: enlistment[who] == Preparing && mutant != MUTANT_READ_ONLY_AWAITED_AGAIN ->
      move_enlistment(enlistment[who], Preparing, ReadOnly, Always, ReadOnly)
@@ -209,9 +217,12 @@ inline answered_read_only() {
 inline answered_rollback() {
   if
   :: enlistment[who] == Active -> move_enlistment(enlistment[who], Active, Rollback, Revocable, Active)
-  :: enlistment[who] == PrePreparing -> move_enlistment(enlistment[who], PrePreparing, Rollback, Revocable, PrePreparing)
-  :: enlistment[who] == PrePrepared -> move_enlistment(enlistment[who], PrePrepared, Rollback, Revocable, PrePrepared)
-  :: enlistment[who] == Preparing -> move_enlistment(enlistment[who], Preparing, Rollback, Revocable, Preparing)
+  :: enlistment[who] == PrePreparing ->
+     move_enlistment(enlistment[who], PrePreparing, Rollback, Revocable, PrePreparing)
+  :: enlistment[who] == PrePrepared ->
+     move_enlistment(enlistment[who], PrePrepared, Rollback, Revocable, PrePrepared)
+  :: enlistment[who] == Preparing ->
+     move_enlistment(enlistment[who], Preparing, Rollback, Revocable, Preparing)
   :: enlistment[who] == Delegated ->
      move_enlistment(enlistment[who], Delegated, Rollback, Always, Delegated);
      move_transaction(transaction, Delegated, OwnerAborted, Always, Aborted)
@@ -223,12 +234,14 @@ inline answered_rollback() {
 inline released() {
   let_go[who] = true;
   if
-  :: enlistment[who] == Active -> move_enlistment(enlistment[who], Active, Release, Revocable, Active); roll_back()
+  :: enlistment[who] == Active ->
+     move_enlistment(enlistment[who], Active, Release, Revocable, Active); roll_back()
   :: enlistment[who] == PrePreparing ->
      move_enlistment(enlistment[who], PrePreparing, Release, Revocable, PrePreparing); roll_back()
   :: enlistment[who] == PrePrepared ->
      move_enlistment(enlistment[who], PrePrepared, Release, Revocable, PrePrepared); roll_back()
-  :: enlistment[who] == Preparing -> move_enlistment(enlistment[who], Preparing, Release, Revocable, Preparing); roll_back()
+  :: enlistment[who] == Preparing ->
+     move_enlistment(enlistment[who], Preparing, Release, Revocable, Preparing); roll_back()
   :: enlistment[who] == Aborting -> move_enlistment(enlistment[who], Aborting, Release, Always, Forgotten)
   :: enlistment[who] == Delegated -> /* it may have committed */
      move_enlistment(enlistment[who], Delegated, Release, Always, DelegatedDisconnected);
@@ -240,7 +253,8 @@ inline released() {
 inline rejected() {
   decides_alone[who] = (mutant == MUTANT_OWNER_THAT_REJECTED_ASKED_AGAIN);
   if
-  :: preprepared_once[who] -> move_enlistment(enlistment[who], Delegated, Reject, PrePreparedOnce, PrePrepared)
+  :: preprepared_once[who] ->
+     move_enlistment(enlistment[who], Delegated, Reject, PrePreparedOnce, PrePrepared)
   :: else -> move_enlistment(enlistment[who], Delegated, Reject, NeverAsked, Active)
   fi;
   move_transaction(transaction, Delegated, Reject, Always, PrePreparing)
@@ -266,7 +280,8 @@ inline recovered() {
 /* One that promised, or comes to know the outcome, is kept; another takes the transaction along. */
 inline disconnected() {
   if
-  :: enlistment[who] == Active -> move_enlistment(enlistment[who], Active, Disconnect, Revoke, Forgotten); roll_back()
+  :: enlistment[who] == Active ->
+     move_enlistment(enlistment[who], Active, Disconnect, Revoke, Forgotten); roll_back()
   :: enlistment[who] == PrePreparing ->
      move_enlistment(enlistment[who], PrePreparing, Disconnect, Revoke, Forgotten); roll_back()
   :: enlistment[who] == PrePrepared ->
@@ -313,7 +328,8 @@ inline rm_says() {
      move_rm(rm[who], Online, Enlist, Always, Online);
      if
      :: transaction == Active -> move_transaction(transaction, Active, Enlist, Always, Active)
-     :: transaction == PrePreparing -> move_transaction(transaction, PrePreparing, Enlist, NoPrePrepare, PrePreparing)
+     :: transaction == PrePreparing ->
+        move_transaction(transaction, PrePreparing, Enlist, NoPrePrepare, PrePreparing)
      fi;
      enlistment[who] = Active
   :: event == PrePrepareComplete && enlistment[who] == PrePreparing ->
@@ -360,8 +376,14 @@ proctype resource_manager(byte i) {
 end:
   do
   /* of its own accord */
-  :: atomic { work[i] == Idle && rm[i] == Online && transaction == Active -> work[i] = Working; call!i, Enlist }
-  :: atomic { work[i] == Idle && rm[i] == Online && transaction == PrePreparing && !flushes[i] -> work[i] = Working; call!i, Enlist }
+  :: atomic {
+       work[i] == Idle && rm[i] == Online && transaction == Active ->
+       work[i] = Working; call!i, Enlist
+     }
+  :: atomic {
+       work[i] == Idle && rm[i] == Online && transaction == PrePreparing && !flushes[i] ->
+       work[i] = Working; call!i, Enlist
+     }
   :: atomic { can_withdraw && (!calm || nempty(queue[i])) -> work[i] = Reader; call!i, ReadOnly }
   :: atomic { can_withdraw && (!calm || nempty(queue[i])) -> call!i, Rollback }
   :: atomic { !calm && work[i] == Working && may_let_go -> call!i, Release }
@@ -380,11 +402,23 @@ end:
 
   /* alone */
   :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Working -> work[i] = Done; disk[i] = Done; end_done(i) }
-  :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Done -> queue[i]?SINGLE_PHASE_COMMIT; call!i, CommitComplete }
+  :: atomic {
+       head(SINGLE_PHASE_COMMIT) && work[i] == Done ->
+       queue[i]?SINGLE_PHASE_COMMIT; call!i, CommitComplete
+     }
   :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Working -> work[i] = Undone; end_undone(i) }
-  :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Undone -> queue[i]?SINGLE_PHASE_COMMIT; call!i, RollbackComplete }
-  :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Working && !let_go[i] -> queue[i]?SINGLE_PHASE_COMMIT; call!i, Reject }
-  :: atomic { head(SINGLE_PHASE_COMMIT) && work[i] == Working && !let_go[i] -> queue[i]?SINGLE_PHASE_COMMIT; call!i, Rollback }
+  :: atomic {
+       head(SINGLE_PHASE_COMMIT) && work[i] == Undone ->
+       queue[i]?SINGLE_PHASE_COMMIT; call!i, RollbackComplete
+     }
+  :: atomic {
+       head(SINGLE_PHASE_COMMIT) && work[i] == Working && !let_go[i] ->
+       queue[i]?SINGLE_PHASE_COMMIT; call!i, Reject
+     }
+  :: atomic {
+       head(SINGLE_PHASE_COMMIT) && work[i] == Working && !let_go[i] ->
+       queue[i]?SINGLE_PHASE_COMMIT; call!i, Rollback
+     }
 
   /* the outcome; told again, it answers again */
   :: atomic {
@@ -395,12 +429,24 @@ end:
        fi
      }
   :: atomic { head(COMMIT) && work[i] == Done -> queue[i]?COMMIT; call!i, CommitComplete }
-  :: atomic { head(COMMIT) && work[i] != Promised && work[i] != Done -> assert(work[i] == Promised || work[i] == Done) }
-  :: atomic { head(ROLLBACK) && (work[i] == Working || work[i] == Promised) -> work[i] = Undone; end_undone(i) }
+  :: atomic {
+       head(COMMIT) && work[i] != Promised && work[i] != Done ->
+       assert(work[i] == Promised || work[i] == Done)
+     }
+  :: atomic {
+       head(ROLLBACK) && (work[i] == Working || work[i] == Promised) ->
+       work[i] = Undone; end_undone(i)
+     }
   :: atomic { head(ROLLBACK) && work[i] == Undone -> queue[i]?ROLLBACK; call!i, RollbackComplete }
-  :: atomic { head(ROLLBACK) && work[i] != Working && work[i] != Promised && work[i] != Undone -> assert(work[i] == Undone) }
+  :: atomic {
+       head(ROLLBACK) && work[i] != Working && work[i] != Promised && work[i] != Undone ->
+       assert(work[i] == Undone)
+     }
 
-  :: atomic { work[i] == Promised && mutant == MUTANT_ROLLED_BACK_ALONE_AFTER_THE_PROMISE -> work[i] = Undone; end_undone(i) }
+  :: atomic {
+       work[i] == Promised && mutant == MUTANT_ROLLED_BACK_ALONE_AFTER_THE_PROMISE ->
+       work[i] = Undone; end_undone(i)
+     }
 
   /* its session has ended */
   :: atomic { !has_session[i] && work[i] == Working -> work[i] = Undone; end_undone(i) }
@@ -413,12 +459,17 @@ end:
        has_session[i] && rm[i] == Offline ->
        move_rm(rm[i], Offline, Recover, Durable, Recovering);
        if
-       :: enlistment[i] == Offline -> move_enlistment(enlistment[i], Offline, Reoffer, Always, Recovering); queue[i]!RECOVER
-       :: enlistment[i] == Recovering -> move_enlistment(enlistment[i], Recovering, Reoffer, Always, Recovering); queue[i]!RECOVER
+       :: enlistment[i] == Offline ->
+          move_enlistment(enlistment[i], Offline, Reoffer, Always, Recovering); queue[i]!RECOVER
+       :: enlistment[i] == Recovering ->
+          move_enlistment(enlistment[i], Recovering, Reoffer, Always, Recovering); queue[i]!RECOVER
        :: else -> skip
        fi
      }
-  :: atomic { has_session[i] && rm[i] == Recovering -> move_rm(rm[i], Recovering, Offered, Always, Online); queue[i]!LAST_RECOVER }
+  :: atomic {
+       has_session[i] && rm[i] == Recovering ->
+       move_rm(rm[i], Recovering, Offered, Always, Online); queue[i]!LAST_RECOVER
+     }
   :: atomic { head(RECOVER) -> queue[i]?RECOVER; offered[i] = true; call!i, Recover }
   :: atomic { head(INDOUBT) -> queue[i]?INDOUBT }
   :: atomic {

@@ -110,7 +110,8 @@ inline superior_says() {
   if
   :: event == PrePrepare && transaction == Active ->
      move_transaction(transaction, Active, PrePrepare, Always, PrePreparing)
-  :: event == Prepare && transaction == Active -> move_transaction(transaction, Active, Prepare, Always, Preparing)
+  :: event == Prepare && transaction == Active ->
+     move_transaction(transaction, Active, Prepare, Always, Preparing)
   :: event == Prepare && transaction == PrePrepared ->
      move_transaction(transaction, PrePrepared, Prepare, Always, Preparing)
   :: event == Commit && transaction == Prepared ->
@@ -231,7 +232,8 @@ end:
        if
        :: call?who, event
        :: tm == Online && writes -> who = LOG; event = Written
-       :: tm == Online && transaction == Promising && promise == Nothing && !calm -> who = LOG; event = Refused
+       :: tm == Online && transaction == Promising && promise == Nothing && !calm ->
+          who = LOG; event = Refused
        :: tm == Online && forces -> who = LOG; event = Durable
        :: tm == Online && forces && !calm -> who = LOG; event = Lost
        :: tm == Online && !calm -> who = LOG; event = Crash
@@ -264,7 +266,10 @@ proctype client() {
 end:
   do
   :: atomic { tm == Online && can_roll_back && !calm -> call!CLIENT, Rollback }
-  :: atomic { tm == Online && transaction == Prepared && mutant == MUTANT_PROMISE_ROLLED_BACK_BY_A_CLIENT -> call!CLIENT, Rollback }
+  :: atomic {
+       tm == Online && transaction == Prepared && mutant == MUTANT_PROMISE_ROLLED_BACK_BY_A_CLIENT ->
+       call!CLIENT, Rollback
+     }
   od
 }
 
@@ -312,7 +317,10 @@ end:
   do
   /* the phases */
   :: atomic { reaches_branch && superior == Active -> superior = PrePreparing; call!SUPERIOR, PrePrepare }
-  :: atomic { reaches_branch && (superior == Active || superior == PrePrepared) -> superior = Preparing; call!SUPERIOR, Prepare }
+  :: atomic {
+       reaches_branch && (superior == Active || superior == PrePrepared) ->
+       superior = Preparing; call!SUPERIOR, Prepare
+     }
   :: atomic { (superior == Preparing || superior == Prepared) && other == Working -> other = Promised }
   :: atomic {
        nempty(up) && up?[PREPREPARE_COMPLETE] -> up?PREPREPARE_COMPLETE;
@@ -332,7 +340,11 @@ end:
   /* the decision */
   :: atomic { is_undecided && !calm -> superior_aborts() }
   :: atomic { superior == Active -> superior_aborts() }
-  :: atomic { (superior == Preparing || superior == Prepared) && other == Working -> superior_aborts() } /* a vote against */
+  /* a vote against */
+  :: atomic {
+       (superior == Preparing || superior == Prepared) && other == Working ->
+       superior_aborts()
+     }
   :: atomic {
        other == Promised && (superior == Prepared || mutant == MUTANT_DECIDED_WITHOUT_THE_VOTE && superior == Preparing) ->
        superior = Committing; superior_decision = Written
@@ -345,7 +357,10 @@ end:
        fi
      }
   :: atomic { superior == Committed && other == Promised -> other = Done; end_done(other) }
-  :: atomic { reaches_branch && superior == Committed && (transaction == Prepared || transaction == InDoubt) -> call!SUPERIOR, Commit }
+  :: atomic {
+       reaches_branch && superior == Committed && (transaction == Prepared || transaction == InDoubt) ->
+       call!SUPERIOR, Commit
+     }
   :: atomic {
        reaches_branch && superior == Forgotten && (can_roll_back || transaction == Prepared || transaction == InDoubt) ->
        if
