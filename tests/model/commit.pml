@@ -66,7 +66,7 @@ inline advance() {
      :: transaction == PrePrepared && !awaits_room && owner == NOBODY ->
         move_transaction(transaction, PrePrepared, GoOn, Phases, Preparing)
      :: transaction == Preparing && votes == 0 ->
-        move_transaction(transaction, Preparing, Answered, Always, Prepared)
+        move_transaction(transaction, Preparing, Answered, Decides, Prepared)
      :: transaction == Prepared && unfinished > 0 ->
         move_transaction(transaction, Prepared, GoOn, Logged, Committing)
      :: transaction == Prepared && unfinished == 0 ->
@@ -93,9 +93,9 @@ inline client_asks() {
      fi
   :: event == Rollback -> roll_back()
   :: event == Release && transaction == Active ->
-     move_transaction(transaction, Active, Release, Always, Aborted)
-  :: event == Release && transaction == InDoubt ->
-     move_transaction(transaction, InDoubt, Release, Always, Forgotten)
+     move_transaction(transaction, Active, Release, Unasked, Aborted)
+  :: event == Release && transaction == Unknown ->
+     move_transaction(transaction, Unknown, Release, Always, Forgotten)
   :: else -> skip
   fi
 }
@@ -134,7 +134,7 @@ inline recover_manager() {
        :: else -> skip
        fi
      }
-     move_transaction(transaction, Recovering, Found, Always, Committed)
+     move_transaction(transaction, Recovering, Found, Free, Committed)
   :: else ->
      decision = Nothing; forget = Nothing;
      for_each_member(m) { named[m] = false }
@@ -148,7 +148,7 @@ inline work_on_log() {
   :: event == Refused && transaction == PrePrepared ->
      move_transaction(transaction, PrePrepared, Refused, Always, Aborted)
   :: event == Refused && transaction == Committing ->
-     move_transaction(transaction, Committing, Refused, Always, Aborted)
+     move_transaction(transaction, Committing, Refused, Free, Aborted)
   :: event == Written ->
      decision = Written;
      for_each_member(m) { named[m] = !is_finished(enlistment[m]) }
@@ -162,7 +162,7 @@ inline work_on_log() {
      if
      :: mutant == MUTANT_LOST_DECISION_TAKEN_FOR_REFUSED -> transaction = Aborted
      :: else ->
-        move_transaction(transaction, Committing, Lost, Always, InDoubt);
+        move_transaction(transaction, Committing, Lost, Always, Unknown);
         move_tm(tm, Online, Stop, Always, Offline);
         begin_anew(survives) /* closed, and opened again */
      fi
@@ -222,7 +222,7 @@ end:
        tm == Online && transaction == Committing && mutant == MUTANT_SUBMITTED_DECISION_ROLLED_BACK ->
        call!CLIENT, Rollback
      }
-  :: atomic { tm == Online && transaction == InDoubt -> call!CLIENT, Release }
+  :: atomic { tm == Online && transaction == Unknown -> call!CLIENT, Release }
   od
 }
 

@@ -1,5 +1,5 @@
 /* What the models share: the names of the tables in tm/ (transaction_machine.h, enlistment_machine.h,
- * resource_manager_machine.h, tm_machine.h), and how a model makes one of their transitions.
+ * superior_machine.h, resource_manager_machine.h, tm_machine.h), and how a model makes one of their transitions.
  *
  * Each change of a state is written as move_...(what, FROM, EVENT, CONDITION, TO), in the words of one
  * row of the table. correspondence_test.cc reads these lines and compares them with the tables, so that
@@ -9,15 +9,16 @@ mtype = {
   /* states, of whatever machine */
   Active, PrePreparing, PrePrepared, Preparing, Prepared, Committing, InDoubt, Delegated, Committed,
   Aborted, Recovering, Forgotten, CommittedNotify, Aborting, ReadOnly, DelegatedDisconnected, Offline,
-  Online, Initialized, Promising,
+  Online, Initialized, Promising, Unknown, CommitRequested,
 
   /* what clients and resource managers ask for; the last three befall a manager */
   Enlist, Commit, Rollback, Release, PrePrepareComplete, PrepareComplete, CommitComplete,
-  RollbackComplete, Reject, Recover, Disconnect, GoOn, Refused, Lost, Crash, PrePrepare, Prepare,
+  RollbackComplete, Reject, Recover, RequestOutcome, Begin, Disconnect, GoOn, Refused, Lost, Crash, PrePrepare, Prepare,
 
   /* notifications */
   PREPREPARE, PREPARE, SINGLE_PHASE_COMMIT, COMMIT, ROLLBACK, RECOVER, LAST_RECOVER, INDOUBT,
-  PREPREPARE_COMPLETE, PREPARE_COMPLETE, COMMIT_COMPLETE, RECOVER_QUERY,
+  PREPREPARE_COMPLETE, PREPARE_COMPLETE, COMMIT_COMPLETE, ROLLBACK_COMPLETE, RECOVER_QUERY,
+  COMMIT_REQUEST,
 
   /* what a resource manager knows of its own work */
   Idle, Working, Promised, Done, Undone, Reader,
@@ -30,6 +31,8 @@ mtype = {
   assert(what == from); what = to; walked("transaction " #from " " #event " " #condition " " #to)
 #define move_enlistment(what, from, event, condition, to) \
   assert(what == from); what = to; walked("enlistment " #from " " #event " " #condition " " #to)
+#define move_superior(what, from, event, condition, to) \
+  assert(what == from); what = to; walked("superior " #from " " #event " " #condition " " #to)
 #define move_rm(what, from, event, condition, to) \
   assert(what == from); what = to; walked("rm " #from " " #event " " #condition " " #to)
 #define move_tm(what, from, event, condition, to) \
@@ -73,6 +76,7 @@ mtype = {
 #define MUTANT_PROMISE_ROLLED_BACK_BY_A_CLIENT 110
 #define MUTANT_DECIDED_WITHOUT_THE_VOTE 111
 #define MUTANT_RECOVER_QUERY_LEFT_OUT 112
+#define MUTANT_REFUSED_DECISION_BREAKS_THE_PROMISE 113
 
 /* A verifier (VERIFIER) takes from its environment which promise is broken on purpose, so that one
  * program serves them all, and says at its end which moves it has made. spin itself, which replays what

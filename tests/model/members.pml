@@ -245,7 +245,7 @@ inline released() {
   :: enlistment[who] == Aborting -> move_enlistment(enlistment[who], Aborting, Release, Always, Forgotten)
   :: enlistment[who] == Delegated -> /* it may have committed */
      move_enlistment(enlistment[who], Delegated, Release, Always, DelegatedDisconnected);
-     move_transaction(transaction, Delegated, OwnerGone, Always, InDoubt)
+     move_transaction(transaction, Delegated, OwnerGone, Always, Unknown)
   :: else -> skip
   fi
 }
@@ -303,7 +303,7 @@ inline disconnected() {
      move_enlistment(enlistment[who], Delegated, Disconnect, Always, DelegatedDisconnected);
      if
      :: mutant == MUTANT_OWNER_GONE_TAKEN_FOR_ABORTED -> transaction = Aborted
-     :: else -> move_transaction(transaction, Delegated, OwnerGone, Always, InDoubt)
+     :: else -> move_transaction(transaction, Delegated, OwnerGone, Always, Unknown)
      fi
   :: else -> assert(is_finished(enlistment[who]) || enlistment[who] == Offline)
   fi
@@ -339,6 +339,9 @@ inline rm_says() {
      move_enlistment(enlistment[who], Preparing, PrepareComplete, Always, Prepared)
   :: event == ReadOnly -> answered_read_only()
   :: event == Rollback -> answered_rollback()
+  :: event == RequestOutcome && enlistment[who] == Prepared && can_roll_back ->
+     move_enlistment(enlistment[who], Prepared, RequestOutcome, Revocable, Prepared);
+     roll_back()
   :: event == Release -> released()
   :: event == Reject -> rejected()
   :: event == CommitComplete && enlistment[who] == CommittedNotify ->
@@ -387,6 +390,7 @@ end:
   :: atomic { can_withdraw && (!calm || nempty(queue[i])) -> work[i] = Reader; call!i, ReadOnly }
   :: atomic { can_withdraw && (!calm || nempty(queue[i])) -> call!i, Rollback }
   :: atomic { !calm && work[i] == Working && may_let_go -> call!i, Release }
+  :: atomic { !calm && enlistment[i] == Prepared && can_roll_back -> call!i, RequestOutcome }
 
   /* the phases */
   :: atomic { head(PREPREPARE) && work[i] == Working -> queue[i]?PREPREPARE; call!i, PrePrepareComplete }

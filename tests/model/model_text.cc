@@ -22,9 +22,9 @@ std::string row(const std::string& machine, const std::string& from, const std::
 
 std::set<std::string> moves_in(const std::string& file) {
   static const std::regex move(
-      "move_(transaction|enlistment|rm|tm)\\(\\w+(?:\\[\\w+\\])?, (\\w+), (\\w+), (\\w+), "
+      "move_(transaction|enlistment|superior|rm|tm)\\(\\w+(?:\\[\\w+\\])?, (\\w+), (\\w+), (\\w+), "
       "(\\w+)\\)");
-  static const std::regex any("move_(transaction|enlistment|rm|tm)\\(");
+  static const std::regex any("move_(transaction|enlistment|superior|rm|tm)\\(");
   const std::string text = text_of(directory() / file);
   const auto count = [&text](const std::regex& what) {
     return std::distance(std::sregex_iterator(text.begin(), text.end(), what),

@@ -16,7 +16,13 @@
 
 /* --- state ------------------------------------------------------------------------------------- */
 
+/* In the branch's memory: the superior's enlistment, how far it lets the transaction go, its order. */
 mtype entered = Active; /* the state whose actions were done last */
+bool awaits_room;
+mtype sup = Active;
+mtype goal = Nothing; /* Nothing, PrePrepare, Prepare, Commit */
+bool rolls_back;
+bool ended_committed;
 
 /* The branch's log: prepare record and decision, both forced; the forget record is not. */
 mtype promise = Nothing;
@@ -34,13 +40,11 @@ bool superior_session = true;
 bool knows_branch = true; /* it was enlisted, or offered, in this session */
 chan up = [4] of { mtype };
 
-/* --- the branch: a transaction's steps ---------------------------------------------------------- */
+/* --- the branch: what it tells its superior ------------------------------------------------------ */
 
 inline send_up(notification) {
-  if
-  :: superior_session -> assert(nfull(up)); up!notification
-  :: else -> skip
-  fi
+  assert(superior_session && nfull(up));
+  up!notification
 }
 
 inline drop_up() {
@@ -50,23 +54,72 @@ inline drop_up() {
   od
 }
 
-inline enter() {
+inline tell_rolled_back() {
   if
-  :: transaction == PrePrepared -> send_up(PREPREPARE_COMPLETE)
-  :: transaction == Prepared -> send_up(PREPARE_COMPLETE)
+  :: sup == Active -> move_superior(sup, Active, RolledBack, Always, Aborting); send_up(ROLLBACK)
+  :: sup == CommitRequested -> move_superior(sup, CommitRequested, RolledBack, Always, Aborting); send_up(ROLLBACK)
+  :: sup == PrePreparing -> move_superior(sup, PrePreparing, RolledBack, Always, Aborting); send_up(ROLLBACK)
+  :: sup == PrePrepared -> move_superior(sup, PrePrepared, RolledBack, Always, Aborting); send_up(ROLLBACK)
+  :: sup == Preparing -> move_superior(sup, Preparing, RolledBack, Always, Aborting); send_up(ROLLBACK)
+  :: sup == Offline -> move_superior(sup, Offline, RolledBack, Always, Forgotten)
+  :: else -> skip
+  fi
+}
+
+inline tell_commit_done() {
+  if
+  :: sup == Committing -> move_superior(sup, Committing, CommitDone, Always, Committed); send_up(COMMIT_COMPLETE)
+  :: sup == Offline -> move_superior(sup, Offline, CommitDone, Always, Forgotten)
+  :: sup == Recovering -> move_superior(sup, Recovering, CommitDone, Always, Forgotten)
+  :: else -> skip
+  fi
+}
+
+inline tell_rollback_done() {
+  if
+  :: sup == Aborting -> move_superior(sup, Aborting, RollbackDone, Always, Aborted); send_up(ROLLBACK_COMPLETE)
+  :: else -> skip
+  fi
+}
+
+inline tell_preprepare_done() {
+  if
+  :: sup == PrePreparing ->
+     move_superior(sup, PrePreparing, PrePrepareDone, Always, PrePrepared);
+     send_up(PREPREPARE_COMPLETE)
+  :: else -> skip
+  fi
+}
+
+inline tell_prepare_done() {
+  if
+  :: sup == Preparing -> move_superior(sup, Preparing, PrepareDone, Always, Prepared); send_up(PREPARE_COMPLETE)
+  :: else -> skip
+  fi
+}
+
+/* --- the branch: a transaction's steps ---------------------------------------------------------- */
+
+inline enter() {
+  awaits_room = false;
+  if
+  :: transaction == PrePrepared -> awaits_room = (unfinished > 0)
+  :: transaction == Prepared -> tell_prepare_done()
   :: transaction == Committed -> show_committed()
-  :: transaction == Aborted -> show_aborted(); send_up(ROLLBACK)
-  :: transaction == Forgotten && entered == Committed -> send_up(COMMIT_COMPLETE)
+  :: transaction == Aborted -> show_aborted(); tell_rolled_back()
+  :: transaction == Forgotten && entered == Committed -> ended_committed = true; tell_commit_done()
+  :: transaction == Forgotten && entered == Aborted -> tell_rollback_done()
+  :: else -> skip
+  fi;
+  if /* presumed abort: the rollback of a promise needs no answers, so its forget record does not wait */
+  :: (transaction == Aborted || transaction == Forgotten) && promise != Nothing -> forget = Written
   :: else -> skip
   fi;
   entered = transaction;
-  if
-  :: transaction == Forgotten && promise != Nothing -> forget = Written
-  :: else -> skip
-  fi;
   for_each_member(m) {
     if /* masks matter up to here; states that differ in nothing else are one */
-    :: transaction != PrePreparing && transaction != PrePrepared -> flushes[m] = false; preprepared_once[m] = false
+    :: transaction != PrePreparing && transaction != PrePrepared ->
+       flushes[m] = false; preprepared_once[m] = false
     :: else -> skip
     fi;
     if
@@ -81,20 +134,33 @@ inline enter() {
 
 inline advance() {
   do
-  :: transaction != entered -> enter()
+  :: transaction != entered -> look_around(); enter()
   :: else ->
      look_around();
      if
      :: transaction == PrePreparing && votes == 0 ->
         move_transaction(transaction, PrePreparing, Answered, Always, PrePrepared)
+     :: transaction == PrePrepared && !awaits_room && goal == PrePrepare -> tell_preprepare_done(); break
+     :: transaction == PrePrepared && !awaits_room && goal != PrePrepare ->
+        move_transaction(transaction, PrePrepared, GoOn, Phases, Preparing)
      :: transaction == Preparing && votes == 0 && unfinished > 0 ->
-        move_transaction(transaction, Preparing, Answered, SuperiorLogged, Promising)
+        move_transaction(transaction, Preparing, Answered, Promises, Promising)
      :: transaction == Preparing && votes == 0 && unfinished == 0 ->
-        move_transaction(transaction, Preparing, Answered, Always, Prepared)
-     :: transaction == Prepared && !superior_session ->
+        move_transaction(transaction, Preparing, Answered, PlainVotes, Prepared)
+     :: transaction == Prepared && rolls_back ->
+        move_transaction(transaction, Prepared, OrderRollback, Always, Aborted)
+     :: transaction == InDoubt && rolls_back ->
+        move_transaction(transaction, InDoubt, OrderRollback, Always, Aborted)
+     :: transaction == Prepared && goal == Commit && unfinished > 0 ->
+        move_transaction(transaction, Prepared, GoOn, Logged, Committing)
+     :: transaction == Prepared && goal == Commit && unfinished == 0 ->
+        move_transaction(transaction, Prepared, GoOn, Unlogged, Committed)
+     :: transaction == InDoubt && goal == Commit && unfinished > 0 ->
+        move_transaction(transaction, InDoubt, GoOn, Logged, Committing)
+     :: transaction == InDoubt && goal == Commit && unfinished == 0 ->
+        move_transaction(transaction, InDoubt, GoOn, Unlogged, Committed)
+     :: transaction == Prepared && goal != Commit && !rolls_back && sup == Offline ->
         move_transaction(transaction, Prepared, SuperiorGone, Always, InDoubt)
-     :: transaction == Committing && promise == Nothing -> /* all were readers */
-        move_transaction(transaction, Committing, GoOn, Unlogged, Committed)
      :: transaction == Committed && (unfinished == 0 || mutant == MUTANT_BRANCH_DONE_BEFORE_ALL_ANSWERED) ->
         move_transaction(transaction, Committed, Finished, Always, Forgotten)
      :: transaction == Aborted && unfinished == 0 ->
@@ -106,36 +172,112 @@ inline advance() {
 
 /* --- the branch: what it is told ---------------------------------------------------------------- */
 
+/* Before the promise it may be rolled back; its commit is the superior's to decide. */
+inline client_asks() {
+  if
+  :: event == Commit && transaction == Active && sup == Active ->
+     move_transaction(transaction, Active, Commit, AsksSuperior, Active);
+     move_superior(sup, Active, Request, Always, CommitRequested);
+     send_up(COMMIT_REQUEST)
+  :: event == Rollback && mutant == MUTANT_PROMISE_ROLLED_BACK_BY_A_CLIENT && transaction == Prepared ->
+     transaction = Aborted
+  :: event == Rollback && can_roll_back -> roll_back()
+  :: else -> skip
+  fi
+}
+
+inline drive(how_far) {
+  goal = how_far;
+  if
+  :: transaction == Active -> move_transaction(transaction, Active, Drive, Always, PrePreparing)
+  :: else -> skip
+  fi
+}
+
+inline ordered_rollback() {
+  if
+  :: sup == Active -> move_superior(sup, Active, Rollback, Always, Aborting)
+  :: sup == CommitRequested -> move_superior(sup, CommitRequested, Rollback, Always, Aborting)
+  :: sup == PrePreparing -> move_superior(sup, PrePreparing, Rollback, Always, Aborting)
+  :: sup == PrePrepared -> move_superior(sup, PrePrepared, Rollback, Always, Aborting)
+  :: sup == Preparing -> move_superior(sup, Preparing, Rollback, Always, Aborting)
+  :: sup == Prepared -> move_superior(sup, Prepared, Rollback, Always, Aborting)
+  :: sup == InDoubt -> move_superior(sup, InDoubt, Rollback, Always, Aborting)
+  fi;
+  if
+  :: can_roll_back -> roll_back()
+  :: else -> rolls_back = true
+  fi
+}
+
+inline superior_disconnected() {
+  superior_session = false;
+  if
+  :: sup == Active -> move_superior(sup, Active, Disconnect, Revoke, Forgotten); roll_back()
+  :: sup == CommitRequested -> move_superior(sup, CommitRequested, Disconnect, Revoke, Forgotten); roll_back()
+  :: sup == PrePreparing -> move_superior(sup, PrePreparing, Disconnect, Revoke, Forgotten); roll_back()
+  :: sup == PrePrepared -> move_superior(sup, PrePrepared, Disconnect, Revoke, Forgotten); roll_back()
+  :: sup == Preparing && can_roll_back ->
+     move_superior(sup, Preparing, Disconnect, Revoke, Forgotten); roll_back()
+  :: sup == Preparing && !can_roll_back -> move_superior(sup, Preparing, Disconnect, Keep, Offline)
+  :: sup == Prepared && mutant == MUTANT_SUPERIOR_GONE_TAKEN_FOR_ROLLBACK -> sup = Forgotten; transaction = Aborted
+  :: sup == Prepared && mutant != MUTANT_SUPERIOR_GONE_TAKEN_FOR_ROLLBACK ->
+     move_superior(sup, Prepared, Disconnect, Keep, Offline)
+  :: sup == InDoubt -> move_superior(sup, InDoubt, Disconnect, Keep, Offline)
+  :: sup == Recovering -> move_superior(sup, Recovering, Disconnect, Keep, Offline)
+  :: sup == Committing -> move_superior(sup, Committing, Disconnect, Keep, Offline)
+  :: sup == Aborting -> move_superior(sup, Aborting, Disconnect, Always, Forgotten)
+  :: else -> skip
+  fi
+}
+
+#define has_decided (transaction == Committed || goal == Commit)
+
+/* A new session: what is unfinished is offered, as a question while the superior has not decided. */
+inline superior_began() {
+  superior_session = true;
+  if
+  :: mutant == MUTANT_RECOVER_QUERY_LEFT_OUT -> skip
+  :: sup == Offline && !has_decided ->
+     move_superior(sup, Offline, Reoffer, Undecided, Recovering); send_up(RECOVER_QUERY)
+  :: sup == Offline && has_decided ->
+     move_superior(sup, Offline, Reoffer, Committed, Recovering); send_up(RECOVER)
+  :: sup == Recovering && !has_decided ->
+     move_superior(sup, Recovering, Reoffer, Undecided, Recovering); send_up(RECOVER_QUERY)
+  :: sup == Recovering && has_decided ->
+     move_superior(sup, Recovering, Reoffer, Committed, Recovering); send_up(RECOVER)
+  :: else -> skip
+  fi;
+  send_up(LAST_RECOVER)
+}
+
+inline superior_recovered() {
+  if
+  :: sup == Recovering && !has_decided -> move_superior(sup, Recovering, Recover, Undecided, InDoubt)
+  :: sup == Recovering && has_decided -> move_superior(sup, Recovering, Recover, Committed, Committing)
+  :: sup == Forgotten && ended_committed ->
+     move_superior(sup, Forgotten, Recover, Committed, Forgotten); send_up(COMMIT_COMPLETE)
+  :: else -> skip
+  fi
+}
+
 inline superior_says() {
   if
-  :: event == PrePrepare && transaction == Active ->
-     move_transaction(transaction, Active, PrePrepare, Always, PrePreparing)
-  :: event == Prepare && transaction == Active ->
-     move_transaction(transaction, Active, Prepare, Always, Preparing)
-  :: event == Prepare && transaction == PrePrepared ->
-     move_transaction(transaction, PrePrepared, Prepare, Always, Preparing)
-  :: event == Commit && transaction == Prepared ->
-     move_transaction(transaction, Prepared, SuperiorCommit, Always, Committing)
-  :: event == Commit && transaction == InDoubt ->
-     move_transaction(transaction, InDoubt, SuperiorCommit, Always, Committing)
-  :: event == Rollback && can_roll_back -> roll_back()
-  :: event == Rollback && transaction == Prepared ->
-     move_transaction(transaction, Prepared, SuperiorRollback, Always, Aborted)
-  :: event == Rollback && transaction == InDoubt ->
-     move_transaction(transaction, InDoubt, SuperiorRollback, Always, Aborted)
-  :: event == Disconnect ->
-     superior_session = false;
-     if
-     :: mutant == MUTANT_SUPERIOR_GONE_TAKEN_FOR_ROLLBACK && transaction == Prepared -> transaction = Aborted
-     :: else -> roll_back() /* if it has not promised */
-     fi
-  :: event == Recover ->
-     superior_session = true;
-     if
-     :: transaction != Forgotten && mutant != MUTANT_RECOVER_QUERY_LEFT_OUT -> send_up(RECOVER_QUERY)
-     :: else -> skip
-     fi;
-     send_up(LAST_RECOVER)
+  :: event == PrePrepare && sup == Active ->
+     move_superior(sup, Active, PrePrepare, Always, PrePreparing); drive(PrePrepare)
+  :: event == PrePrepare && sup == CommitRequested ->
+     move_superior(sup, CommitRequested, PrePrepare, Always, PrePreparing); drive(PrePrepare)
+  :: event == Prepare && sup == Active -> move_superior(sup, Active, Prepare, Always, Preparing); drive(Prepare)
+  :: event == Prepare && sup == CommitRequested ->
+     move_superior(sup, CommitRequested, Prepare, Always, Preparing); drive(Prepare)
+  :: event == Prepare && sup == PrePrepared ->
+     move_superior(sup, PrePrepared, Prepare, Always, Preparing); drive(Prepare)
+  :: event == Commit && sup == Prepared -> move_superior(sup, Prepared, Commit, Always, Committing); goal = Commit
+  :: event == Commit && sup == InDoubt -> move_superior(sup, InDoubt, Commit, Always, Committing); goal = Commit
+  :: event == Rollback -> ordered_rollback()
+  :: event == Disconnect -> superior_disconnected()
+  :: event == Begin -> superior_began()
+  :: event == Recover -> superior_recovered()
   :: else -> skip
   fi
 }
@@ -153,7 +295,12 @@ inline survive(record) {
 inline begin_anew() {
   transaction = Forgotten;
   entered = Forgotten;
+  awaits_room = false;
   forget_members();
+  sup = Nothing;
+  goal = Nothing;
+  rolls_back = false;
+  ended_committed = false;
   superior_session = false;
   drop_up();
   survive(promise);
@@ -170,13 +317,15 @@ inline recover_manager() {
      transaction = Recovering;
      for_each_member(m) {
        if
-       :: named[m] && !(mutant == MUTANT_IN_DOUBT_NOT_OFFERED && decision != Durable) -> enlistment[m] = Recovering
+       :: named[m] && !(mutant == MUTANT_IN_DOUBT_NOT_OFFERED && decision != Durable) ->
+          enlistment[m] = Recovering
        :: else -> skip
        fi
      }
+     sup = Recovering;
      if
-     :: decision == Durable -> move_transaction(transaction, Recovering, Found, Always, Committed)
-     :: else -> move_transaction(transaction, Recovering, FoundPrepared, Always, InDoubt)
+     :: decision == Durable -> move_transaction(transaction, Recovering, Found, Free, Committed)
+     :: else -> move_transaction(transaction, Recovering, Found, Promised, InDoubt)
      fi
   :: else ->
      promise = Nothing; decision = Nothing; forget = Nothing;
@@ -185,13 +334,28 @@ inline recover_manager() {
   move_tm(tm, Recovering, Recovered, Always, Online)
 }
 
+/* Offline, for what its record has become only recovery can say: closed, and opened again. */
+inline stop() {
+  move_tm(tm, Online, Stop, Always, Offline);
+  begin_anew()
+}
+
 inline work_on_log() {
   if
+  :: event == GoOn -> awaits_room = false
   :: event == Written && transaction == Promising ->
      promise = Written;
      for_each_member(m) { named[m] = !is_finished(enlistment[m]) }
   :: event == Written && transaction == Committing -> decision = Written
-  :: event == Refused -> move_transaction(transaction, Promising, Refused, Always, Aborted)
+  :: event == Refused && transaction == PrePrepared ->
+     move_transaction(transaction, PrePrepared, Refused, Always, Aborted)
+  :: event == Refused && transaction == Promising ->
+     move_transaction(transaction, Promising, Refused, Always, Aborted)
+  :: event == Refused && transaction == Committing ->
+     if
+     :: mutant == MUTANT_REFUSED_DECISION_BREAKS_THE_PROMISE -> transaction = Aborted
+     :: else -> move_transaction(transaction, Committing, Refused, Promised, Unknown); stop()
+     fi
   :: event == Durable && transaction == Promising ->
      if
      :: mutant == MUTANT_PREPARE_RECORD_NOT_FORCED -> skip
@@ -206,18 +370,17 @@ inline work_on_log() {
      move_transaction(transaction, Committing, Durable, Always, Committed)
   :: event == Lost ->
      if
-     :: transaction == Promising -> move_transaction(transaction, Promising, Lost, Always, InDoubt)
-     :: else -> move_transaction(transaction, Committing, Lost, Always, InDoubt)
+     :: transaction == Promising -> move_transaction(transaction, Promising, Lost, Always, Unknown)
+     :: else -> move_transaction(transaction, Committing, Lost, Always, Unknown)
      fi;
-     move_tm(tm, Online, Stop, Always, Offline);
-     begin_anew() /* closed, and opened again */
+     stop()
   :: event == Crash -> begin_anew()
   :: event == Recover -> recover_manager()
   fi
 }
 
 #define writes (transaction == Promising && promise == Nothing || \
-                transaction == Committing && promise != Nothing && decision == Nothing)
+                transaction == Committing && decision == Nothing)
 #define forces (transaction == Promising && promise == Written || \
                 transaction == Committing && decision == Written)
 
@@ -231,9 +394,9 @@ end:
   :: atomic {
        if
        :: call?who, event
+       :: tm == Online && awaits_room -> who = LOG; event = GoOn
        :: tm == Online && writes -> who = LOG; event = Written
-       :: tm == Online && transaction == Promising && promise == Nothing && !calm ->
-          who = LOG; event = Refused
+       :: tm == Online && (awaits_room || writes) && !calm -> who = LOG; event = Refused
        :: tm == Online && forces -> who = LOG; event = Durable
        :: tm == Online && forces && !calm -> who = LOG; event = Lost
        :: tm == Online && !calm -> who = LOG; event = Crash
@@ -248,10 +411,7 @@ end:
          :: who == LOG -> work_on_log()
          :: who == SUPERIOR -> superior_says()
          :: who == CLIENT ->
-            if
-            :: mutant == MUTANT_PROMISE_ROLLED_BACK_BY_A_CLIENT && transaction == Prepared -> transaction = Aborted
-            :: else -> roll_back()
-            fi
+            client_asks()
          :: else -> rm_says()
          fi;
          advance();
@@ -261,10 +421,11 @@ end:
   od
 }
 
-/* Gives up, or waits too long. Its commit is refused: the superior decides. */
+/* Asks for the commit, which the superior decides; gives up, or waits too long. */
 proctype client() {
 end:
   do
+  :: atomic { tm == Online && transaction == Active && sup == Active -> call!CLIENT, Commit }
   :: atomic { tm == Online && can_roll_back && !calm -> call!CLIENT, Rollback }
   :: atomic {
        tm == Online && transaction == Prepared && mutant == MUTANT_PROMISE_ROLLED_BACK_BY_A_CLIENT ->
@@ -316,10 +477,16 @@ proctype coordinator() {
 end:
   do
   /* the phases */
-  :: atomic { reaches_branch && superior == Active -> superior = PrePreparing; call!SUPERIOR, PrePrepare }
   :: atomic {
-       reaches_branch && (superior == Active || superior == PrePrepared) ->
-       superior = Preparing; call!SUPERIOR, Prepare
+       reaches_branch && superior == Active && (sup == Active || sup == CommitRequested) ->
+       superior = PrePreparing;
+       call!SUPERIOR, PrePrepare
+     }
+  :: atomic {
+       reaches_branch &&
+       (superior == Active && (sup == Active || sup == CommitRequested) || superior == PrePrepared && sup == PrePrepared) ->
+       superior = Preparing;
+       call!SUPERIOR, Prepare
      }
   :: atomic { (superior == Preparing || superior == Prepared) && other == Working -> other = Promised }
   :: atomic {
@@ -358,19 +525,23 @@ end:
      }
   :: atomic { superior == Committed && other == Promised -> other = Done; end_done(other) }
   :: atomic {
-       reaches_branch && superior == Committed && (transaction == Prepared || transaction == InDoubt) ->
+       reaches_branch && superior == Committed && (sup == Prepared || sup == InDoubt) ->
        call!SUPERIOR, Commit
      }
   :: atomic {
-       reaches_branch && superior == Forgotten && (can_roll_back || transaction == Prepared || transaction == InDoubt) ->
+       reaches_branch && superior == Forgotten &&
+       (sup == Active || sup == CommitRequested || sup == PrePreparing || sup == PrePrepared || sup == Preparing ||
+        sup == Prepared || sup == InDoubt) ->
        if
-       :: mutant == MUTANT_UNKNOWN_BRANCH_TAKEN_FOR_COMMITTED && !can_roll_back -> call!SUPERIOR, Commit
+       :: mutant == MUTANT_UNKNOWN_BRANCH_TAKEN_FOR_COMMITTED && sup == InDoubt -> call!SUPERIOR, Commit
        :: else -> call!SUPERIOR, Rollback
        fi
      }
 
   /* the end */
-  :: atomic { nempty(up) && up?[COMMIT_COMPLETE] -> up?COMMIT_COMPLETE; branch_done = true }
+  :: atomic { nempty(up) && up?[COMMIT_REQUEST] -> up?COMMIT_REQUEST } /* it decides on its own account */
+  :: atomic { nempty(up) && up?[ROLLBACK_COMPLETE] -> up?ROLLBACK_COMPLETE }
+  :: atomic { nempty(up) && up?[COMMIT_COMPLETE] -> up?COMMIT_COMPLETE; branch_done = (superior != Forgotten) }
   :: atomic {
        nempty(up) && up?[ROLLBACK] -> up?ROLLBACK;
        assert(superior != Committed && superior != Committing);
@@ -388,9 +559,10 @@ end:
   /* its session: one that ended before the vote is a vote against */
   :: atomic { !superior_session && has_no_vote -> superior_aborts() }
   :: atomic {
-       tm == Online && !superior_session && !has_no_vote -> knows_branch = false; call!SUPERIOR, Recover
+       tm == Online && !superior_session && !has_no_vote -> knows_branch = false; call!SUPERIOR, Begin
      }
-  :: atomic { nempty(up) && up?[RECOVER_QUERY] -> up?RECOVER_QUERY; knows_branch = true }
+  :: atomic { nempty(up) && up?[RECOVER_QUERY] -> up?RECOVER_QUERY; knows_branch = true; call!SUPERIOR, Recover }
+  :: atomic { nempty(up) && up?[RECOVER] -> up?RECOVER; knows_branch = true; call!SUPERIOR, Recover }
   :: atomic {
        nempty(up) && up?[LAST_RECOVER] -> up?LAST_RECOVER;
        if
