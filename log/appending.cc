@@ -60,10 +60,11 @@ void LogCore::note_append(StreamId stream, Lsn lsn) {
   }
 }
 
-// Lets a record in that is far from every limit, which most are. REQUIRES: lock held.
-bool LogCore::admit_at_once(const SpaceDemand& demand, std::size_t payload) {
+// Lets a record without a reservation in that is far from every limit, which most are. REQUIRES:
+// lock held.
+bool LogCore::admit_at_once(std::size_t payload) {
   return !truncating_ && writer_->has_room(payload) &&
-         ledger_->take_allowance(demand, writer_->container_number());
+         ledger_->take_allowance(ledger_->charge(payload), writer_->container_number());
 }
 
 // That links that were checked before are not behind the base by now.
@@ -88,6 +89,40 @@ Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions&
                                                   std::to_string(max_record()) + " bytes, found " +
                                                   std::to_string(payload));
   }
+  const bool plain = extras.reservation == nullptr && extras.callback == nullptr &&
+                     options.durability == Durability::kNone && options.previous.is_null() &&
+                     options.undo_next.is_null();
+  if (plain) {
+    if (const Lsn lsn = append_at_once(stream, pieces, payload, options.type); lsn.is_valid()) {
+      return lsn;
+    }
+  }
+  return append_with_all(stream, pieces, payload, options, extras);
+}
+
+// An append that asks for nothing but a place, and finds it. Null: append_with_all() says why not.
+Lsn LogCore::append_at_once(StreamId stream, Gather pieces, std::size_t payload,
+                            std::uint16_t type) {
+  BlockWriter::Place place;
+  {
+    const Lock lock(writer_->mutex());
+    if (closing_ || stream == kCatalogStream) return Lsn::null();
+    Catalog::Entry* const found = catalog_.find(stream);
+    if (found == nullptr || !admit_at_once(payload)) return Lsn::null();
+    place = writer_->take(payload);
+    catalog_.appended(*found, place.lsn, payload);
+    note_append(stream, place.lsn);
+  }
+  format::RecordFields fields;
+  fields.stream = stream;
+  fields.type = type;
+  writer_->fill(place, fields, pieces);
+  return place.lsn;
+}
+
+// REQUIRES: `payload`, the size of all pieces, is at most max_record().
+Result<Lsn> LogCore::append_with_all(StreamId stream, Gather pieces, std::size_t payload,
+                                     const AppendOptions& options, const AppendExtras& extras) {
   const bool linked = !options.previous.is_null() || !options.undo_next.is_null();
   if (linked) {
     CAIRN_RETURN_IF_ERROR(check_link(stream, options.previous, "previous"));
@@ -101,13 +136,12 @@ Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions&
   Lock lock(writer_->mutex());
   Catalog::Entry* found = closing_ ? nullptr : catalog_.find(stream);
   if (found == nullptr || stream == kCatalogStream) return entry(stream).status();
-  const SpaceDemand demand = demand_of(booking, payload);
-  if (!admit_at_once(demand, payload)) {
+  if (extras.reservation != nullptr || !admit_at_once(payload)) {
     std::optional<Deadline> deadline;
     if (options.wait_for_space > std::chrono::nanoseconds::zero()) {
       deadline = deadline_after(options.wait_for_space);
     }
-    CAIRN_RETURN_IF_ERROR(admit(lock, demand, payload, false, deadline));
+    CAIRN_RETURN_IF_ERROR(admit(lock, demand_of(booking, payload), payload, false, deadline));
     CAIRN_ASSIGN_OR_RETURN(found, entry(stream));
   }
   if (linked) CAIRN_RETURN_IF_ERROR(check_base(*found, options));

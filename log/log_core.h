@@ -209,7 +209,12 @@ class LogCore final : public ReadHorizon {
   // Nothing: the one that was to be read was given up meanwhile.
   [[nodiscard]] Result<std::optional<RestartArea>> try_read_restart_area(StreamId stream,
                                                                          bool previous);
-  [[nodiscard]] bool admit_at_once(const SpaceDemand& demand, std::size_t payload);
+  [[nodiscard]] bool admit_at_once(std::size_t payload);
+  [[nodiscard]] Lsn append_at_once(StreamId stream, Gather pieces, std::size_t payload,
+                                   std::uint16_t type);
+  [[nodiscard]] Result<Lsn> append_with_all(StreamId stream, Gather pieces, std::size_t payload,
+                                            const AppendOptions& options,
+                                            const AppendExtras& extras);
   [[nodiscard]] Status check_link(StreamId stream, Lsn link, const char* name);
   [[nodiscard]] static Status check_base(const Catalog::Entry& of, const AppendOptions& options);
   struct CatalogChange {

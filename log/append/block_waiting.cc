@@ -12,6 +12,28 @@ namespace {
 // longer than this.
 constexpr std::chrono::microseconds kGatherLimit{200};
 
+// While there is one, this thread runs callbacks of that writer. Those of another log may lie
+// further in.
+class Delivery {
+ public:
+  explicit Delivery(const BlockWriter* of) : of_(of), outer_(innermost_) { innermost_ = this; }
+  ~Delivery() { innermost_ = outer_; }
+  Delivery(const Delivery&) = delete;
+  Delivery& operator=(const Delivery&) = delete;
+
+  [[nodiscard]] static bool runs(const BlockWriter* of) {
+    const Delivery* at = innermost_;
+    while (at != nullptr && at->of_ != of) at = at->outer_;
+    return at != nullptr;
+  }
+
+ private:
+  const BlockWriter* const of_;
+  Delivery* const outer_;
+  static thread_local Delivery* innermost_;
+};
+thread_local Delivery* Delivery::innermost_ = nullptr;
+
 }  // namespace
 
 // --- waiting ---
@@ -51,15 +73,13 @@ Status BlockWriter::wait(Lock& lock, Lsn end, Durability level,
     }
     pump(lock);
     if (reached(end, level) || !health_.is_ok()) continue;
-    if (!drives) {
+    if (drives && in_flight() && !reaper_active()) {
+      reap(lock);
+    } else if (deadline) {
       wake_driver();
       ++timed_waiters_;
       timed_.wait_until(lock, *deadline);
       --timed_waiters_;
-      continue;
-    }
-    if (in_flight() && !reaper_active()) {
-      reap(lock);
     } else {
       sleep(lock, *block_before(end));
     }
@@ -211,6 +231,8 @@ void BlockWriter::wake_driver() {
     if (block(i).sleepers > 0) return block(i).changed.wake_one();
   }
   if (space_waiters_ > 0) return space_free_.notify_one();
+  // Those with a limit, who drive where there is no background. All: one may have no time left.
+  if (!config_.background && timed_waiters_ > 0) return timed_.notify_all();
   if (driver_signal_ != nullptr) driver_signal_->notify_one();
 }
 
@@ -286,30 +308,42 @@ void BlockWriter::stop(Lock& lock, Status why) {
 
 // --- callbacks ---
 
+bool BlockWriter::is_delivering() const { return Delivery::runs(this); }
+
+// A callback that appends, or asks for another, comes here again. What is due by then waits for the
+// call further out, which goes on until nothing is: one callback never lies on the stack of
+// another, however many there are.
 void BlockWriter::run_callbacks(Lock& lock) {
-  while (watches_.due(durable(), health_)) {
+  if (is_delivering()) return;
+  const Delivery delivery(this);
+  for (;;) {
+    if (!health_.is_ok() && callbacks_waiting_ > 0) {
+      for (std::uint64_t i = first_; i < end_; ++i) make_due(block(i), health_);
+    }
+    const bool grown = watches_.due(durable(), health_);
+    if (!grown && due_.empty()) return;
     ++callbacks_running_;
-    ++statistics_.callbacks;
-    watches_.tell_one(lock, durable(), health_);
+    if (grown) {
+      ++statistics_.callbacks;
+      watches_.tell_one(lock, durable(), health_);
+    } else {
+      call_those_due(lock);
+    }
     --callbacks_running_;
     if (!health_.is_ok()) idle_.notify_all();
   }
-  if (!health_.is_ok() && callbacks_waiting_ > 0) {
-    for (std::uint64_t i = first_; i < end_; ++i) make_due(block(i), health_);
-  }
-  while (!due_.empty()) {
-    Due next = std::move(due_.front());
-    due_.pop_front();
-    ++callbacks_running_;
-    statistics_.callbacks += next.callbacks.size();
-    lock.unlock();
-    for (const DurableCallback& callback : next.callbacks) callback(next.status);
-    next.callbacks.clear();
-    lock.lock();
-    --callbacks_running_;
-    if (spare_callbacks_.size() < ring_.size())
-      spare_callbacks_.push_back(std::move(next.callbacks));
-    if (!health_.is_ok()) idle_.notify_all();
+}
+
+void BlockWriter::call_those_due(Lock& lock) {
+  Due next = std::move(due_.front());
+  due_.pop_front();
+  statistics_.callbacks += next.callbacks.size();
+  lock.unlock();
+  for (const DurableCallback& callback : next.callbacks) callback(next.status);
+  next.callbacks.clear();
+  lock.lock();
+  if (spare_callbacks_.size() < ring_.size()) {
+    spare_callbacks_.push_back(std::move(next.callbacks));
   }
 }
 

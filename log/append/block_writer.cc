@@ -1,7 +1,6 @@
 #include "append/block_writer.h"
 
 #include <algorithm>
-#include <cassert>
 #include <string>
 #include <utility>
 
@@ -16,9 +15,6 @@ constexpr std::size_t kReapBatch = 16;
 // While one is written, those who waited for the other are on the processors.
 constexpr unsigned kPartialDepth = 2;
 
-constexpr std::uint32_t kOneCopy = 2;
-constexpr std::uint32_t kClosedBit = 1;
-
 }  // namespace
 
 BlockWriter::BlockWriter(Config config, std::unique_ptr<IoQueue> queue, WriterStart start)
@@ -32,9 +28,11 @@ BlockWriter::BlockWriter(Config config, std::unique_ptr<IoQueue> queue, WriterSt
       durable_(start.position.value()),
       written_(start.position.value()),
       queue_(std::move(queue)) {
+  const std::size_t size = config_.geometry.block_size;
+  memory_ = AlignedBuffer(config_.blocks * size);
   for (std::uint32_t i = 0; i < config_.blocks; ++i) {
     ring_.push_back(std::make_unique<LogBlock>());
-    ring_.back()->data = AlignedBuffer(config_.geometry.block_size);
+    ring_.back()->data = memory_.bytes().subspan(i * size, size);
   }
 }
 
@@ -52,8 +50,8 @@ Status BlockWriter::make_room(Lock& lock, std::size_t payload, bool own_block) {
   bool waited_for_container = false;
   for (;;) {
     if (!health_.is_ok()) return health_;
-    if (has_open_) {
-      LogBlock& open = block(end_ - 1);
+    if (open_ != nullptr) {
+      LogBlock& open = *open_;
       if (open.fill + record <= open.capacity && (!own_block || open.record_count == 0)) {
         return Status::ok();
       }
@@ -65,7 +63,7 @@ Status BlockWriter::make_room(Lock& lock, std::size_t payload, bool own_block) {
         // Opened at the container's end with less room than this record needs.
         open.set_state(BlockState::kFree);
         --end_;
-        has_open_ = false;
+        open_ = nullptr;
       }
       continue;
     }
@@ -115,9 +113,9 @@ void BlockWriter::open_block(Lsn lsn, std::uint32_t capacity, format::BlockKind 
   opened.record_count = 0;
   opened.awaited = 0;
   opened.barrier = std::exchange(next_is_barrier_, false);
-  opened.copies.store(0, std::memory_order_relaxed);
+  opened.arrived.store(0, std::memory_order_relaxed);  // nobody has a place in it yet
   ++end_;
-  has_open_ = true;
+  open_ = &opened;
 }
 
 void BlockWriter::close_block(LogBlock& closed) {
@@ -125,10 +123,10 @@ void BlockWriter::close_block(LogBlock& closed) {
       static_cast<std::uint32_t>(format::padded_size(closed.fill, config_.geometry.alignment));
   closed.previous_block = last_closed_;
   closed.set_state(BlockState::kClosed);
-  closed.copies.fetch_or(kClosedBit, std::memory_order_acq_rel);
+  closed.arrived.fetch_sub(closed.fill - sizeof(format::BlockHeader), std::memory_order_acq_rel);
   last_closed_ = closed.lsn;
   position_ = closed.lsn + closed.padded;
-  has_open_ = false;
+  open_ = nullptr;
 }
 
 void BlockWriter::enter_next_container() {
@@ -160,31 +158,12 @@ void BlockWriter::wait_for_free_block(Lock& lock) {
   if (!ring_is_full()) wake_driver();
 }
 
-BlockWriter::Place BlockWriter::take(std::size_t payload) {
-  LogBlock& open = block(end_ - 1);
-  const std::uint64_t record = format::record_size(payload);
-  assert(has_open_ && open.fill + record <= open.capacity);
-  Place place;
-  place.block = &open;
-  place.block_offset = open.fill;
-  place.bytes = open.data.bytes().subspan(open.fill, record);
-  place.lsn = open.lsn + open.fill;
-  open.fill += static_cast<std::uint32_t>(record);
-  ++open.record_count;
-  open.copies.fetch_add(kOneCopy, std::memory_order_relaxed);
-  ++statistics_.records;
-  statistics_.payload_bytes += payload;
-  return place;
-}
-
 void BlockWriter::fill(const Place& place, const format::RecordFields& fields,
                        std::span<const std::span<const std::byte>> pieces) {
   format::encode_record(place.bytes, fields, pieces, place.block_offset,
                         format::record_seed(place.block->seed, place.lsn));
-  if (place.block->copies.fetch_sub(kOneCopy, std::memory_order_acq_rel) !=
-      (kOneCopy | kClosedBit)) {
-    return;
-  }
+  const auto size = static_cast<std::int64_t>(place.bytes.size());
+  if (place.block->arrived.fetch_add(size, std::memory_order_acq_rel) + size != 0) return;
   // The last copy into a block that others want written.
   Lock lock(mutex_);
   pump(lock);
@@ -200,18 +179,16 @@ bool BlockWriter::older_containers_durable() const { return durable() >= barrier
 
 std::uint64_t BlockWriter::room_in_container() const {
   const std::uint64_t size = config_.geometry.container_size;
-  const LogBlock* open = has_open_ ? ring_[(end_ - 1) % ring_.size()].get() : nullptr;
-  const Lsn from = open == nullptr
+  const Lsn from = open_ == nullptr
                        ? position_
-                       : open->lsn + format::padded_size(open->fill, config_.geometry.alignment);
+                       : open_->lsn + format::padded_size(open_->fill, config_.geometry.alignment);
   const Lsn limit((container_.number + 1) * size - config_.geometry.alignment);
   return from < limit ? limit - from : 0;
 }
 
 Lsn BlockWriter::end() const {
-  if (!has_open_) return position_;
-  const LogBlock& open = *ring_[(end_ - 1) % ring_.size()];
-  return open.record_count == 0 ? open.lsn : open.lsn + open.fill;
+  if (open_ == nullptr) return position_;
+  return open_->record_count == 0 ? open_->lsn : open_->lsn + open_->fill;
 }
 
 // --- submitting ---
@@ -237,8 +214,7 @@ unsigned BlockWriter::partial_depth() const { return std::min(config_.depth, kPa
 bool BlockWriter::submit_next(Lock& lock) {
   if (submit_ == end_ || writes_in_flight_ >= config_.depth) return false;
   LogBlock& next = block(submit_);
-  if (next.state() != BlockState::kClosed ||
-      next.copies.load(std::memory_order_acquire) != kClosedBit) {
+  if (next.state() != BlockState::kClosed || next.arrived.load(std::memory_order_acquire) != 0) {
     return false;
   }
   if (next.barrier && !older_containers_durable()) {
@@ -248,11 +224,9 @@ bool BlockWriter::submit_next(Lock& lock) {
   const std::uint64_t sequence = submit_;
   const format::BlockFields fields = begin_write(next);
   lock.unlock();
-  format::seal_block(next.data.bytes(), next.fill, config_.geometry.alignment, fields,
-                     next.identity);
+  format::seal_block(next.data, next.fill, config_.geometry.alignment, fields, next.identity);
   Status status = queue_->submit_write(*next.file, next.lsn.offset(config_.geometry.container_size),
-                                       std::as_const(next.data).bytes().first(next.padded),
-                                       next.own_flush, sequence);
+                                       next.data.first(next.padded), next.own_flush, sequence);
   lock.lock();
   if (status.is_ok()) {
     ++submitted_;
@@ -300,7 +274,7 @@ bool BlockWriter::take_alone() {
     if (!open_is_wanted() || gathers()) return false;
     close_block(next);
   }
-  return next.copies.load(std::memory_order_acquire) == kClosedBit && want_durable_ > next.lsn &&
+  return next.arrived.load(std::memory_order_acquire) == 0 && want_durable_ > next.lsn &&
          (!next.barrier || older_containers_durable());
 }
 
@@ -313,10 +287,9 @@ void BlockWriter::write_alone(Lock& lock) {
   ++submitted_;
   reaper_active_ = true;
   lock.unlock();
-  format::seal_block(next.data.bytes(), next.fill, config_.geometry.alignment, fields,
-                     next.identity);
+  format::seal_block(next.data, next.fill, config_.geometry.alignment, fields, next.identity);
   Status status = queue_->write_now(*next.file, next.lsn.offset(config_.geometry.container_size),
-                                    std::as_const(next.data).bytes().first(next.padded), true);
+                                    next.data.first(next.padded), true);
   lock.lock();
   reaper_active_ = false;
   complete({sequence, std::move(status)});
@@ -445,7 +418,8 @@ void BlockWriter::advance() {
     if (done.state() != BlockState::kWritten && done.state() != BlockState::kDurable) break;
     ++first_unwritten_;
     written_.store(begin_of(first_unwritten_).value(), std::memory_order_release);
-    wake_sleepers(done);
+    // Those who want it durable sleep on: a sync follows.
+    if (want_written_ > done.lsn) wake_sleepers(done);
   }
   unsigned woken = 0;
   std::chrono::steady_clock::duration took{};

@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -34,6 +35,7 @@
 #include <cairn/result.h>
 #include <cairn/storage.h>
 
+#include "aligned_buffer.h"
 #include "append/growth_watches.h"
 #include "append/join_estimate.h"
 #include "append/log_block.h"
@@ -91,9 +93,8 @@ class BlockWriter {
 
   // Whether it has room without any waiting.
   [[nodiscard]] bool has_room(std::size_t payload) const {
-    if (!has_open_ || !health_.is_ok()) return false;
-    const LogBlock& open = *ring_[(end_ - 1) % ring_.size()];
-    return open.fill + format::record_size(payload) <= open.capacity;
+    return open_ != nullptr && health_.is_ok() &&
+           open_->fill + format::record_size(payload) <= open_->capacity;
   }
 
   struct Place {
@@ -104,7 +105,17 @@ class BlockWriter {
   };
   // Takes the room that make_room() made, without giving up the lock in between. filled() must
   // follow, without the lock.
-  [[nodiscard]] Place take(std::size_t payload);
+  [[nodiscard]] Place take(std::size_t payload) {
+    LogBlock& open = *open_;
+    const auto record = static_cast<std::uint32_t>(format::record_size(payload));
+    assert(open.fill + record <= open.capacity);
+    const std::uint32_t at = open.fill;
+    open.fill += record;
+    ++open.record_count;
+    ++statistics_.records;
+    statistics_.payload_bytes += payload;
+    return {&open, open.data.subspan(at, record), at, open.lsn + at};
+  }
   // Encodes the record into its place and lets the block go if it was the last one missing.
   // REQUIRES: lock not held.
   void fill(const Place& place, const format::RecordFields& fields,
@@ -159,9 +170,11 @@ class BlockWriter {
     if (!health_.is_ok() && has_callbacks()) return true;
     return sleeping_drivers_ == 0 && needs_driver();
   }
-  // Someone is to be told: of an LSN that will become durable, or of one that is.
+  // Someone is to be told: of an LSN that will become durable, or of one that is, unless this
+  // thread does so already.
   [[nodiscard]] bool has_callbacks() const {
-    return callbacks_waiting_ > 0 || !due_.empty() || watches_.due(durable(), health_);
+    return callbacks_waiting_ > 0 ||
+           ((!due_.empty() || watches_.due(durable(), health_)) && !is_delivering());
   }
   // Waits until more than `beyond` is durable. Drives nothing. Errors: kTimeout, health().
   [[nodiscard]] Status wait_grown(Lock& lock, Lsn beyond,
@@ -215,7 +228,10 @@ class BlockWriter {
   void poison(const Status& why);
   void add_callback(LogBlock& to, Lsn end, DurableCallback callback);
   void make_due(LogBlock& of, const Status& status);
+  // Whether the calling thread runs callbacks of this writer.
+  [[nodiscard]] bool is_delivering() const;
   void run_callbacks(Lock& lock);
+  void call_those_due(Lock& lock);
   void wake_driver();
   [[nodiscard]] bool reached(Lsn end, Durability level) const {
     return (level == Durability::kDurable ? durable() : written()) >= end;
@@ -239,9 +255,8 @@ class BlockWriter {
     return in_flight() || (gathering_ > 0 && !is_driven() && open_is_wanted());
   }
   [[nodiscard]] bool open_is_wanted() const {
-    if (!has_open_) return false;
-    const LogBlock& open = *ring_[(end_ - 1) % ring_.size()];
-    return open.record_count > 0 && std::max(want_written_, want_durable_) > open.lsn;
+    return open_ != nullptr && open_->record_count > 0 &&
+           std::max(want_written_, want_durable_) > open_->lsn;
   }
   void begin_gathering(unsigned woken, std::chrono::steady_clock::duration took);
   [[nodiscard]] bool gathers();
@@ -258,12 +273,13 @@ class BlockWriter {
   const std::uint32_t epoch_;
 
   std::mutex mutex_;
+  AlignedBuffer memory_;  // of all blocks
   std::vector<std::unique_ptr<LogBlock>> ring_;
   std::uint64_t first_ = 0;  // sequence number of the oldest block that is not durable
   std::uint64_t first_unwritten_ = 0;
   std::uint64_t submit_ = 0;  // of the next one to submit
   std::uint64_t end_ = 0;     // behind the newest one
-  bool has_open_ = false;     // the newest one is open
+  LogBlock* open_ = nullptr;  // the newest one, while it takes records
 
   ReadyContainer container_;
   std::optional<ReadyContainer> next_container_;

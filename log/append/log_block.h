@@ -21,7 +21,6 @@
 #include <cairn/lsn.h>
 #include <cairn/storage.h>
 
-#include "aligned_buffer.h"
 #include "append/wake_word.h"
 #include "format/block.h"
 
@@ -65,9 +64,9 @@ static_assert(!block_transition_is_legal(BlockState::kOpen, BlockState::kWriting
               "a block that still takes records is never written");
 
 // Guarded by the block writer's mutex, except `data` (a record's bytes belong to the thread that
-// took them) and `copies`.
+// took them) and `arrived`.
 struct LogBlock {
-  AlignedBuffer data;
+  std::span<std::byte> data;  // of the writer's one piece of memory
 
   Lsn lsn;
   format::BlockKind kind = format::BlockKind::kData;
@@ -84,9 +83,12 @@ struct LogBlock {
   std::chrono::steady_clock::time_point submitted;  // kWriting: when
   bool stalled = false;                             // kWriting: told as such
 
-  // Twice the number of records being copied, plus 1 once closed. Whoever makes it 1 lets the block
-  // go.
-  std::atomic<std::uint32_t> copies{0};
+  // Bytes of records that are in their place, less, once closed, those of all its records: 0 then
+  // says that every copy has ended, and whoever makes it 0 lets the block go. (An addition to an
+  // open block never gives 0.) Taking a place leaves it alone: one atomic addition per record.
+  // Memory order: an addition releases the bytes of its record, and whoever finds 0 in a closed
+  // block acquires those of all, as additions to an atomic continue the release of earlier ones.
+  std::atomic<std::int64_t> arrived{0};
 
   // Threads that sleep until this block has moved on, or until one of them shall drive.
   WakeWord changed;

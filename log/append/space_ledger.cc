@@ -136,11 +136,6 @@ std::uint64_t SpaceLedger::keepable(std::uint64_t number, std::uint64_t count) c
 
 // --- appends ---
 
-std::uint64_t SpaceLedger::charge(std::uint64_t payload) const {
-  return format::padded_size(sizeof(format::BlockHeader) + format::record_size(payload),
-                             alignment_);
-}
-
 // A block's header, its trailer, and padding: sizes are multiples of 8, so at most the alignment
 // less 8. At least the sum of charge() over the records, however the bytes are divided among them.
 std::uint64_t SpaceLedger::backing(std::uint64_t records, std::uint64_t bytes) const {

@@ -133,7 +133,10 @@ class SpaceLedger {
   // --- appends ---
 
   // Worst-case bytes that a record of `payload` bytes takes: alone in a block of its own.
-  [[nodiscard]] std::uint64_t charge(std::uint64_t payload) const;
+  [[nodiscard]] std::uint64_t charge(std::uint64_t payload) const {
+    return format::padded_size(sizeof(format::BlockHeader) + format::record_size(payload),
+                               alignment_);
+  }
   // Worst-case bytes of `records` records whose headers and payloads, each rounded up to a multiple
   // of 8, are `bytes` together.
   [[nodiscard]] std::uint64_t backing(std::uint64_t records, std::uint64_t bytes) const;
@@ -148,11 +151,13 @@ class SpaceLedger {
   void allow(const SpaceDemand& demand, const Stock& stock);
   // Takes an ordinary demand out of the allowance. False: ask().
   [[nodiscard]] bool take_allowance(const SpaceDemand& demand, std::uint64_t number) {
-    if (demand.who != SpaceClass::kOrdinary || demand.streams != 0 || number != allowed_in_ ||
-        demand.bytes > allowance_) {
-      return false;
-    }
-    allowance_ -= demand.bytes;
+    return demand.who == SpaceClass::kOrdinary && demand.streams == 0 &&
+           take_allowance(demand.bytes, number);
+  }
+  // The same for an ordinary demand of so many bytes and nothing else.
+  [[nodiscard]] bool take_allowance(std::uint64_t bytes, std::uint64_t number) {
+    if (number != allowed_in_ || bytes > allowance_) return false;
+    allowance_ -= bytes;
     return true;
   }
   // Bytes that ordinary appends may still take, containers yet to be made included (only up to the

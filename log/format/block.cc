@@ -71,6 +71,23 @@ std::optional<BlockFault> check_record(std::span<const std::byte> block, const B
   return std::nullopt;
 }
 
+// The header of a record but for its checksum, in words: a processor that stores single fields and
+// then loads a word of them, to copy or to hash it, waits for the stores to reach the cache.
+void put_header(std::span<std::byte> out, const RecordFields& fields, std::uint32_t length,
+                std::uint32_t block_offset) {
+  static_assert(offsetof(RecordHeader, stream) == offsetof(RecordHeader, length) + 4);
+  static_assert(offsetof(RecordHeader, kind) == offsetof(RecordHeader, type) + 2);
+  static_assert(offsetof(RecordHeader, block_offset) == offsetof(RecordHeader, type) + 4);
+  const auto put = [out](std::size_t at, std::uint64_t word) {
+    std::memcpy(out.data() + at, &word, sizeof word);
+  };
+  put(offsetof(RecordHeader, length), length | std::uint64_t{fields.stream} << 32);
+  put(offsetof(RecordHeader, type), fields.type | std::uint64_t{std::uint8_t(fields.kind)} << 16 |
+                                        std::uint64_t{block_offset} << 32);
+  put(offsetof(RecordHeader, previous), fields.previous.value());
+  put(offsetof(RecordHeader, undo_next), fields.undo_next.value());
+}
+
 }  // namespace
 
 std::uint64_t container_seed(const ContainerIdentity& identity) {
@@ -86,27 +103,23 @@ void encode_record(std::span<std::byte> out, const RecordFields& fields,
   std::size_t length = 0;
   for (const auto& piece : pieces) length += piece.size();
 
-  RecordHeader header{};
-  header.length = static_cast<std::uint32_t>(length);
-  header.stream = fields.stream;
-  header.type = fields.type;
-  header.kind = static_cast<std::uint8_t>(fields.kind);
-  header.block_offset = block_offset;
-  header.previous = fields.previous.value();
-  header.undo_next = fields.undo_next.value();
-  std::memcpy(out.data(), &header, sizeof header);
+  // The padding, a part of the last word of the record; what belongs there comes over it.
+  static_assert(sizeof(RecordHeader) % kRecordAlignment == 0);
+  std::memset(out.data() + record_size(length) - kRecordAlignment, 0, kRecordAlignment);
+  put_header(out, fields, static_cast<std::uint32_t>(length), block_offset);
 
-  std::byte* const hashed_from = out.data() + sizeof header.checksum;
-  std::byte* to = out.data() + sizeof header;
+  std::byte* const hashed_from = out.data() + sizeof(RecordHeader::checksum);
+  std::byte* to = out.data() + sizeof(RecordHeader);
+  std::uint64_t checksum = 0;
   if (length <= kHashStep) {
     for (const auto& piece : pieces) {
       if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
       to += piece.size();
     }
-    header.checksum = hash({hashed_from, static_cast<std::size_t>(to - hashed_from)}, seed);
+    checksum = hash({hashed_from, static_cast<std::size_t>(to - hashed_from)}, seed);
   } else {
     PieceHash sum(seed);
-    sum.add({hashed_from, sizeof header - sizeof header.checksum});
+    sum.add({hashed_from, static_cast<std::size_t>(to - hashed_from)});
     for (const auto& piece : pieces) {
       for (std::size_t done = 0; done < piece.size();) {
         const std::size_t step = std::min(kHashStep, piece.size() - done);
@@ -116,10 +129,9 @@ void encode_record(std::span<std::byte> out, const RecordFields& fields,
         done += step;
       }
     }
-    header.checksum = sum.value();
+    checksum = sum.value();
   }
-  std::memcpy(out.data(), &header.checksum, sizeof header.checksum);
-  std::memset(to, 0, static_cast<std::size_t>(out.data() + record_size(length) - to));
+  std::memcpy(out.data(), &checksum, sizeof checksum);
 }
 
 std::uint32_t seal_block(std::span<std::byte> block, std::uint32_t used, std::uint32_t alignment,

@@ -157,41 +157,121 @@ TEST_F(AppendWithCallback, MayAppendAgainFromTheCall) {
   EXPECT_LT(stream_.last_lsn(), log_->durable_lsn());
 }
 
+TEST_F(AppendWithCallback, IsNeverCalledInsideAnother) {
+  create(log::Background::kManual);
+  constexpr int kCalls = 1000;
+  const Lsn first = stream_.append(Bytes(10), durable()).value();
+  int calls = 0;
+  int inside = 0;
+  struct Chain {
+    log::Log& log;
+    log::Stream stream;
+    Lsn first;
+    int& calls;
+    int& inside;
+    void step(const Status& status) {
+      EXPECT_TRUE(status);
+      EXPECT_EQ(inside, 0) << "on the stack of another call";
+      ++inside;
+      if (++calls < kCalls) {
+        const auto next = [this](const Status& then) { step(then); };
+        if (calls % 10 == 0) {
+          EXPECT_TRUE(stream.append(Bytes(10), {}, next));
+        } else {
+          log.on_durable(first, next);  // due at once
+        }
+      }
+      --inside;
+    }
+  } chain{*log_, stream_, first, calls, inside};
+  log_->on_durable(first, [&chain](const Status& status) { chain.step(status); });
+  for (int rounds = 0; calls < kCalls && rounds < kCalls; ++rounds) {
+    ASSERT_TRUE(log_->run_background());
+  }
+  EXPECT_EQ(calls, kCalls);
+}
+
 // --- limits ---
 
 TEST_F(WaitWithLimit, HandsTheDrivingOnWhenTheLimitHasPassed) {
   constexpr std::chrono::milliseconds kLimit{30};
   create(log::Background::kManual, 1);
   const log::LogStatistics before = log_->statistics();
-  std::vector<std::thread> threads;
-  std::atomic<int> ended = 0;
-  const auto append = [&] {
-    threads.emplace_back([&] {
-      EXPECT_TRUE(stream_.append(Bytes(100), durable()));
-      ++ended;
-    });
-  };
   gate_->shut();
-  append();  // reaps, and no second write may start
-  while (log_->statistics().blocks < before.blocks + 1) std::this_thread::yield();
-  const Lsn lsn = stream_.append(Bytes(100)).value();
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] {
-      const StatusCode code = log_->wait_durable(lsn, kLimit).code();
-      EXPECT_TRUE(code == StatusCode::kTimeout || code == StatusCode::kOk);
-    });
-  }
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // most of them sleep before the next
-  append();
+  ASSERT_TRUE(stream_.append(Bytes(log_->info().max_record)));  // a whole block
+  const Lsn lsn = stream_.append(Bytes(100)).value();  // now that is in flight, and no other may be
+  std::thread limited(
+      [&] { EXPECT_EQ(log_->wait_durable(lsn, kLimit).code(), StatusCode::kTimeout); });
+  while (gate_->waiting() == 0) std::this_thread::yield();  // it reaps the first write
+  std::atomic<bool> ended = false;
+  std::thread unlimited([&] {
+    EXPECT_TRUE(stream_.append(Bytes(100), durable()));
+    ended = true;
+  });
   while (log_->statistics().records < before.records + 3) std::this_thread::yield();
   const auto passed = std::chrono::steady_clock::now() + kLimit;
   while (std::chrono::steady_clock::now() < passed) std::this_thread::yield();
+  gate_->let_one_through();  // and submits the second, for which it has no time
+  limited.join();
   gate_->open();
   const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(8);
-  while (ended < 2 && std::chrono::steady_clock::now() < patience) std::this_thread::yield();
-  EXPECT_EQ(ended, 2) << "a write is in flight that nobody reaps";
+  while (!ended && std::chrono::steady_clock::now() < patience) std::this_thread::yield();
+  EXPECT_TRUE(ended) << "a write is in flight that nobody reaps";
   EXPECT_TRUE(log_->flush());  // so that the test ends
-  for (auto& thread : threads) thread.join();
+  unlimited.join();
+}
+
+TEST_F(WaitWithLimit, EndsWhileAnotherThreadDrives) {
+  create(log::Background::kManual);
+  gate_->shut();
+  const Lsn lsn = stream_.append(Bytes(100)).value();
+  std::thread drives([&] { EXPECT_TRUE(log_->wait_durable(lsn)); });
+  while (gate_->waiting() == 0) std::this_thread::yield();
+  std::atomic<bool> ended = false;
+  std::thread limited([&] {
+    EXPECT_EQ(log_->wait_durable(lsn, std::chrono::milliseconds(1)).code(), StatusCode::kTimeout);
+    ended = true;
+  });
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(8);
+  while (!ended && std::chrono::steady_clock::now() < patience) std::this_thread::yield();
+  EXPECT_TRUE(ended) << "it sleeps beyond its limit";
+  gate_->open();
+  limited.join();
+  drives.join();
+}
+
+TEST_F(WaitWithLimit, DrivesOnWhenTheOtherThreadHasWhatItWanted) {
+  create(log::Background::kManual, 1);
+  gate_->shut();
+  const Lsn first = stream_.append(Bytes(100)).value();
+  std::thread drives([&] { EXPECT_TRUE(log_->wait_durable(first)); });
+  while (gate_->waiting() == 0) std::this_thread::yield();
+  const Lsn second = stream_.append(Bytes(100)).value();
+  std::thread limited([&] { EXPECT_TRUE(log_->wait_durable(second, std::chrono::hours(1))); });
+  gate_->let_one_through();
+  drives.join();
+  gate_->open();
+  limited.join();
+}
+
+TEST_F(WaitWithLimit, DrivesWhatAnotherThreadWasJustSubmitting) {
+  create(log::Background::kManual);
+  gate_->hold_submissions(true);
+  std::thread submits([&] { EXPECT_TRUE(stream_.append(Bytes(100), {}, [](const Status&) {})); });
+  while (gate_->submitting() == 0) std::this_thread::yield();
+  std::atomic<bool> ended = false;
+  std::thread limited([&] {
+    EXPECT_TRUE(log_->wait_durable(stream_.last_lsn(), std::chrono::hours(1)));
+    ended = true;
+  });
+  for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // most often it sleeps by then
+  gate_->hold_submissions(false);
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(8);
+  while (!ended && std::chrono::steady_clock::now() < patience) std::this_thread::yield();
+  EXPECT_TRUE(ended) << "a write is in flight that nobody reaps";
+  EXPECT_TRUE(log_->flush());  // so that the test ends
+  limited.join();
+  submits.join();
 }
 
 // --- coroutines ---

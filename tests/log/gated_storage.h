@@ -24,10 +24,37 @@ class Gate {
     const std::lock_guard lock(mutex_);
     open_ = false;
   }
+  // Lets one through, who waits or will come, and stays shut.
+  void let_one_through() {
+    const std::lock_guard lock(mutex_);
+    ++let_through_;
+    changed_.notify_all();
+  }
+  // Those who wait at it, shut as it is.
+  [[nodiscard]] int waiting() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_;
+  }
   void open() {
     const std::lock_guard lock(mutex_);
     open_ = true;
     changed_.notify_all();
+  }
+  // The same for submissions of writes.
+  void hold_submissions(bool hold) {
+    const std::lock_guard lock(mutex_);
+    holds_submissions_ = hold;
+    changed_.notify_all();
+  }
+  [[nodiscard]] int submitting() const {
+    const std::lock_guard lock(mutex_);
+    return submitting_;
+  }
+  void pass_submission() {
+    std::unique_lock lock(mutex_);
+    ++submitting_;
+    changed_.wait(lock, [this] { return !holds_submissions_; });
+    --submitting_;
   }
   // From now on nothing comes through but an error.
   void fail() {
@@ -36,7 +63,10 @@ class Gate {
   }
   void pass() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return open_; });
+    ++waiting_;
+    changed_.wait(lock, [this] { return open_ || let_through_ > 0; });
+    --waiting_;
+    if (!open_) --let_through_;
   }
   Status verdict() const {
     const std::lock_guard lock(mutex_);
@@ -47,6 +77,10 @@ class Gate {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = true;
+  int let_through_ = 0;
+  int waiting_ = 0;
+  bool holds_submissions_ = false;
+  int submitting_ = 0;
   bool fails_ = false;
 };
 
@@ -84,6 +118,7 @@ class GatedQueue final : public log::IoQueue {
   unsigned depth() const override { return queue_->depth(); }
   Status submit_write(log::File& file, std::uint64_t offset, std::span<const std::byte> data,
                       bool durable, std::uint64_t tag) override {
+    gate_->pass_submission();
     return queue_->submit_write(GatedFile::inner(file), offset, data, durable, tag);
   }
   Status submit_sync(log::File& file, std::uint64_t tag) override {

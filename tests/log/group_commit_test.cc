@@ -1,5 +1,6 @@
 // How threads that wait for durability share writes, and how they are woken.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include <cairn/sim/sim_storage.h>
 
+#include "append/block_writer.h"
 #include "append/join_estimate.h"
 #include "append/shared_histogram.h"
 #include "append/wake_word.h"
@@ -254,6 +256,85 @@ TEST_F(GroupCommit, AFailedWriteReachesEveryoneThatWaits) {
   threads_.clear();
   EXPECT_EQ(indeterminate, 8);
   EXPECT_EQ(log_->health().code(), StatusCode::kPoisoned);
+}
+
+// --- copies ---
+
+TEST(BlockWriter, WritesABlockOnlyWhenEveryCopyHasEnded) {
+  sim::SimStorage storage;
+  const auto directory = storage.open_directory(kDirectory, true).value();
+  std::shared_ptr<log::File> file = directory->open("container", log::OpenMode::kCreate).value();
+  log::BlockWriter::Config config;
+  config.geometry = {{}, std::uint64_t{1} << 20, std::uint32_t{1} << 16, 4096};
+  config.background = false;
+  ASSERT_TRUE(directory->fill_zero(*file, config.geometry.container_size));
+  log::WriterStart start;
+  start.container = {1, file, {}, Lsn(config.geometry.container_size + 4096)};
+  start.position = start.container.first_block;
+  log::BlockWriter writer(config, directory->make_queue(4, nullptr).value(), start);
+  const Bytes payload(100);
+  const std::array<std::span<const std::byte>, 1> pieces{payload};
+  bool durable = false;
+
+  log::BlockWriter::Lock lock(writer.mutex());
+  ASSERT_TRUE(writer.make_room(lock, payload.size()));
+  const auto first = writer.take(payload.size());
+  ASSERT_TRUE(writer.make_room(lock, payload.size()));
+  const auto second = writer.take(payload.size());
+  EXPECT_TRUE(writer.call_when_durable(second, [&](const Status& status) { durable = !!status; }));
+  lock.unlock();
+  writer.fill(second, {}, pieces);
+  writer.start();  // closes the block
+  lock.lock();
+  EXPECT_EQ(writer.statistics().blocks, 0U) << "the first record is not there yet";
+  lock.unlock();
+  writer.fill(first, {}, pieces);
+  lock.lock();
+  EXPECT_EQ(writer.statistics().blocks, 1U) << "the last copy lets the block go";
+  writer.drive(lock);
+  EXPECT_TRUE(durable);
+}
+
+// --- a sync behind the writes ---
+
+TEST(SyncBehindWrites, WakesNobodyWhoWaitsForItWhenTheWriteHasEnded) {
+  static thread_local int looked = 0;  // at the clock: once before each sleep
+  std::atomic<int> sleeper_looked = 0;
+  static thread_local bool is_sleeper = false;
+  const auto gate = std::make_shared<Gate>();
+  log::OpenOptions options =
+      manual_options(std::make_shared<GatedStorage>(std::make_shared<sim::SimStorage>(), gate));
+  options.durable_writes = log::DurableWrites::kPerPrefix;
+  options.time = [&] {
+    if (is_sleeper) sleeper_looked = ++looked;
+    return std::chrono::steady_clock::time_point(std::chrono::hours(1));
+  };
+  auto made = log::Log::create(kDirectory, small_log(8), options);
+  ASSERT_TRUE(made) << made.status().to_string();
+  log::Log& log = **made;
+  log::Stream stream = log.create_stream("s").value();
+  const Lsn lsn = stream.append(Bytes(100)).value();
+
+  gate->shut();
+  std::thread drives([&] { EXPECT_TRUE(log.wait_durable(lsn)); });
+  while (gate->waiting() == 0) std::this_thread::yield();
+  std::thread sleeps([&] {
+    is_sleeper = true;
+    EXPECT_TRUE(log.wait_durable(lsn));
+  });
+  while (sleeper_looked < 2) std::this_thread::yield();  // when it began, and before it sleeps
+  const std::uint64_t syncs = log.statistics().syncs;
+  gate->let_one_through();
+  while (log.statistics().syncs == syncs || gate->waiting() == 0) std::this_thread::yield();
+  EXPECT_GT(log.written_lsn(), lsn);
+  EXPECT_LE(log.durable_lsn(), lsn);
+  for (int i = 0; i < 2000; ++i) std::this_thread::yield();  // whoever was woken looks again
+  EXPECT_EQ(sleeper_looked, 2) << "woken though nothing is durable yet";
+  gate->open();
+  drives.join();
+  sleeps.join();
+  EXPECT_EQ(sleeper_looked, 3) << "how long it waited";
+  EXPECT_TRUE(log.close());
 }
 
 }  // namespace

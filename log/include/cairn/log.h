@@ -52,7 +52,8 @@ class LogCore;
 using Gather = std::span<const std::span<const std::byte>>;
 // Runs once, when the LSN is durable (OK) or can no longer become so (kPoisoned, kClosed:
 // indeterminate). On the thread that noticed, without locks of the log held. Must be short and must
-// not call a waiting function of this log.
+// not call a waiting function of this log. May append, and ask for further callbacks: they are
+// called once this one has returned.
 using DurableCallback = std::function<void(Status)>;
 
 struct RestartArea {
@@ -315,7 +316,8 @@ class Log {
   // kIndeterminate (the log was poisoned first), kTimeout, kLsnInvalid (beyond the end), kClosed.
   [[nodiscard]] Status wait_durable(Lsn lsn,
                                     std::optional<std::chrono::nanoseconds> limit = std::nullopt);
-  // Calls back when the record at `lsn` is durable, at once if it is. Starts the write if need be.
+  // Calls back when the record at `lsn` is durable, at once if it is (from a callback: once that
+  // has returned). Starts the write if need be.
   // With Background::kManual, run_background() must be called for it to happen.
   void on_durable(Lsn lsn, DurableCallback callback);
   // The same, and instead of a call adds one to the event descriptor (eventfd), which the caller
