@@ -15,6 +15,7 @@ namespace cairn::log {
 namespace {
 
 constexpr std::chrono::milliseconds kLeastDuration{50};
+constexpr std::chrono::milliseconds kUsualDuration{2000};
 constexpr std::chrono::milliseconds kMostDuration{60'000};
 // Larger ones tell nothing else, and take time that small devices do not have.
 constexpr std::uint32_t kLargestBlock = 256 * 1024;
@@ -121,8 +122,9 @@ Result<Calibration> make_calibration(Storage& storage, Directory& directory,
 }
 
 Result<Calibration> calibrate(const std::string& path, const CalibrateOptions& options) {
-  if (options.duration < kLeastDuration || options.duration > kMostDuration) {
-    return Status(StatusCode::kInvalidArgument, "duration: expected 50 ms to 60 s, found " +
+  const bool patient = options.duration == std::chrono::milliseconds(0);
+  if (!patient && (options.duration < kLeastDuration || options.duration > kMostDuration)) {
+    return Status(StatusCode::kInvalidArgument, "duration: expected 0 or 50 ms to 60 s, found " +
                                                     std::to_string(options.duration.count()) +
                                                     " ms");
   }
@@ -136,13 +138,20 @@ Result<Calibration> calibrate(const std::string& path, const CalibrateOptions& o
                          directory->lock(format::kBaseFileName, options.lock_wait));
   CAIRN_ASSIGN_OR_RETURN(BaseLog base, BaseLog::open(*directory, OpenMode::kReadWrite));
   CAIRN_RETURN_IF_ERROR(base.check_created());
-  CAIRN_ASSIGN_OR_RETURN(const Calibration made,
-                         make_calibration(*storage, *directory, lock.get(), base.slot(),
-                                          options.duration, options.time));
-  base.set_calibration(made);
-  CAIRN_RETURN_IF_ERROR(base.write(base.slot()));
-  CAIRN_RETURN_IF_ERROR(base.write(base.slot()));
-  return made;
+  std::chrono::milliseconds duration = patient ? kUsualDuration : options.duration;
+  for (;;) {
+    auto made =
+        make_calibration(*storage, *directory, lock.get(), base.slot(), duration, options.time);
+    if (patient && made.code() == StatusCode::kTimeout && duration < kMostDuration) {
+      duration = std::min(4 * duration, kMostDuration);
+      continue;
+    }
+    CAIRN_RETURN_IF_ERROR(made.status());
+    base.set_calibration(*made);
+    CAIRN_RETURN_IF_ERROR(base.write(base.slot()));
+    CAIRN_RETURN_IF_ERROR(base.write(base.slot()));
+    return made;
+  }
 }
 
 }  // namespace cairn::log

@@ -8,7 +8,10 @@
 namespace cairn::log {
 namespace {
 
-constexpr double kOtherWay = 2.0 / 3;  // step 3
+// A device that does one write at a time makes one in flight wait 0.4 of what four wait; one that
+// does two, 0.6. What does four or more at a time makes others wait 0.85 at least (decision 0056).
+constexpr double kOtherDepth = 5.0 / 8;  // step 1
+constexpr double kOtherWay = 2.0 / 3;    // step 2
 
 // Less is better, as with times.
 std::vector<double> large_cost(const WaySamples& samples) {
@@ -34,23 +37,33 @@ int distance(std::uint32_t depth, std::uint32_t other) {
                   static_cast<int>(std::bit_width(other)));
 }
 
-// Steps 1 and 2. Null: none was measured.
-const WaySamples* choose_depth(const Samples& ways, std::uint32_t otherwise) {
-  Samples left = ways;
-  if (const WaySamples* fastest = fastest_large(ways); fastest != nullptr) {
-    std::erase_if(left, [&](const WaySamples* way) {
-      return !way->large_kib_per_second.empty() &&
-             clearly_less(large_cost(*fastest), large_cost(*way));
-    });
-  }
-  const auto shortest = std::ranges::min_element(
-      left, {}, [](const WaySamples* way) { return median(way->commit_ns()); });
-  if (shortest == left.end()) return nullptr;
-  const std::vector<double> best = (*shortest)->commit_ns();
-  std::erase_if(left, [&](const WaySamples* way) { return clearly_less(best, way->commit_ns()); });
-  return *std::ranges::min_element(left, {}, [&](const WaySamples* way) {
-    return std::pair(distance(way->way.depth, otherwise), way->way.depth);
+// The one that runs if none is better: of the depth nearest to `depth` (of two, the smaller one).
+const WaySamples* nearest(const Samples& ways, std::uint32_t depth) {
+  return *std::ranges::min_element(ways, {}, [&](const WaySamples* way) {
+    return std::pair(distance(way->way.depth, depth), way->way.depth);
   });
+}
+
+bool slower_in_large(const WaySamples& way, const WaySamples& than) {
+  return !way.large_kib_per_second.empty() && clearly_less(large_cost(than), large_cost(way));
+}
+
+// Step 1. Null: none was measured.
+const WaySamples* choose_depth(const Samples& ways, std::uint32_t otherwise) {
+  if (ways.empty()) return nullptr;
+  const WaySamples* const usual = nearest(ways, otherwise);
+  Samples better = ways;
+  std::erase_if(better, [&](const WaySamples* way) {
+    return !clearly_less(way->commit_ns(), usual->commit_ns(), kOtherDepth) ||
+           slower_in_large(*way, *usual);
+  });
+  if (better.empty()) return usual;
+  const WaySamples* const shortest = *std::ranges::min_element(
+      better, {}, [](const WaySamples* way) { return median(way->commit_ns()); });
+  const std::vector<double> best = shortest->commit_ns();
+  std::erase_if(better,
+                [&](const WaySamples* way) { return clearly_less(best, way->commit_ns()); });
+  return nearest(better, otherwise);
 }
 
 Samples measured(std::span<const WaySamples> ways, bool like, DurableWrites how) {

@@ -42,11 +42,12 @@ inline constexpr std::size_t kLeastRounds = 3;
                                 double part = 0.9);
 
 // The rule. `otherwise` is what runs without a calibration.
-//  1. Of each way of making blocks durable, depths at which large blocks are clearly slower than at
-//     another one are out.
-//  2. Of the others, the depth nearest to that of `otherwise` which none has a clearly shorter
-//     commit time than (of two that are as near, the smaller one).
-//  3. The other way of making blocks durable instead of that of `otherwise` if its commit time is
+//  1. Of each way of making blocks durable, the depth of `otherwise` (not measured: the nearest to
+//     it), unless the commit time of others is shorter by three eighths and they do not write large
+//     blocks clearly slower. Of those the shortest; of such as are not clearly longer than it, the
+//     nearest to `otherwise`. So much, as what lies between is decided by noise, and is worth
+//     little: a log that finds the device busy gathers.
+//  2. The other way of making blocks durable instead of that of `otherwise` if its commit time is
 //     shorter by a third then than the shortest round of that, and large blocks are not clearly
 //     slower. So much, and from the best round (noise makes slower, never faster), as the two
 //     differ in what is not measured here: a sync keeps a processor busy.

@@ -22,6 +22,7 @@
 #include "read/block_stream.h"
 #include "read/end_of_log.h"
 #include "read/read_source.h"
+#include "sim/test_budget.h"
 
 namespace cairn::log_test {
 namespace {
@@ -120,7 +121,7 @@ TEST_F(ReadAhead, SaysTheSameOfDamageAnywhere) {
   int tried = 0;
   for (const ImageContainer& container : containers) {
     for (const ImageBlock& block : container.blocks) {
-      if (++tried % 5 != 0) continue;
+      if (++tried % (5 * sim::sweep_stride(4)) != 0) continue;
       const auto damaged = storage->clone();
       // In its header, in the middle, in its trailer.
       const std::uint64_t offsets[] = {8, block.header.padded_length / 2,

@@ -12,13 +12,13 @@ namespace cairn::tools {
 
 ExitCode run_calibrate(const CalibrateArguments& arguments, Output& out) {
   // Of the range that the command line allows, or no number at all.
-  if (std::isnan(arguments.seconds)) {
+  if (arguments.seconds && std::isnan(*arguments.seconds)) {
     return report("calibrate",
                   Status(StatusCode::kInvalidArgument, "--seconds: expected a number, found none"));
   }
   log::CalibrateOptions options;
   options.duration = std::chrono::round<std::chrono::milliseconds>(
-      std::chrono::duration<double>(arguments.seconds));
+      std::chrono::duration<double>(arguments.seconds.value_or(0)));
   const auto made = log::calibrate(arguments.directory, options);
   if (!made.is_ok()) return report("calibrate", made.status());
   if (arguments.json) {

@@ -48,7 +48,7 @@ ExitCode run_tm_list(const TmListArguments& arguments, Output& out);
 
 struct CalibrateArguments {
   std::string directory;
-  double seconds = 2;
+  std::optional<double> seconds;  // unset: as long as it takes
   bool json = false;
 };
 ExitCode run_calibrate(const CalibrateArguments& arguments, Output& out);

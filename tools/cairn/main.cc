@@ -96,9 +96,9 @@ void add_calibrate(CLI::App& app, CalibrateArguments& arguments, Command& comman
       arguments.directory, arguments.json, "As one JSON object");
   calibrate
       ->add_option("--seconds", arguments.seconds,
-                   "How long to measure, 0.05 to 60; longer: less noise; slow devices need it")
+                   "How long to measure, 0.05 to 60; longer: less noise. Without: 2, and longer "
+                   "where a device is too slow for that")
       ->check(CLI::Range(0.05, 60.0).description(""))
-      ->capture_default_str()
       ->type_name("S");
   calibrate->callback(
       [&] { command = [&](Output& out) { return run_calibrate(arguments, out); }; });

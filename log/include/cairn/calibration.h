@@ -66,7 +66,8 @@ struct CalibrateOptions {
   std::shared_ptr<Storage> storage{};  // null: make_storage(kAuto)
   // How long to wait for another opener to go away.
   std::chrono::milliseconds lock_wait{2000};
-  // How long to measure, 50 ms to 60 s. Longer: less noise; slow devices need it.
+  // How long to measure, 50 ms to 60 s. Longer: less noise; slow devices need it. 0: 2 s, and
+  // longer where the device, or a busy machine, is too slow for that: up to 102 s.
   std::chrono::milliseconds duration{2000};
   // What latencies are measured with; null: the steady clock.
   TimeSource time{};
@@ -79,7 +80,7 @@ struct CalibrateOptions {
 // by the next opening or calibration. Errors, and the log has its old calibration: kNotFound;
 // kNotALog; kNewerVersion; kBaseLogDamaged; kLocked; kInvalidArgument (duration); kNoSpace (a MiB
 // is needed); kPermissionDenied (a read-only file system too); kIoError; kTimeout (the device is
-// too slow to be measured in so short a time).
+// too slow to be measured in so short a time, or at all).
 [[nodiscard]] Result<Calibration> calibrate(const std::string& path,
                                             const CalibrateOptions& options = {});
 
