@@ -27,7 +27,22 @@ bool is_copy_of(const TransactionRecord& copy, const RecoveredTransaction& live)
   return copy == expected;
 }
 
-// Whether `decision` commits exactly what `prepare` promised.
+// Whether `amended` is the decision `live`, with acts added.
+bool amends(const TransactionRecord& amended, const RecoveredTransaction& live) {
+  if (amended.acts.size() <= live.record.acts.size()) return false;
+  TransactionRecord expected = live.record;
+  expected.type = RecordType::kAmended;
+  expected.original = Lsn::null();
+  expected.acts = amended.acts;
+  return amended == expected &&
+         std::equal(live.record.acts.begin(), live.record.acts.end(), amended.acts.begin());
+}
+
+bool is_decided(const TransactionRecord& record) {
+  return record.type == RecordType::kDecision || record.type == RecordType::kAmended;
+}
+
+// Whether `decision` ends exactly what `prepare` promised.
 bool keeps(const TransactionRecord& decision, const TransactionRecord& prepare) {
   return decision.superior == prepare.superior && decision.enlistments == prepare.enlistments &&
          decision.description == prepare.description;
@@ -45,6 +60,7 @@ Result<Fold> Fold::begin(const log::RestartArea& restart) {
   Fold fold;
   fold.base_ = restart.base;
   fold.state_.transaction_manager = newest.transaction_manager;
+  fold.former_ = newest.former;
   fold.state_.clock = newest.clock;
   fold.state_.begin = restart.base;
   return fold;
@@ -80,6 +96,12 @@ Status Fold::add_transaction(Lsn lsn, TransactionRecord record) {
   } else if (record.type == RecordType::kPrepare) {
     facts.kind = FoldKind::kPrepare;
     facts.clock_rises = record.clock >= last_decision_clock_;
+  } else if (record.type == RecordType::kRollback) {
+    facts.kind = FoldKind::kAct;
+    facts.matches = prepared && keeps(record, live->second.record);
+  } else if (record.type == RecordType::kAmended) {
+    facts.kind = FoldKind::kAct;
+    facts.matches = known && is_decided(live->second.record) && amends(record, live->second);
   } else {
     facts.kind = FoldKind::kDecision;
     facts.matches = prepared && keeps(record, live->second.record);
@@ -136,7 +158,12 @@ Status Fold::add_forget(Lsn lsn, const ForgetRecord& forget) {
 Status Fold::add_restart(Lsn lsn, const RestartRecord& restart) {
   const FoldRule& rule = judge({
       .kind = FoldKind::kRestart,
-      .matches = restart.transaction_manager == state_.transaction_manager,
+      .matches = restart.transaction_manager == state_.transaction_manager ||
+                 std::any_of(former_.begin(), former_.end(),
+                             [&](const FormerIdentity& former) {
+                               return former.transaction_manager == restart.transaction_manager &&
+                                      lsn < former.until;
+                             }),
       .clock_rises = restart.clock >= last_restart_clock_,
   });
   CAIRN_RETURN_IF_ERROR(verdict(
@@ -156,11 +183,27 @@ RecoveredState Fold::finish() && {
   return std::move(state_);
 }
 
-Result<RecoveredState> read_tm_state(log::Cursor& cursor, const log::RestartArea& restart) {
+Result<bool> Fold::is_beyond(const log::Record& record, std::uint64_t clock) {
+  CAIRN_ASSIGN_OR_RETURN(const TmRecord decoded, decode(record));
+  const auto* of = std::get_if<TransactionRecord>(&decoded);
+  return of != nullptr && of->type == RecordType::kDecision && of->original.is_null() &&
+         of->clock > clock;
+}
+
+Result<RecoveredState> read_tm_state(log::Cursor& cursor, const log::RestartArea& restart,
+                                     std::optional<std::uint64_t> up_to) {
   CAIRN_ASSIGN_OR_RETURN(Fold fold, Fold::begin(restart));
   for (;;) {
     CAIRN_ASSIGN_OR_RETURN(const std::optional<log::Record> record, cursor.next());
     if (!record) return std::move(fold).finish();
+    if (up_to) {
+      CAIRN_ASSIGN_OR_RETURN(const bool beyond, Fold::is_beyond(*record, *up_to));
+      if (beyond) {
+        RecoveredState state = std::move(fold).finish();
+        state.complete = false;
+        return state;
+      }
+    }
     CAIRN_RETURN_IF_ERROR(fold.add(*record));
   }
 }

@@ -11,7 +11,7 @@
 
 namespace cairn::recovery {
 
-enum class FoldKind : std::uint8_t { kDecision, kPrepare, kCopy, kForget, kRestart };
+enum class FoldKind : std::uint8_t { kDecision, kPrepare, kAct, kCopy, kForget, kRestart };
 
 // Facts that do not apply to a kind are false.
 struct FoldFacts {
@@ -20,8 +20,9 @@ struct FoldFacts {
   bool known = false;
   // Only its prepare record was read, no decision.
   bool prepared = false;
-  // A copy: equals that record. A decision after a prepare record: names the same. A forget: names
-  // the newest copy. A restart area: has the identity of the newest one.
+  // A copy: equals that record. A decision after a prepare record: names the same. An act: is on
+  // what that record says. A forget: names the newest copy. A restart area: has the identity of the
+  // newest one, or had it.
   bool matches = false;
   // A decision: its clock is above that of the decision before. A prepare record: not below that. A
   // restart area: not below the one before.
@@ -44,6 +45,10 @@ enum class FoldLabel : std::uint8_t {
   kPrepareEnlistmentShared,
   kPrepareClockWentBack,
   kPreparedTwice,
+  kActed,
+  kActDiffers,
+  kActedBeforeBase,
+  kActEnlistmentShared,
   kCarriedForward,
   kCopyDiffers,
   kCarriedFromBeforeBase,
@@ -116,6 +121,21 @@ FoldRule{FoldLabel::kPrepareClockWentBack, "PrepareClockWentBack",
 FoldRule{FoldLabel::kPreparedTwice, "PreparedTwice",
          FoldKind::kPrepare,  Want::kYes, Want::kAny, Want::kAny, Want::kAny, Want::kAny, Want::kAny, false,
          "A unit of work is prepared once, before it is decided; a repetition would be marked as a copy."},
+FoldRule{FoldLabel::kActed, "Acted",
+         FoldKind::kAct,      Want::kYes, Want::kAny, Want::kYes, Want::kAny, Want::kAny, Want::kAny, true,
+         "An administrator rolled back what was prepared, or gave up an enlistment of what was decided. The record takes "
+         "the place of the one before."},
+FoldRule{FoldLabel::kActDiffers, "ActDiffers",
+         FoldKind::kAct,      Want::kYes, Want::kAny, Want::kNo,  Want::kAny, Want::kAny, Want::kAny, false,
+         "An act is on what the record before it says: a rollback on a prepare record, an amendment on a decision, and but "
+         "for the act nothing changes."},
+FoldRule{FoldLabel::kActedBeforeBase, "ActedBeforeBase",
+         FoldKind::kAct,      Want::kNo,  Want::kAny, Want::kAny, Want::kAny, Want::kAny, Want::kNo,  true,
+         "The base moved past the record that the act is on: this one is complete in itself. Its clock is as old as that "
+         "and is not compared."},
+FoldRule{FoldLabel::kActEnlistmentShared, "ActEnlistmentShared",
+         FoldKind::kAct,      Want::kNo,  Want::kAny, Want::kAny, Want::kAny, Want::kAny, Want::kYes, false,
+         "As EnlistmentShared, of a record of an act."},
 FoldRule{FoldLabel::kCarriedForward, "CarriedForward",
          FoldKind::kCopy,     Want::kYes, Want::kAny, Want::kYes, Want::kAny, Want::kAny, Want::kAny, true,
          "The record was written again so that the tail could move. The copy takes the original's place."},
@@ -183,8 +203,8 @@ constexpr const FoldRule& judge(const FoldFacts& facts) {
 // Calls `visit` with every combination of facts.
 template <typename Visit>
 constexpr void for_each_fold_facts(Visit visit) {
-  for (const FoldKind kind : {FoldKind::kDecision, FoldKind::kPrepare, FoldKind::kCopy,
-                              FoldKind::kForget, FoldKind::kRestart}) {
+  for (const FoldKind kind : {FoldKind::kDecision, FoldKind::kPrepare, FoldKind::kAct,
+                              FoldKind::kCopy, FoldKind::kForget, FoldKind::kRestart}) {
     for (unsigned bits = 0; bits < 64; ++bits) {
       visit(FoldFacts{kind, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0,
                       (bits & 16) != 0, (bits & 32) != 0});

@@ -24,10 +24,11 @@ Status too_short(Lsn lsn, std::string_view kind, std::size_t found) {
                           std::to_string(found) + " bytes");
 }
 
-Status check_version(Lsn lsn, std::string_view kind, std::uint16_t version) {
-  if (version == kSchemaVersion) return Status::ok();
+Status check_version(Lsn lsn, std::string_view kind, std::uint16_t version,
+                     std::uint16_t newest = kSchemaVersion) {
+  if (version >= 1 && version <= newest) return Status::ok();
   const std::string text = std::string(kind) + " of schema version " + std::to_string(version) +
-                           ", this program reads version " + std::to_string(kSchemaVersion);
+                           ", this program reads versions 1 to " + std::to_string(newest);
   if (version == 0) return corrupt(lsn, text);
   return Status(StatusCode::kNewerVersion,
                 "transaction manager's record at LSN " + lsn.to_string() + ": " + text, place(lsn));
@@ -82,16 +83,80 @@ Status check_enlistments_differ(Lsn lsn, const std::string& kind, const Transact
 }
 
 std::string kind_name(RecordType type) {
-  return type == RecordType::kPrepare ? "prepare" : "decision";
+  switch (type) {
+    case RecordType::kDecision:
+      return "decision";
+    case RecordType::kForget:
+      return "forget";
+    case RecordType::kPrepare:
+      return "prepare";
+    case RecordType::kRollback:
+      return "rollback";
+    case RecordType::kAmended:
+      return "amended decision";
+  }
+  return "";
 }
 
-// The version says whether a superior is named; a prepare record without one would wait for nobody.
+// The version that a record of this content has.
+std::uint16_t version_of(const TransactionRecord& record) {
+  if (!record.acts.empty()) return kActSchemaVersion;
+  return record.superior ? kSuperiorSchemaVersion : kSchemaVersion;
+}
+
+// A prepare record without a superior would wait for nobody; the other two are acts.
 Status check_transaction_version(Lsn lsn, RecordType type, std::uint16_t version) {
-  if (version == kSuperiorSchemaVersion) return Status::ok();
-  if (version == kSchemaVersion && type == RecordType::kPrepare) {
-    return corrupt(lsn, "prepare record of schema version 1, which names no superior");
+  const std::string kind = kind_name(type);
+  if (version == 0 || version > kActSchemaVersion) {
+    return check_version(lsn, kind, version, kActSchemaVersion);
   }
-  return check_version(lsn, kind_name(type), version);
+  if (type == RecordType::kPrepare && version != kSuperiorSchemaVersion) {
+    return corrupt(lsn, "prepare record of schema version " + std::to_string(version) +
+                            (version == kSchemaVersion ? ", which names no superior"
+                                                       : ", of which none are written"));
+  }
+  const bool is_act = type == RecordType::kRollback || type == RecordType::kAmended;
+  if (is_act && version != kActSchemaVersion) {
+    return corrupt(lsn,
+                   kind + " of schema version " + std::to_string(version) + ", which names no act");
+  }
+  return Status::ok();
+}
+
+Result<Act> decode_act(Lsn lsn, const std::string& kind, ByteReader& in) {
+  Act act;
+  act.enlistment = in.uuid();
+  act.wall_clock_ns = in.u64();
+  const std::size_t who = in.u16();
+  const std::size_t why = in.u16();
+  if (in.truncated() || who + why > in.left()) return corrupt(lsn, kind + " ends within an act");
+  if (who > kMaxWhoBytes || why > kMaxWhyBytes) {
+    return corrupt(lsn, kind + " with an act of " + std::to_string(who) + " and " +
+                            std::to_string(why) + " bytes, expected at most " +
+                            std::to_string(kMaxWhoBytes) + " and " + std::to_string(kMaxWhyBytes));
+  }
+  const auto take = [&in](std::size_t size) {
+    const auto bytes = in.take(size);
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  act.who = take(who);
+  act.why = take(why);
+  return act;
+}
+
+// An act concerns the transaction, or one of its enlistments.
+Status check_acts(Lsn lsn, const std::string& kind, const TransactionRecord& record) {
+  for (const Act& act : record.acts) {
+    if (act.enlistment.is_null()) continue;
+    const bool named = std::any_of(
+        record.enlistments.begin(), record.enlistments.end(),
+        [&](const auto& enlistment) { return enlistment.enlistment == act.enlistment; });
+    if (!named) {
+      return corrupt(lsn, kind + " with an act on enlistment " + act.enlistment.to_string() +
+                              ", which it does not name");
+    }
+  }
+  return Status::ok();
 }
 
 Result<TmRecord> decode_transaction(Lsn lsn, RecordType type, std::span<const std::byte> payload) {
@@ -116,7 +181,19 @@ Result<TmRecord> decode_transaction(Lsn lsn, RecordType type, std::span<const st
   const auto description = in.take(description_size);
   if (in.truncated()) return too_short(lsn, kind, payload.size());
   record.description.assign(reinterpret_cast<const char*>(description.data()), description.size());
-  if (version == kSuperiorSchemaVersion) {
+  std::uint16_t superiors = version == kSuperiorSchemaVersion ? 1 : 0;
+  std::uint16_t acts = 0;
+  if (version == kActSchemaVersion) {
+    superiors = in.u16();
+    acts = in.u16();
+    if (in.truncated()) return too_short(lsn, kind, payload.size());
+    if (superiors > 1 || acts == 0 || acts > kMaxActs) {
+      return corrupt(lsn, kind + " with " + std::to_string(superiors) + " superiors and " +
+                              std::to_string(acts) + " acts, expected at most 1, and 1 to " +
+                              std::to_string(kMaxActs));
+    }
+  }
+  if (superiors == 1) {
     CAIRN_ASSIGN_OR_RETURN(record.superior, decode_enlistment(lsn, kind, in));
   }
   // Before memory is taken for them: that many cannot be there.
@@ -129,6 +206,11 @@ Result<TmRecord> decode_transaction(Lsn lsn, RecordType type, std::span<const st
     CAIRN_ASSIGN_OR_RETURN(EnlistmentRecord enlistment, decode_enlistment(lsn, kind, in));
     record.enlistments.push_back(std::move(enlistment));
   }
+  for (std::uint16_t i = 0; i < acts; ++i) {
+    CAIRN_ASSIGN_OR_RETURN(Act act, decode_act(lsn, kind, in));
+    record.acts.push_back(std::move(act));
+  }
+  CAIRN_RETURN_IF_ERROR(check_acts(lsn, kind, record));
   CAIRN_RETURN_IF_ERROR(check_common(lsn, kind, in, record.transaction, record.clock, 0));
   CAIRN_RETURN_IF_ERROR(check_enlistments_differ(lsn, kind, record));
   if (!record.original.is_null() && record.original >= lsn) {
@@ -165,16 +247,32 @@ Result<TmRecord> decode_restart(Lsn lsn, std::span<const std::byte> payload) {
   if (magic != kRestartMagic) {
     return corrupt(lsn, "restart area without the magic of a transaction manager's");
   }
-  CAIRN_RETURN_IF_ERROR(check_version(lsn, "restart area", version));
-  const std::uint64_t zeros = in.u16();
+  CAIRN_RETURN_IF_ERROR(check_version(lsn, "restart area", version, kRenamedSchemaVersion));
+  const std::uint16_t count = in.u16();
   RestartRecord restart;
   restart.transaction_manager = in.uuid();
   restart.clock = in.u64();
   restart.wall_clock_ns = in.u64();
   if (in.truncated()) return too_short(lsn, "restart area", payload.size());
+  if (version == kRenamedSchemaVersion && (count == 0 || count > kMaxFormerIdentities)) {
+    return corrupt(lsn, "restart area with " + std::to_string(count) +
+                            " former identities, expected 1 to " +
+                            std::to_string(kMaxFormerIdentities));
+  }
+  for (std::uint16_t i = 0; version == kRenamedSchemaVersion && i < count; ++i) {
+    FormerIdentity former;
+    former.transaction_manager = in.uuid();
+    former.until = Lsn(in.u64());
+    if (in.truncated()) return too_short(lsn, "restart area", payload.size());
+    if (former.transaction_manager.is_null()) {
+      return corrupt(lsn, "restart area with a former null identity");
+    }
+    restart.former.push_back(former);
+  }
+  const std::uint64_t zeros = version == kRenamedSchemaVersion ? 0 : count;
   CAIRN_RETURN_IF_ERROR(
       check_common(lsn, "restart area", in, restart.transaction_manager, restart.clock, zeros));
-  return TmRecord(restart);
+  return TmRecord(std::move(restart));
 }
 
 // "2026-01-31T12:00:00Z". Any 64-bit value has one.
@@ -217,6 +315,12 @@ std::string text_of(const TransactionRecord& record) {
   for (const auto& enlistment : record.enlistments) {
     text += " [enlistment " + text_of(enlistment);
   }
+  for (const Act& act : record.acts) {
+    text += " [act by " + quoted(act.who) + " time " + time_text(act.wall_clock_ns) + " why " +
+            quoted(act.why);
+    if (!act.enlistment.is_null()) text += " given up " + act.enlistment.to_string();
+    text += "]";
+  }
   return text;
 }
 
@@ -226,15 +330,27 @@ std::string text_of(const ForgetRecord& record) {
 }
 
 std::string text_of(const RestartRecord& record) {
-  return "restart area of transaction manager " + record.transaction_manager.to_string() +
-         " clock " + std::to_string(record.clock) + " time " + time_text(record.wall_clock_ns);
+  std::string text = "restart area of transaction manager " +
+                     record.transaction_manager.to_string() + " clock " +
+                     std::to_string(record.clock) + " time " + time_text(record.wall_clock_ns);
+  for (const FormerIdentity& former : record.former) {
+    text += " [formerly " + former.transaction_manager.to_string() + " until " +
+            former.until.to_string() + "]";
+  }
+  return text;
 }
 
 }  // namespace
 
+std::size_t act_bytes(const Act& act) { return kActFixedBytes + act.who.size() + act.why.size(); }
+
 std::vector<std::byte> encode(const TransactionRecord& record) {
   assert(record.description.size() <= kMaxDescriptionBytes);
-  assert(record.superior || record.type == RecordType::kDecision);
+  const bool is_act = record.type == RecordType::kRollback || record.type == RecordType::kAmended;
+  assert(record.type != RecordType::kForget);
+  assert(record.superior || record.type != RecordType::kPrepare);
+  assert(!is_act || !record.acts.empty());
+  assert(record.acts.size() <= kMaxActs);
   const auto size_of = [](const EnlistmentRecord& enlistment) {
     assert(enlistment.recovery_information.size() <= kMaxRecoveryInformationBytes);
     return kEnlistmentFixedBytes + enlistment.recovery_information.size();
@@ -242,8 +358,10 @@ std::vector<std::byte> encode(const TransactionRecord& record) {
   std::size_t size = kDecisionFixedBytes + record.description.size();
   if (record.superior) size += size_of(*record.superior);
   for (const auto& enlistment : record.enlistments) size += size_of(enlistment);
+  for (const Act& act : record.acts) size += act_bytes(act);
+  const std::uint16_t version = version_of(record);
   ByteWriter out(size);
-  out.u16(record.superior ? kSuperiorSchemaVersion : kSchemaVersion);
+  out.u16(version);
   out.u16(static_cast<std::uint16_t>(record.description.size()));
   out.u32(static_cast<std::uint32_t>(record.enlistments.size()));
   out.uuid(record.transaction);
@@ -257,8 +375,21 @@ std::vector<std::byte> encode(const TransactionRecord& record) {
     out.u32(static_cast<std::uint32_t>(enlistment.recovery_information.size()));
     out.append(enlistment.recovery_information);
   };
+  if (version == kActSchemaVersion) {
+    out.u16(record.superior ? 1 : 0);
+    out.u16(static_cast<std::uint16_t>(record.acts.size()));
+  }
   if (record.superior) add(*record.superior);
   for (const auto& enlistment : record.enlistments) add(enlistment);
+  for (const Act& act : record.acts) {
+    assert(act.who.size() <= kMaxWhoBytes && act.why.size() <= kMaxWhyBytes);
+    out.uuid(act.enlistment);
+    out.u64(act.wall_clock_ns);
+    out.u16(static_cast<std::uint16_t>(act.who.size()));
+    out.u16(static_cast<std::uint16_t>(act.why.size()));
+    out.text(act.who);
+    out.text(act.why);
+  }
   return std::move(out).take();
 }
 
@@ -274,13 +405,18 @@ std::vector<std::byte> encode(const ForgetRecord& record) {
 }
 
 std::vector<std::byte> encode(const RestartRecord& record) {
-  ByteWriter out(kRestartBytes);
+  assert(record.former.size() <= kMaxFormerIdentities);
+  ByteWriter out(kRestartBytes + 24 * record.former.size());
   out.u32(kRestartMagic);
-  out.u16(kSchemaVersion);
-  out.u16(0);
+  out.u16(record.former.empty() ? kSchemaVersion : kRenamedSchemaVersion);
+  out.u16(static_cast<std::uint16_t>(record.former.size()));
   out.uuid(record.transaction_manager);
   out.u64(record.clock);
   out.u64(record.wall_clock_ns);
+  for (const FormerIdentity& former : record.former) {
+    out.uuid(former.transaction_manager);
+    out.u64(former.until.value());
+  }
   return std::move(out).take();
 }
 
@@ -289,7 +425,8 @@ Result<TmRecord> decode(const log::Record& record) {
     case log::RecordKind::kRestart:
       return decode_restart(record.lsn, record.payload);
     case log::RecordKind::kData:
-      for (const RecordType type : {RecordType::kDecision, RecordType::kPrepare}) {
+      for (const RecordType type : {RecordType::kDecision, RecordType::kPrepare,
+                                    RecordType::kRollback, RecordType::kAmended}) {
         if (record.type == static_cast<std::uint16_t>(type)) {
           return decode_transaction(record.lsn, type, record.payload);
         }
@@ -298,7 +435,8 @@ Result<TmRecord> decode(const log::Record& record) {
         return decode_forget(record.lsn, record.payload);
       }
       return corrupt(record.lsn, "type " + std::to_string(record.type) +
-                                     ", expected 1 (decision), 2 (forget) or 3 (prepare)");
+                                     ", expected 1 (decision), 2 (forget), 3 (prepare), "
+                                     "4 (rollback) or 5 (amended decision)");
     case log::RecordKind::kCatalog:
       break;
   }

@@ -66,7 +66,29 @@ Status Enlistment::prepare_complete(std::optional<std::span<const std::byte>> re
         check_recovery_information(*reference_->object, recovery_information->size()));
   }
   return reference_->core->prepare_complete(reference_->object, reference_->session,
-                                            recovery_information, clock);
+                                            recovery_information, clock, std::nullopt);
+}
+
+Status Enlistment::prepare_complete_covered(
+    Lsn covered_by, std::optional<std::span<const std::byte>> recovery_information, Clock clock) {
+  if (!reference_) return refers_to_nothing("enlistment");
+  if (recovery_information) {
+    CAIRN_RETURN_IF_ERROR(
+        check_recovery_information(*reference_->object, recovery_information->size()));
+  }
+  return reference_->core->prepare_complete(reference_->object, reference_->session,
+                                            recovery_information, clock, covered_by);
+}
+
+Status Enlistment::commit_complete(Hardened hardened, Clock clock) {
+  return answer(reference_,
+                hardened == Hardened::kYes ? EnlistmentEvent::kCommitComplete
+                                           : EnlistmentEvent::kCommitUnhardened,
+                clock);
+}
+
+Status Enlistment::hardened(Clock clock) {
+  return answer(reference_, EnlistmentEvent::kHardened, clock);
 }
 
 Status Enlistment::commit_complete(Clock clock) {
@@ -144,6 +166,7 @@ Result<EnlistmentInformation> Enlistment::information() const {
     information.state = object.state();
     information.durable = object.resource_manager->kind == RmKind::kDurable;
     information.superior = object.superior;
+    information.given_up = object.given_up;
     return information;
   });
 }

@@ -27,6 +27,8 @@ enum class EnlistmentEvent : std::uint8_t {
   kPrePrepareComplete,
   kPrepareComplete,
   kCommitComplete,
+  kCommitUnhardened,  // kCommitComplete with Hardened::kNo
+  kHardened,
   kRollbackComplete,
   kReadOnly,
   kReject,
@@ -50,6 +52,8 @@ enum class EnlistmentGuard : std::uint8_t {
   kAborted,
   kRevocable,    // the transaction can still be rolled back
   kIrrevocable,  // else
+  kLogged,       // its outcome is in the log
+  kUnlogged,     // else
   // of a disconnect:
   kKeep,    // durable, and the outcome is owed to it: promised, or too late to roll back
   kRevoke,  // else, and the transaction can be rolled back
@@ -74,6 +78,8 @@ enum class EnlistmentAction : std::uint8_t {
   kOwnerRollsBack,    // the transaction rolls back, this enlistment included
   kOwnerRejected,     // the transaction runs its phases
   kOwnerGone,         // finish, and the outcome is unknown
+  kWaitNoLonger,      // the transaction can be completed without its further answer
+  kWaitAgain,         // or not: it must commit once more
   kAskSuperior,       // REQUEST_OUTCOME to the superior, if there is one
   kAbortTransaction,  // roll the transaction back, this enlistment included
   kLeaveAndAbort,     // finish, and roll the transaction back
@@ -124,6 +130,10 @@ inline constexpr auto kEnlistmentTable = [] {
     {S::kRecovering,     E::kTellCommit,         G::kAlways,          S::kRecovering,            A::kNone},
     {S::kOffline,        E::kTellCommit,         G::kAlways,          S::kOffline,               A::kNone},
     {S::kCommittedNotify, E::kCommitComplete,    G::kAlways,          S::kCommitted,             A::kFinish},
+    {S::kCommittedNotify, E::kCommitUnhardened,  G::kLogged,          S::kUnhardened,            A::kWaitNoLonger},
+    {S::kCommittedNotify, E::kCommitUnhardened,  G::kUnlogged,        S::kCommitted,             A::kFinish},
+    {S::kUnhardened,     E::kHardened,           G::kAlways,          S::kCommitted,             A::kFinish},
+    {S::kUnhardened,     E::kCommitComplete,     G::kAlways,          S::kCommitted,             A::kFinish},
     // rollback
     {S::kActive,         E::kTellRollback,       G::kAlways,          S::kAborting,              A::kSendRollback},
     {S::kPrePreparing,   E::kTellRollback,       G::kAlways,          S::kAborting,              A::kSendRollback},
@@ -159,6 +169,7 @@ inline constexpr auto kEnlistmentTable = [] {
     {S::kInDoubt,        E::kDisconnect,         G::kKeep,            S::kOffline,               A::kNone},
     {S::kCommittedNotify, E::kDisconnect,        G::kKeep,            S::kOffline,               A::kNone},
     {S::kCommittedNotify, E::kDisconnect,        G::kDrop,            S::kForgotten,             A::kFinish},
+    {S::kUnhardened,     E::kDisconnect,         G::kKeep,            S::kOffline,               A::kWaitAgain},
     {S::kAborting,       E::kDisconnect,         G::kDrop,            S::kForgotten,             A::kFinish},
     {S::kRecovering,     E::kDisconnect,         G::kKeep,            S::kOffline,               A::kNone},
     {S::kRecovering,     E::kDisconnect,         G::kDrop,            S::kForgotten,             A::kFinish},
@@ -175,12 +186,14 @@ inline constexpr auto kEnlistmentStates = std::to_array<EnlistmentState>({
     EnlistmentState::kActive, EnlistmentState::kPrePreparing, EnlistmentState::kPrePrepared, EnlistmentState::kPreparing,
     EnlistmentState::kPrepared, EnlistmentState::kInDoubt, EnlistmentState::kDelegated, EnlistmentState::kCommittedNotify,
     EnlistmentState::kAborting, EnlistmentState::kRecovering, EnlistmentState::kOffline, EnlistmentState::kCommitted,
-    EnlistmentState::kAborted, EnlistmentState::kReadOnly, EnlistmentState::kDelegatedDisconnected,
+    EnlistmentState::kUnhardened, EnlistmentState::kAborted, EnlistmentState::kReadOnly,
+    EnlistmentState::kDelegatedDisconnected,
     EnlistmentState::kOutcomeUnavailable, EnlistmentState::kForgotten});
 inline constexpr auto kEnlistmentEvents = std::to_array<EnlistmentEvent>({
     EnlistmentEvent::kAskPrePrepare, EnlistmentEvent::kAskPrepare, EnlistmentEvent::kAskSinglePhase, EnlistmentEvent::kTellCommit,
     EnlistmentEvent::kTellRollback, EnlistmentEvent::kTellDisconnected, EnlistmentEvent::kPrePrepareComplete,
-    EnlistmentEvent::kPrepareComplete, EnlistmentEvent::kCommitComplete, EnlistmentEvent::kRollbackComplete,
+    EnlistmentEvent::kPrepareComplete, EnlistmentEvent::kCommitComplete, EnlistmentEvent::kCommitUnhardened,
+    EnlistmentEvent::kHardened, EnlistmentEvent::kRollbackComplete,
     EnlistmentEvent::kReadOnly, EnlistmentEvent::kReject, EnlistmentEvent::kRollback, EnlistmentEvent::kRequestOutcome,
     EnlistmentEvent::kRecover, EnlistmentEvent::kReoffer, EnlistmentEvent::kRelease, EnlistmentEvent::kDisconnect});
 // clang-format on
@@ -210,6 +223,7 @@ constexpr bool is_finished(EnlistmentState state) {
     case EnlistmentState::kOffline:
     case EnlistmentState::kCommitRequested:
     case EnlistmentState::kCommitting:
+    case EnlistmentState::kUnhardened:
       return false;
   }
   return false;
@@ -218,8 +232,8 @@ constexpr bool is_finished(EnlistmentState state) {
 // Has promised and does not know the outcome to its end: it must be told, also after it was away.
 constexpr bool is_promised(EnlistmentState state) {
   return state == EnlistmentState::kPrepared || state == EnlistmentState::kInDoubt ||
-         state == EnlistmentState::kCommittedNotify || state == EnlistmentState::kRecovering ||
-         state == EnlistmentState::kOffline;
+         state == EnlistmentState::kCommittedNotify || state == EnlistmentState::kUnhardened ||
+         state == EnlistmentState::kRecovering || state == EnlistmentState::kOffline;
 }
 
 static_assert(is_deterministic(kEnlistmentTable));

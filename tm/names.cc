@@ -98,6 +98,8 @@ std::string_view transaction_state_name(TransactionState state) {
       return "Promising";
     case TransactionState::kUnknown:
       return "Unknown";
+    case TransactionState::kRollingBack:
+      return "RollingBack";
   }
   return "";
 }
@@ -142,6 +144,8 @@ std::string_view enlistment_state_name(EnlistmentState state) {
       return "CommitRequested";
     case EnlistmentState::kCommitting:
       return "Committing";
+    case EnlistmentState::kUnhardened:
+      return "Unhardened";
   }
   return "";
 }
@@ -210,6 +214,10 @@ std::string_view transaction_event_name(TransactionEvent event) {
       return "SuperiorGone";
     case TransactionEvent::kSuperiorLost:
       return "SuperiorLost";
+    case TransactionEvent::kResolveRollback:
+      return "ResolveRollback";
+    case TransactionEvent::kCompleted:
+      return "Completed";
     case TransactionEvent::kFound:
       return "Found";
     case TransactionEvent::kFinished:
@@ -248,6 +256,8 @@ std::string_view transaction_guard_name(TransactionGuard guard) {
       return "Promised";
     case TransactionGuard::kFree:
       return "Free";
+    case TransactionGuard::kByHand:
+      return "ByHand";
     case TransactionGuard::kUnasked:
       return "Unasked";
   }
@@ -282,6 +292,10 @@ std::string_view transaction_action_name(TransactionAction action) {
       return "TellRollback";
     case TransactionAction::kBreakOff:
       return "BreakOff";
+    case TransactionAction::kWriteRollback:
+      return "WriteRollback";
+    case TransactionAction::kTellCompleted:
+      return "TellCompleted";
     case TransactionAction::kTellDisconnected:
       return "TellDisconnected";
     case TransactionAction::kStop:
@@ -314,6 +328,10 @@ std::string_view enlistment_event_name(EnlistmentEvent event) {
       return "PrepareComplete";
     case EnlistmentEvent::kCommitComplete:
       return "CommitComplete";
+    case EnlistmentEvent::kCommitUnhardened:
+      return "CommitUnhardened";
+    case EnlistmentEvent::kHardened:
+      return "Hardened";
     case EnlistmentEvent::kRollbackComplete:
       return "RollbackComplete";
     case EnlistmentEvent::kReadOnly:
@@ -358,6 +376,10 @@ std::string_view enlistment_guard_name(EnlistmentGuard guard) {
       return "Revocable";
     case EnlistmentGuard::kIrrevocable:
       return "Irrevocable";
+    case EnlistmentGuard::kLogged:
+      return "Logged";
+    case EnlistmentGuard::kUnlogged:
+      return "Unlogged";
     case EnlistmentGuard::kKeep:
       return "Keep";
     case EnlistmentGuard::kRevoke:
@@ -406,6 +428,10 @@ std::string_view enlistment_action_name(EnlistmentAction action) {
       return "OwnerGone";
     case EnlistmentAction::kAskSuperior:
       return "AskSuperior";
+    case EnlistmentAction::kWaitNoLonger:
+      return "WaitNoLonger";
+    case EnlistmentAction::kWaitAgain:
+      return "WaitAgain";
     case EnlistmentAction::kAbortTransaction:
       return "AbortTransaction";
     case EnlistmentAction::kLeaveAndAbort:
@@ -560,6 +586,8 @@ std::string_view tm_event_name(TmEvent event) {
       return "Begin";
     case TmEvent::kRecover:
       return "Recover";
+    case TmEvent::kRollForward:
+      return "RollForward";
     case TmEvent::kRecovered:
       return "Recovered";
     case TmEvent::kFailed:

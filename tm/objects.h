@@ -68,6 +68,11 @@ struct TransactionObject {
   bool asked = false;                // a client asked for the commit
   bool superior_rolls_back = false;  // it ordered so, and that waits for the prepare record
 
+  std::vector<recovery::Act> acts;  // of administrators
+  bool resolved = false;            // one of them decided it in the superior's place
+  std::uint64_t unawaited = 0;      // unfinished enlistments without which it is completed
+  bool completed = false;           // committed, and no other enlistment is unfinished
+
   std::uint64_t awaited = 0;         // answers that the present phase waits for
   bool awaits_room = false;          // PrePrepared: log space is being reserved
   std::uint64_t logged_members = 0;  // unfinished durable enlistments with COMMIT
@@ -80,11 +85,11 @@ struct TransactionObject {
   std::shared_ptr<const recovery::TransactionRecord> record;
   std::shared_ptr<const recovery::TransactionRecord> written;  // that in flight
   Lsn record_lsn;                                              // of its newest durable copy
-  Lsn in_flight;              // Committing, Promising: that of the record; null: not appended yet
-  Lsn pin;                    // no record of it lies before; null: it has none
+  Lsn in_flight;  // Committing, Promising, RollingBack: that of the record; null: not appended yet
+  Lsn pin;        // no record of it lies before; null: it has none
   bool copying = false;       // a checkpoint writes its record again
   bool forget_waits = false;  // it was finished meanwhile
-  bool decide_waits = false;  // its superior ordered the commit meanwhile
+  bool write_waits = false;   // it was decided meanwhile
   bool carried_forward = false;
 
   std::condition_variable changed;  // with the manager's lock: state, in_flight, end of the manager
@@ -118,6 +123,8 @@ struct EnlistmentObject {
   std::vector<std::byte> recovery_information;
   std::uint64_t references = 0;  // of the present session
   std::uint32_t accepted = 0;    // one bit per answer accepted in the present session
+  bool unawaited = false;        // the transaction is completed without its further answer
+  Status given_up;               // not OK: by an administrator
   Status rolled_back_because;    // what its resource manager said; OK: nothing
   // Taken when the enlistment is made, so that its outcome can always be delivered.
   NotificationQueue::Entry outcome_entry{Notification{}};

@@ -44,8 +44,11 @@ Status check_description(std::string_view description) {
 }
 
 std::size_t record_bytes(const TransactionObject& transaction) {
-  return recovery::kDecisionFixedBytes + transaction.description.size() + transaction.logged_bytes +
-         (transaction.superior == nullptr ? 0 : record_bytes(*transaction.superior));
+  std::size_t bytes = recovery::kDecisionFixedBytes + transaction.description.size() +
+                      transaction.logged_bytes + (transaction.acts.empty() ? 0 : 4);
+  if (transaction.superior != nullptr) bytes += record_bytes(*transaction.superior);
+  for (const recovery::Act& act : transaction.acts) bytes += recovery::act_bytes(act);
+  return bytes;
 }
 
 bool is_logged(const TransactionObject& transaction) { return transaction.logged_members > 0; }
@@ -183,6 +186,10 @@ std::optional<std::chrono::nanoseconds> Protocol::next_deadline() const {
 }
 
 void Protocol::abandon(const Status& reason) {
+  frozen_ = false;
+  for (const TransactionPtr& held : std::exchange(held_, {})) {
+    written(held, Lsn::null(), TransactionEvent::kRefused, reason);
+  }
   for (const Uuid& id : transaction_ids()) {
     const TransactionPtr transaction = find_transaction(id);
     if (transaction == nullptr) continue;
@@ -379,6 +386,17 @@ Status Protocol::recover(const EnlistmentPtr& enlistment, std::uint64_t key) {
   }
   if (enlistment->superior) return order(enlistment, SuperiorEvent::kRecover);
   return answer(enlistment, EnlistmentEvent::kRecover);
+}
+
+void Protocol::harden(ResourceManagerObject& rm) {
+  std::vector<EnlistmentPtr> unhardened;
+  for (const auto& [id, enlistment] : rm.enlistments) {
+    if (enlistment->state() == EnlistmentState::kUnhardened) unhardened.push_back(enlistment);
+  }
+  for (const EnlistmentPtr& enlistment : unhardened) {
+    fire(enlistment, EnlistmentEvent::kHardened);
+    advance(enlistment->transaction);
+  }
 }
 
 void Protocol::set_recovery_information(EnlistmentObject& enlistment, std::vector<std::byte> data) {

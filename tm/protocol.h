@@ -39,8 +39,7 @@ using ResourceManagerPtr = std::shared_ptr<ResourceManagerObject>;
 struct LogWork {
   enum class Kind : std::uint8_t {
     kReserve,  // then reserved()
-    kPrepare,  // append the prepare record and force it, then written()
-    kDecide,   // append the decision and force it, then written()
+    kWrite,    // append the prepare record, decision or rollback and force it, then written()
     kForget,   // append
     kStop,     // the manager goes Offline
   };
@@ -79,7 +78,7 @@ class Protocol {
   // wanted.
   void reserved(const TransactionPtr& transaction, Result<log::Reservation> room);
   // Says what to write for a transaction in Committing, that takes the next virtual clock with it,
-  // or in Promising. `earliest`: no record appended from now on gets a lower LSN.
+  // in Promising or RollingBack. `earliest`: no record appended from now on gets a lower LSN.
   [[nodiscard]] std::shared_ptr<const recovery::TransactionRecord> begin_record(
       TransactionObject& transaction, Lsn earliest, std::uint64_t wall_clock_ns);
   // That record has its place in the log; it is not durable.
@@ -96,9 +95,19 @@ class Protocol {
   // the copy lies, or why it was not written. False, and nothing done: it does not rest any more.
   [[nodiscard]] bool begin_copy(TransactionObject& transaction);
   void end_copy(const TransactionPtr& transaction, const Result<Lsn>& copy);
+  // The same of an amended decision that is durable at `lsn`: its acts are done.
+  void end_amendment(const TransactionPtr& transaction,
+                     std::shared_ptr<const recovery::TransactionRecord> amended, Lsn lsn);
+  // Decides what is promised in its superior's place. Error: kRequestNotValid.
+  [[nodiscard]] Status resolve(const TransactionPtr& transaction, Outcome outcome,
+                               const recovery::Act& act);
+  // Holds back what is to be written, or lets it go.
+  void freeze() { frozen_ = true; }
+  void thaw();
+  [[nodiscard]] bool frozen() const { return frozen_; }
   // No record of a transaction that is not forgotten lies before; null: there is none.
   [[nodiscard]] Lsn oldest_pin() const;
-  // Those with a record that is to be appended, or in flight.
+  // Those with a record that is to be appended, or in flight, and is not held back.
   [[nodiscard]] std::vector<TransactionPtr> writing() const;
   // Those that rest, whose record lies before `limit`.
   [[nodiscard]] std::vector<TransactionPtr> logged_before(Lsn limit) const;
@@ -128,6 +137,8 @@ class Protocol {
   [[nodiscard]] Result<EnlistmentPtr> enlist_superior(const ResourceManagerPtr& rm,
                                                       const TransactionPtr& transaction,
                                                       NotificationMask mask, std::uint64_t key);
+  // Everything that this resource manager committed is durable now.
+  void harden(ResourceManagerObject& rm);
   // An answer or verb of the resource manager. A repetition is OK.
   [[nodiscard]] Status answer(const EnlistmentPtr& enlistment, EnlistmentEvent event);
   // A verb of a superior. A repetition is OK.
@@ -178,7 +189,9 @@ class Protocol {
   void roll_back(const TransactionPtr& transaction, Status reason);
   // Whether the step was taken that follows from the votes, or from what the superior ordered.
   bool advance_decision(const TransactionPtr& transaction);
+  void write_record(const TransactionPtr& transaction);
   void write_forget(const TransactionPtr& transaction);
+  void give_up(const TransactionPtr& transaction, const recovery::Act& act);
   void tell_all(const TransactionPtr& transaction, EnlistmentEvent event);
   // The enlistment that alone can decide, or null.
   [[nodiscard]] EnlistmentPtr single_phase_owner(const TransactionObject& transaction) const;
@@ -205,6 +218,8 @@ class Protocol {
   std::set<std::pair<std::chrono::nanoseconds, Uuid>> deadlines_;
   std::set<std::pair<Lsn, Uuid>> pins_;
   std::vector<LogWork> work_;
+  bool frozen_ = false;
+  std::vector<TransactionPtr> held_;  // their records are held back
   std::uint64_t clock_ = 1;
 };
 

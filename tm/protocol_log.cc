@@ -1,5 +1,9 @@
 // Protocol, what it has in the log: reservations, decisions, copies, and what recovery found.
+#include <algorithm>
+#include <string>
+
 #include "protocol.h"
+#include "protocol_parts.h"
 
 namespace cairn::tm {
 namespace {
@@ -13,6 +17,36 @@ bool rests(const TransactionObject& transaction) {
   return transaction.record != nullptr && (transaction.state() == TransactionState::kCommitted ||
                                            transaction.state() == TransactionState::kPrepared ||
                                            transaction.state() == TransactionState::kInDoubt);
+}
+
+bool is_writing(const TransactionObject& transaction) {
+  return transaction.state() == TransactionState::kCommitting ||
+         transaction.state() == TransactionState::kPromising ||
+         transaction.state() == TransactionState::kRollingBack;
+}
+
+bool is_decided(const recovery::TransactionRecord& record) {
+  return record.type == recovery::RecordType::kDecision ||
+         record.type == recovery::RecordType::kAmended;
+}
+
+TransactionGuard found_guard(const recovery::TransactionRecord& record) {
+  if (is_decided(record)) return TransactionGuard::kFree;
+  return record.type == recovery::RecordType::kRollback ? TransactionGuard::kByHand
+                                                        : TransactionGuard::kPromised;
+}
+
+// What is written in this state.
+recovery::RecordType type_of(const TransactionObject& transaction) {
+  require(is_writing(transaction), "a record is written once");
+  switch (transaction.state()) {
+    case TransactionState::kPromising:
+      return recovery::RecordType::kPrepare;
+    case TransactionState::kRollingBack:
+      return recovery::RecordType::kRollback;
+    default:
+      return recovery::RecordType::kDecision;
+  }
 }
 
 }  // namespace
@@ -31,35 +65,30 @@ void Protocol::reserved(const TransactionPtr& transaction, Result<log::Reservati
 
 std::shared_ptr<const recovery::TransactionRecord> Protocol::begin_record(
     TransactionObject& transaction, Lsn earliest, std::uint64_t wall_clock_ns) {
-  const bool decides = transaction.state() == TransactionState::kCommitting;
-  require(decides || transaction.state() == TransactionState::kPromising,
-          "a record is written once");
   auto record = std::make_shared<recovery::TransactionRecord>();
-  if (decides) {
-    transaction.clock = ++clock_;
-  } else {
-    record->type = recovery::RecordType::kPrepare;
-  }
+  record->type = type_of(transaction);
+  const bool decides = record->type == recovery::RecordType::kDecision;
+  if (decides) transaction.clock = ++clock_;
   record->transaction = transaction.id;
   record->clock = clock_;
   record->wall_clock_ns = wall_clock_ns;
   record->description = transaction.description;
-  const auto entry = [](const EnlistmentObject& enlistment) {
-    return recovery::EnlistmentRecord{enlistment.id, enlistment.resource_manager->id,
-                                      enlistment.recovery_information};
-  };
-  for (const EnlistmentPtr& enlistment : transaction.enlistments) {
-    if (enlistment->is_logged()) record->enlistments.push_back(entry(*enlistment));
-  }
-  // Of a superior that ordered the commit with the phases nothing is kept: it promised nothing.
-  const bool promised = !decides || transaction.record != nullptr;
-  if (promised && transaction.superior != nullptr) {
-    record->superior = entry(*transaction.superior);
-  }
-  if (decides && transaction.record != nullptr) {
+  record->acts = transaction.acts;
+  if (transaction.record != nullptr) {
     // What was promised, to the letter: recovery holds the two against each other.
     record->superior = transaction.record->superior;
     record->enlistments = transaction.record->enlistments;
+  } else {
+    const auto entry = [](const EnlistmentObject& enlistment) {
+      return recovery::EnlistmentRecord{enlistment.id, enlistment.resource_manager->id,
+                                        enlistment.recovery_information};
+    };
+    for (const EnlistmentPtr& enlistment : transaction.enlistments) {
+      if (enlistment->is_logged()) record->enlistments.push_back(entry(*enlistment));
+    }
+    // Of a superior that ordered the commit with the phases nothing is kept: nobody promised it
+    // anything.
+    if (!decides) record->superior = entry(*transaction.superior);
   }
   // What was promised stays readable until a decision behind it is.
   if (transaction.pin.is_null()) set_pin(transaction, earliest);
@@ -75,9 +104,7 @@ void Protocol::appended(TransactionObject& transaction, Lsn lsn) {
 
 void Protocol::written(const TransactionPtr& transaction, Lsn lsn, TransactionEvent event,
                        const Status& status) {
-  const bool writing = transaction->state() == TransactionState::kCommitting ||
-                       transaction->state() == TransactionState::kPromising;
-  if (!writing || transaction->in_flight != lsn) return;
+  if (!is_writing(*transaction) || transaction->in_flight != lsn) return;
   const auto guard =
       transaction->record != nullptr ? TransactionGuard::kPromised : TransactionGuard::kFree;
   if (event == TransactionEvent::kDurable) {
@@ -109,12 +136,62 @@ void Protocol::end_copy(const TransactionPtr& transaction, const Result<Lsn>& co
     transaction->carried_forward = true;
     if (!transaction->pin.is_null()) set_pin(*transaction, *copy);
   }
-  if (std::exchange(transaction->decide_waits, false)) {
-    work_.push_back({LogWork::Kind::kDecide, transaction});
+  if (std::exchange(transaction->write_waits, false)) write_record(transaction);
+  if (std::exchange(transaction->forget_waits, false)) write_forget(transaction);
+}
+
+void Protocol::end_amendment(const TransactionPtr& transaction,
+                             std::shared_ptr<const recovery::TransactionRecord> amended, Lsn lsn) {
+  for (std::size_t i = transaction->acts.size(); i < amended->acts.size(); ++i) {
+    give_up(transaction, amended->acts[i]);
   }
-  if (std::exchange(transaction->forget_waits, false)) {
-    work_.push_back({LogWork::Kind::kForget, transaction});
+  transaction->record = std::move(amended);
+  transaction->record_lsn = lsn;
+  if (!transaction->pin.is_null()) set_pin(*transaction, lsn);
+  end_copy(transaction, Status(StatusCode::kNotFound, "no copy was made"));
+  advance(transaction);
+}
+
+void Protocol::give_up(const TransactionPtr& transaction, const recovery::Act& act) {
+  transaction->acts.push_back(act);
+  for (const EnlistmentPtr& enlistment : transaction->enlistments) {
+    if (enlistment->id != act.enlistment) continue;
+    enlistment->given_up =
+        Status(StatusCode::kOutcomeUnknown, "given up by " + act.who + ": " + act.why);
+    if (!std::exchange(enlistment->unawaited, true)) ++transaction->unawaited;
   }
+}
+
+Status Protocol::resolve(const TransactionPtr& transaction, Outcome outcome,
+                         const recovery::Act& act) {
+  const bool in_doubt =
+      transaction->owned && (transaction->state() == TransactionState::kPrepared ||
+                             transaction->state() == TransactionState::kInDoubt);
+  if (!in_doubt) {
+    return Status(StatusCode::kRequestNotValid,
+                  name_of(*transaction) + " is " +
+                      std::string(transaction_state_name(transaction->state())) +
+                      ", expected one that is promised to a superior and not decided");
+  }
+  transaction->acts.push_back(act);
+  transaction->resolved = true;
+  transaction->reason = Status(
+      outcome == Outcome::kCommitted ? StatusCode::kAlreadyCommitted : StatusCode::kAlreadyAborted,
+      "resolved by " + act.who + ": " + act.why);
+  if (outcome == Outcome::kCommitted) {
+    transaction->goal = Goal::kCommit;
+  } else if (is_logged(*transaction)) {
+    fire(transaction, TransactionEvent::kResolveRollback);
+  } else {
+    transaction->superior_rolls_back = true;
+  }
+  advance(transaction);
+  return Status::ok();
+}
+
+void Protocol::thaw() {
+  frozen_ = false;
+  for (const TransactionPtr& held : std::exchange(held_, {})) write_record(held);
 }
 
 Lsn Protocol::oldest_pin() const { return pins_.empty() ? Lsn::null() : pins_.begin()->first; }
@@ -122,8 +199,8 @@ Lsn Protocol::oldest_pin() const { return pins_.empty() ? Lsn::null() : pins_.be
 std::vector<TransactionPtr> Protocol::writing() const {
   std::vector<TransactionPtr> found;
   for (const auto& [id, transaction] : transactions_) {
-    if (transaction->state() == TransactionState::kCommitting ||
-        transaction->state() == TransactionState::kPromising) {
+    if (is_writing(*transaction) &&
+        std::find(held_.begin(), held_.end(), transaction) == held_.end()) {
       found.push_back(transaction);
     }
   }
@@ -151,12 +228,11 @@ void Protocol::rebuild(const recovery::RecoveredState& state) {
   raise_clock(state.clock);
   for (const recovery::RecoveredTransaction& found : state.transactions) {
     const auto record = std::make_shared<const recovery::TransactionRecord>(found.record);
-    const bool decided = record->type == recovery::RecordType::kDecision;
     auto transaction =
         std::make_shared<TransactionObject>(record->transaction, TransactionState::kRecovering);
     transactions_.emplace(transaction->id, transaction);
     transaction->description = record->description;
-    if (decided) transaction->clock = record->clock;
+    if (is_decided(*record)) transaction->clock = record->clock;
     transaction->record = record;
     transaction->record_lsn = found.lsn;
     transaction->carried_forward = !record->original.is_null();
@@ -173,8 +249,16 @@ void Protocol::rebuild(const recovery::RecoveredState& state) {
                        record->superior->enlistment, kSuperior, EnlistmentState::kRecovering);
       superior->recovery_information = record->superior->recovery_information;
     }
-    fire(transaction, TransactionEvent::kFound,
-         decided ? TransactionGuard::kFree : TransactionGuard::kPromised);
+    for (const recovery::Act& act : record->acts) {
+      give_up(transaction, act);
+      if (!act.enlistment.is_null()) continue;
+      transaction->resolved = true;
+      transaction->reason =
+          Status(is_decided(*record) ? StatusCode::kAlreadyCommitted : StatusCode::kAlreadyAborted,
+                 "resolved by " + act.who + ": " + act.why);
+    }
+    fire(transaction, TransactionEvent::kFound, found_guard(*record));
+    advance(transaction);
   }
 }
 

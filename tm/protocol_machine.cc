@@ -13,13 +13,20 @@ TransactionGuard vote_guard(const TransactionObject& transaction) {
   return is_logged(transaction) ? TransactionGuard::kPromises : TransactionGuard::kPlainVotes;
 }
 
+// An administrator decided in the superior's place: it has not ordered the same yet.
+bool awaits_superior(const TransactionObject& transaction) {
+  if (!transaction.resolved || transaction.superior == nullptr) return false;
+  const EnlistmentState state = transaction.superior->state();
+  return state != EnlistmentState::kCommitting && state != EnlistmentState::kAborting;
+}
+
 }  // namespace
 
 bool Protocol::fire(const TransactionPtr& transaction, TransactionEvent event,
                     TransactionGuard guard) {
   const auto* row = find_transition(kTransactionTable, transaction->state(), event, guard);
   if (row == nullptr) return false;
-  enter(*transaction, row->to);
+  if (row->to != row->from) enter(*transaction, row->to);
   act(transaction, row->action);
   return true;
 }
@@ -50,6 +57,8 @@ EnlistmentGuard Protocol::guard_of(const EnlistmentObject& enlistment,
     case EnlistmentEvent::kPrePrepareComplete:
     case EnlistmentEvent::kTellCommit:
       return enlistment.wants(NotificationKind::kCommit) ? Guard::kWantsCommit : Guard::kNoCommit;
+    case EnlistmentEvent::kCommitUnhardened:
+      return enlistment.is_logged() ? Guard::kLogged : Guard::kUnlogged;
     case EnlistmentEvent::kReject:
       return (enlistment.accepted & accepted_bit(EnlistmentEvent::kPrePrepareComplete)) != 0
                  ? Guard::kPrePreparedOnce
@@ -83,6 +92,7 @@ EnlistmentGuard Protocol::guard_of(const EnlistmentObject& enlistment,
     case EnlistmentEvent::kTellDisconnected:
     case EnlistmentEvent::kPrepareComplete:
     case EnlistmentEvent::kCommitComplete:
+    case EnlistmentEvent::kHardened:
     case EnlistmentEvent::kRollbackComplete:
     case EnlistmentEvent::kReoffer:
       break;
@@ -109,6 +119,7 @@ void Protocol::enter(TransactionObject& transaction, TransactionState state) {
       if (transaction.owned) set_deadline(transaction, std::nullopt);
       break;
     case TransactionState::kPromising:
+    case TransactionState::kRollingBack:
     case TransactionState::kCommitting:
       require(is_logged(transaction), "a record is written for someone");
       set_deadline(transaction, std::nullopt);
@@ -178,22 +189,17 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
     case TransactionAction::kRequestCommit:
       return tell_superior(*transaction, SuperiorEvent::kRequest);
     case TransactionAction::kWritePrepare:
-      work_.push_back({LogWork::Kind::kPrepare, transaction});
-      return;
+    case TransactionAction::kWriteDecision:
+    case TransactionAction::kWriteRollback:
+      return write_record(transaction);
     case TransactionAction::kTellPrepared:
       return tell_superior(*transaction, SuperiorEvent::kPrepareDone);
-    case TransactionAction::kWriteDecision:
-      if (transaction->copying) {
-        transaction->decide_waits = true;
-      } else {
-        work_.push_back({LogWork::Kind::kDecide, transaction});
-      }
-      return;
     case TransactionAction::kTellCommit:
       tell_all(transaction, EnlistmentEvent::kTellCommit);
       return;
     case TransactionAction::kTellRollback:
-      tell_superior(*transaction, SuperiorEvent::kRolledBack);
+      // One that an administrator acted for is asked, not told.
+      if (!transaction->resolved) tell_superior(*transaction, SuperiorEvent::kRolledBack);
       tell_all(transaction, EnlistmentEvent::kTellRollback);
       return;
     case TransactionAction::kBreakOff:
@@ -208,16 +214,20 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
     case TransactionAction::kStop:
       work_.push_back({LogWork::Kind::kStop, transaction});
       return;
-    case TransactionAction::kForget:
+    case TransactionAction::kTellCompleted:
+      transaction->completed = true;
       for (const EnlistmentPtr& enlistment : transaction->finalize) {
         send(*enlistment, NotificationKind::kCommitFinalize);
       }
       transaction->finalize.clear();
-      tell_superior(*transaction, SuperiorEvent::kCommitDone);
+      return;
+    case TransactionAction::kForget:
       if (!transaction->pin.is_null()) write_forget(transaction);
       return;
     case TransactionAction::kEnd:
-      return tell_superior(*transaction, SuperiorEvent::kRollbackDone);
+      tell_superior(*transaction, SuperiorEvent::kRollbackDone);
+      if (!transaction->pin.is_null()) write_forget(transaction);
+      return;
   }
 }
 
@@ -278,6 +288,13 @@ void Protocol::act(const EnlistmentPtr& enlistment, EnlistmentAction action) {
                      text_of(enlistment->resource_manager->disconnected_because));
       fire(transaction, TransactionEvent::kOwnerGone);
       return;
+    case EnlistmentAction::kWaitNoLonger:
+      if (!std::exchange(enlistment->unawaited, true)) ++transaction->unawaited;
+      return;
+    case EnlistmentAction::kWaitAgain:
+      if (!enlistment->given_up) return;  // and that stays so
+      if (std::exchange(enlistment->unawaited, false)) --transaction->unawaited;
+      return;
     case EnlistmentAction::kAskSuperior:
       return tell_superior(*transaction, SuperiorEvent::kOutcomeAsked);
     case EnlistmentAction::kLeaveAndAbort:
@@ -313,8 +330,17 @@ void Protocol::advance(const TransactionPtr& transaction) {
         if (!advance_decision(transaction)) return;
         break;
       case TransactionState::kCommitted:
-      case TransactionState::kAborted:
+        if (!transaction->completed) {
+          if (transaction->enlistments.size() > transaction->unawaited) return;
+          fire(transaction, TransactionEvent::kCompleted);
+        }
+        if (awaits_superior(*transaction)) return;
+        tell_superior(*transaction, SuperiorEvent::kCommitDone);
         if (!transaction->enlistments.empty()) return;
+        fire(transaction, TransactionEvent::kFinished);
+        break;
+      case TransactionState::kAborted:
+        if (!transaction->enlistments.empty() || awaits_superior(*transaction)) return;
         fire(transaction, TransactionEvent::kFinished);
         break;
       case TransactionState::kUnknown:
@@ -325,6 +351,7 @@ void Protocol::advance(const TransactionPtr& transaction) {
         return drop(transaction);
       case TransactionState::kActive:
       case TransactionState::kPromising:
+      case TransactionState::kRollingBack:
       case TransactionState::kCommitting:
       case TransactionState::kDelegated:
       case TransactionState::kRecovering:
@@ -349,6 +376,16 @@ bool Protocol::advance_decision(const TransactionPtr& transaction) {
   const EnlistmentState superior = transaction->superior->state();
   return superior == EnlistmentState::kOffline &&
          fire(transaction, TransactionEvent::kSuperiorGone);
+}
+
+void Protocol::write_record(const TransactionPtr& transaction) {
+  if (transaction->copying) {
+    transaction->write_waits = true;
+  } else if (frozen_) {
+    held_.push_back(transaction);
+  } else {
+    work_.push_back({LogWork::Kind::kWrite, transaction});
+  }
 }
 
 void Protocol::write_forget(const TransactionPtr& transaction) {
@@ -423,6 +460,7 @@ void Protocol::finish(const EnlistmentPtr& enlistment) {
     rm.enlistments.erase(enlistment->id);
     return drop_if_unused(rm);
   }
+  if (enlistment->unawaited) --transaction.unawaited;
   if (enlistment->is_logged()) {
     --transaction.logged_members;
     transaction.logged_bytes -= record_bytes(*enlistment);

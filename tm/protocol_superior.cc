@@ -28,6 +28,17 @@ constexpr NotificationMask completion_of(SuperiorEvent verb) {
   }
 }
 
+// What is decided, though it may still be on its way to the log.
+SuperiorGuard decided_guard(const TransactionObject& transaction) {
+  if (transaction.goal == Goal::kCommit || transaction.outcome() == Outcome::kCommitted) {
+    return SuperiorGuard::kCommitted;
+  }
+  const bool rolls_back = transaction.superior_rolls_back ||
+                          transaction.state() == TransactionState::kRollingBack ||
+                          transaction.outcome() == Outcome::kAborted;
+  return rolls_back ? SuperiorGuard::kAborted : SuperiorGuard::kUndecided;
+}
+
 }  // namespace
 
 Result<EnlistmentPtr> Protocol::enlist_superior(const ResourceManagerPtr& rm,
@@ -89,7 +100,8 @@ Status Protocol::order(const EnlistmentPtr& enlistment, SuperiorEvent verb) {
   return Status(illegal_superior_event(verb, transaction->outcome()),
                 name_of(*enlistment) + ", a superior, is " +
                     std::string(enlistment_state_name(before)) + ": " +
-                    std::string(superior_event_name(verb)) + " is not legal");
+                    std::string(superior_event_name(verb)) + " is not legal" +
+                    (transaction->resolved ? text_of(transaction->reason) : ""));
 }
 
 bool Protocol::fire(const EnlistmentPtr& superior, SuperiorEvent event) {
@@ -111,18 +123,11 @@ SuperiorGuard Protocol::guard_of(const EnlistmentObject& superior, SuperiorEvent
   switch (event) {
     case SuperiorEvent::kRecover:
     case SuperiorEvent::kReoffer:
-      switch (transaction.outcome()) {
-        case Outcome::kCommitted:
-          return SuperiorGuard::kCommitted;
-        case Outcome::kAborted:
-          return SuperiorGuard::kAborted;
-        case Outcome::kUndetermined:
-        case Outcome::kUnknown:
-          break;
-      }
-      // The commit that it ordered is being written: it has decided.
-      return transaction.goal == Goal::kCommit ? SuperiorGuard::kCommitted
-                                               : SuperiorGuard::kUndecided;
+      // What an administrator decided in its place it has not decided: it is asked.
+      return transaction.resolved ? SuperiorGuard::kUndecided : decided_guard(transaction);
+    case SuperiorEvent::kCommit:
+    case SuperiorEvent::kRollback:
+      return decided_guard(transaction);
     case SuperiorEvent::kRelease:
     case SuperiorEvent::kDisconnect:
       if (can_roll_back(transaction.state())) return SuperiorGuard::kRevoke;
@@ -130,8 +135,6 @@ SuperiorGuard Protocol::guard_of(const EnlistmentObject& superior, SuperiorEvent
                                                                  : SuperiorGuard::kLose;
     case SuperiorEvent::kPrePrepare:
     case SuperiorEvent::kPrepare:
-    case SuperiorEvent::kCommit:
-    case SuperiorEvent::kRollback:
     case SuperiorEvent::kRequest:
     case SuperiorEvent::kPrePrepareDone:
     case SuperiorEvent::kPrepareDone:

@@ -1,5 +1,7 @@
 #include "registry.h"
 
+#include "notification_queue.h"
+
 namespace cairn::tm {
 
 Registry& Registry::get() {
@@ -7,19 +9,43 @@ Registry& Registry::get() {
   return *registry;
 }
 
-bool Registry::claim_stream(const Uuid& log, const std::string& stream) {
+bool Registry::claim_stream(const log::Log& log, const std::string& stream) {
   const std::lock_guard lock(mutex_);
-  return streams_.emplace(log, stream).second;
+  return streams_.emplace(&log, stream).second;
 }
 
-void Registry::release_stream(const Uuid& log, const std::string& stream) {
+void Registry::release_stream(const log::Log& log, const std::string& stream) {
   const std::lock_guard lock(mutex_);
-  streams_.erase({log, stream});
+  streams_.erase({&log, stream});
 }
 
-void Registry::add(const Uuid& id, std::weak_ptr<TmReference> reference) {
+bool Registry::add(const Uuid& id, std::weak_ptr<TmReference> reference) {
   const std::lock_guard lock(mutex_);
-  managers_[id] = std::move(reference);
+  return managers_.emplace(id, std::move(reference)).second;
+}
+
+void Registry::watch(const Uuid& own, std::weak_ptr<NotificationQueue> queue) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(watchers_, [](const auto& watcher) { return watcher.second.expired(); });
+  watchers_.emplace_back(own, std::move(queue));
+}
+
+void Registry::announce(const Uuid& id) {
+  std::vector<std::shared_ptr<NotificationQueue>> queues;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [own, watcher] : watchers_) {
+      if (auto queue = watcher.lock(); queue != nullptr && own != id) {
+        queues.push_back(std::move(queue));
+      }
+    }
+  }
+  for (const auto& queue : queues) {
+    Notification online;
+    online.kind = NotificationKind::kTmOnline;
+    online.manager = id;
+    queue->push({online});
+  }
 }
 
 void Registry::remove(const Uuid& id) {

@@ -3,6 +3,7 @@
 #include <cairn/resource_manager.h>
 
 #include "references.h"
+#include "registry.h"
 
 namespace cairn::tm {
 
@@ -32,6 +33,23 @@ Result<std::optional<Notification>> ResourceManager::try_get_notification() {
 Result<int> ResourceManager::event_fd() {
   if (!reference_) return refers_to_nothing("resource manager");
   return reference_->queue->event_fd();
+}
+
+Status ResourceManager::hardened() {
+  if (!reference_) return refers_to_nothing("resource manager");
+  return reference_->core->on_session(*reference_->object, reference_->session,
+                                      [this](Protocol& protocol) {
+                                        protocol.harden(*reference_->object);
+                                        return Status::ok();
+                                      });
+}
+
+Status ResourceManager::watch_managers() {
+  if (!reference_) return refers_to_nothing("resource manager");
+  return reference_->core->on_session(*reference_->object, reference_->session, [this](Protocol&) {
+    Registry::get().watch(reference_->core->id(), reference_->queue);
+    return Status::ok();
+  });
 }
 
 Result<Enlistment> ResourceManager::enlist(const Transaction& transaction, NotificationMask mask,

@@ -44,7 +44,7 @@ enum class SuperiorEvent : std::uint8_t {
 
 enum class SuperiorGuard : std::uint8_t {
   kAlways,
-  kUndecided,  // the transaction's outcome
+  kUndecided,  // the transaction's outcome, what is on its way included
   kCommitted,
   kAborted,
   // of the end of its last reference or session:
@@ -90,8 +90,10 @@ inline constexpr auto kSuperiorTable = [] {
     {S::kCommitRequested,    E::kCommit,          G::kAlways,     S::kCommitting,            A::kRunCommit},
     {S::kPrePrepared,        E::kPrepare,         G::kAlways,     S::kPreparing,             A::kRunPrepare},
     {S::kPrePrepared,        E::kCommit,          G::kAlways,     S::kCommitting,            A::kRunCommit},
-    {S::kPrepared,           E::kCommit,          G::kAlways,     S::kCommitting,            A::kRunCommit},
-    {S::kInDoubt,            E::kCommit,          G::kAlways,     S::kCommitting,            A::kRunCommit},
+    {S::kPrepared,           E::kCommit,          G::kUndecided,  S::kCommitting,            A::kRunCommit},
+    {S::kPrepared,           E::kCommit,          G::kCommitted,  S::kCommitting,            A::kNone},
+    {S::kInDoubt,            E::kCommit,          G::kUndecided,  S::kCommitting,            A::kRunCommit},
+    {S::kInDoubt,            E::kCommit,          G::kCommitted,  S::kCommitting,            A::kNone},
     // and is told their ends
     {S::kActive,             E::kRequest,         G::kAlways,     S::kCommitRequested,       A::kSendCommitRequest},
     {S::kPrePreparing,       E::kPrePrepareDone,  G::kAlways,     S::kPrePrepared,           A::kSendPrePrepareComplete},
@@ -106,8 +108,10 @@ inline constexpr auto kSuperiorTable = [] {
     {S::kPrePreparing,       E::kRollback,        G::kAlways,     S::kAborting,              A::kOrderRollback},
     {S::kPrePrepared,        E::kRollback,        G::kAlways,     S::kAborting,              A::kOrderRollback},
     {S::kPreparing,          E::kRollback,        G::kAlways,     S::kAborting,              A::kOrderRollback},
-    {S::kPrepared,           E::kRollback,        G::kAlways,     S::kAborting,              A::kOrderRollback},
-    {S::kInDoubt,            E::kRollback,        G::kAlways,     S::kAborting,              A::kOrderRollback},
+    {S::kPrepared,           E::kRollback,        G::kUndecided,  S::kAborting,              A::kOrderRollback},
+    {S::kPrepared,           E::kRollback,        G::kAborted,    S::kAborting,              A::kNone},
+    {S::kInDoubt,            E::kRollback,        G::kUndecided,  S::kAborting,              A::kOrderRollback},
+    {S::kInDoubt,            E::kRollback,        G::kAborted,    S::kAborting,              A::kNone},
     // and by others
     {S::kActive,             E::kRolledBack,      G::kAlways,     S::kAborting,              A::kSendRollback},
     {S::kCommitRequested,    E::kRolledBack,      G::kAlways,     S::kAborting,              A::kSendRollback},

@@ -24,7 +24,7 @@ Status TmCore::write_checkpoint(TmLog& log) {
   const std::lock_guard one(checkpoint_);
   carry_forward(log);
   std::unique_lock lock(mutex_);
-  const recovery::RestartRecord record{id_, protocol_.clock(), wall_clock_ns()};
+  const recovery::RestartRecord record{id_, protocol_.clock(), wall_clock_ns(), {}};
   // The end is read under the lock: a decision that is on its way has set its pin before, or comes
   // behind.
   const Lsn pin = protocol_.oldest_pin();

@@ -93,8 +93,7 @@ void TmCore::finish(std::unique_lock<std::mutex>& lock) {
       case LogWork::Kind::kReserve:
         reserve(item.transaction);
         break;
-      case LogWork::Kind::kPrepare:
-      case LogWork::Kind::kDecide:
+      case LogWork::Kind::kWrite:
         write(item.transaction);
         break;
       case LogWork::Kind::kForget:
@@ -140,8 +139,7 @@ void TmCore::reserve(const TransactionPtr& transaction) {
   finish(lock);
 }
 
-// The prepare record or the decision, as the transaction's state says: appends it and begins to
-// force it.
+// The record that the transaction's state calls for: appends it and begins to force it.
 void TmCore::write(const TransactionPtr& transaction) {
   std::unique_lock order(append_);
   std::unique_lock lock(mutex_);
@@ -256,14 +254,14 @@ std::optional<Status> TmCore::verdict_locked(const TransactionObject& transactio
       return Status(StatusCode::kOutcomeUnknown,
                     "the outcome of " + name + " is unknown: " + transaction.reason.to_string());
     case Outcome::kCommitted:
-      if (wait == WaitFor::kDecided || transaction.state() == TransactionState::kForgotten) {
+      if (wait == WaitFor::kDecided || transaction.completed) {
         return Status::ok();
       }
       break;
     case Outcome::kUndetermined:
       break;
   }
-  if (transaction.state() == TransactionState::kCommitting ||
+  if (!transaction.in_flight.is_null() || transaction.state() == TransactionState::kCommitting ||
       check_online_locked(StatusCode::kObjectExpired)) {
     return {};
   }
@@ -325,8 +323,21 @@ Status TmCore::recover_resource_manager(const ResourceManagerPtr& rm, std::uint6
 }
 
 Status TmCore::prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t session,
-                                std::optional<std::span<const std::byte>> data, Clock clock) {
+                                std::optional<std::span<const std::byte>> data, Clock clock,
+                                std::optional<Lsn> covered_by) {
   CAIRN_RETURN_IF_ERROR(check_clock(clock));
+  if (covered_by) {
+    const std::lock_guard lock(mutex_);
+    if (log_ == nullptr || !enlistment->is_logged()) {
+      return Status(StatusCode::kTmVolatile,
+                    "no record is written for this enlistment that could cover another");
+    }
+    if (!covered_by->is_valid() || *covered_by >= log_->end_lsn()) {
+      return Status(StatusCode::kLsnInvalid, "covered by LSN " + covered_by->to_string() +
+                                                 ", the log ends at " +
+                                                 log_->end_lsn().to_string());
+    }
+  }
   return on_session(*enlistment->resource_manager, session, [&](Protocol& protocol) -> Status {
     const bool asked = !enlistment->superior && enlistment->state() == EnlistmentState::kPreparing;
     if (data && asked) {
@@ -350,6 +361,7 @@ Status TmCore::prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t s
 std::optional<std::chrono::nanoseconds> TmCore::next_due_locked() const {
   if (!check_online_locked(StatusCode::kNotOnline)) return std::nullopt;
   std::optional<std::chrono::nanoseconds> due = protocol_.next_deadline();
+  if (protocol_.frozen()) due = due ? std::min(*due, frozen_until_) : frozen_until_;
   if (log_ == nullptr || log_->bytes_since_checkpoint() == 0) return due;
   if (log_->bytes_since_checkpoint() >= options_.checkpoint_bytes) return now();
   if (options_.checkpoint_interval.count() > 0) {
@@ -390,6 +402,7 @@ Status TmCore::run_background() {
   std::unique_lock lock(mutex_);
   if (!check_online_locked(StatusCode::kNotOnline)) return Status::ok();
   protocol_.expire(now());
+  if (protocol_.frozen() && now() >= frozen_until_) protocol_.thaw();
   const std::shared_ptr<TmLog> log = log_;
   const bool due = checkpoint_due_locked();
   finish(lock);
@@ -407,6 +420,7 @@ TmInformation TmCore::information() const {
   information.cause = cause_;
   information.clock = protocol_.clock();
   information.oldest = protocol_.oldest_pin();
+  information.frozen = protocol_.frozen();
   information.transactions = protocol_.transaction_count();
   information.resource_managers = protocol_.resource_manager_count();
   information.enlistments = protocol_.enlistment_count();

@@ -40,6 +40,8 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
 
   [[nodiscard]] const Uuid& id() const { return id_; }
   [[nodiscard]] bool is_durable() const { return durable_; }
+  // It is in the registry, and leaves it at close().
+  void set_registered() { registered_ = true; }
 
   // Runs `operation(protocol)` under the lock, if the manager is online, and then the work on the
   // log that it made. Otherwise the error `refusal`. The operation returns a Status or a Result.
@@ -73,10 +75,16 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
                                                 std::uint64_t session);
   // Votes yes, with recovery information if given.
   [[nodiscard]] Status prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t session,
-                                        std::optional<std::span<const std::byte>> data,
-                                        Clock clock);
+                                        std::optional<std::span<const std::byte>> data, Clock clock,
+                                        std::optional<Lsn> covered_by);
 
-  [[nodiscard]] Result<RecoveryReport> recover();
+  [[nodiscard]] Result<RecoveryReport> recover() { return recover(std::nullopt); }
+  [[nodiscard]] Result<RecoveryReport> roll_forward(std::uint64_t clock);
+  [[nodiscard]] Status freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds hold);
+  [[nodiscard]] Status thaw();
+  [[nodiscard]] Status resolve(const Uuid& unit_of_work, Outcome outcome, const Administrator& by);
+  [[nodiscard]] Status give_up(const Uuid& unit_of_work, const Uuid& resource_manager,
+                               const Administrator& by);
   [[nodiscard]] Status checkpoint();
   [[nodiscard]] Status run_background();
   [[nodiscard]] Status close();
@@ -105,7 +113,10 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   // What a wait is answered in this state; nothing: wait on.
   [[nodiscard]] std::optional<Status> verdict_locked(const TransactionObject& transaction,
                                                      WaitFor wait) const;
-  [[nodiscard]] Result<RecoveryReport> rebuild(const recovery::RecoveredState& state);
+  [[nodiscard]] Result<RecoveryReport> recover(std::optional<std::uint64_t> up_to);
+  // What was found; nothing is built of it.
+  [[nodiscard]] RecoveryReport report_on(const recovery::RecoveredState& state) const;
+  void rebuild(const recovery::RecoveredState& state, RecoveryReport& report);
   [[nodiscard]] Status write_checkpoint(TmLog& log);
   void carry_forward(TmLog& log);
   [[nodiscard]] bool checkpoint_due_locked() const;
@@ -127,6 +138,10 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   Protocol protocol_;
   std::shared_ptr<TmLog> log_;  // null: volatile, or closed
   std::chrono::nanoseconds last_checkpoint_{0};
+  std::chrono::nanoseconds frozen_until_{0};  // while the protocol is frozen
+  std::uint64_t rolled_forward_to_ = 0;
+  bool closed_ = false;
+  bool registered_ = false;
   std::uint64_t checkpoints_ = 0;
   std::uint64_t carried_forward_ = 0;
   std::uint64_t forgets_unwritten_ = 0;

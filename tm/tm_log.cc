@@ -23,12 +23,12 @@ TmLog::TmLog(std::shared_ptr<log::Log> log, std::string name, const log::LogInfo
       path_(info.path),
       max_record_(info.max_record) {}
 
-TmLog::~TmLog() { Registry::get().release_stream(log_id_, name_); }
+TmLog::~TmLog() { Registry::get().release_stream(*log_, name_); }
 
 Result<std::shared_ptr<TmLog>> TmLog::open(std::shared_ptr<log::Log> log, const std::string& name,
                                            bool create, std::uint64_t wall_clock_ns) {
   const log::LogInfo info = log->info();
-  if (!Registry::get().claim_stream(info.id, name)) {
+  if (!Registry::get().claim_stream(*log, name)) {
     return Status(StatusCode::kLocked, "a live transaction manager has stream \"" + name +
                                            "\" of the log in " + info.path);
   }
@@ -47,7 +47,7 @@ Status TmLog::make(std::uint64_t wall_clock_ns) {
                   "stream \"" + name_ + "\" of the log in " + path_ + " is in use");
   }
   tm_id_ = Uuid::generate();
-  return checkpoint({tm_id_, 1, wall_clock_ns}, log_->end_lsn());
+  return checkpoint({tm_id_, 1, wall_clock_ns, {}}, log_->end_lsn());
 }
 
 Status TmLog::find() {
@@ -66,15 +66,27 @@ Status TmLog::find() {
         fold.status().detail());
   }
   tm_id_ = fold->transaction_manager();
+  former_ = fold->former();
   return Status::ok();
 }
 
-Result<recovery::RecoveredState> TmLog::read() const {
+Result<recovery::RecoveredState> TmLog::read(std::optional<std::uint64_t> up_to) const {
   CAIRN_ASSIGN_OR_RETURN(const log::RestartArea restart, stream_.read_restart_area());
   log::ReadOptions options;
   options.start = restart.base;
   CAIRN_ASSIGN_OR_RETURN(log::Cursor cursor, stream_.read(options));
-  return recovery::read_tm_state(cursor, restart);
+  return recovery::read_tm_state(cursor, restart, up_to);
+}
+
+Status TmLog::rename(const recovery::RecoveredState& state, std::uint64_t wall_clock_ns) {
+  if (former_.size() >= recovery::kMaxFormerIdentities) {
+    return Status(StatusCode::kResourceExhausted,
+                  "renamed " + std::to_string(former_.size()) +
+                      " times, and records of each name are still needed: recover it first");
+  }
+  former_.push_back({tm_id_, log_->end_lsn()});
+  tm_id_ = Uuid::generate();
+  return checkpoint({tm_id_, state.clock, wall_clock_ns, {}}, stream_.base());
 }
 
 Result<log::Reservation> TmLog::reserve(std::uint32_t records, std::size_t bytes, bool forget) {
@@ -122,7 +134,9 @@ TransactionEvent TmLog::verdict_on_force(const Status& status) {
   return status ? TransactionEvent::kDurable : TransactionEvent::kLost;
 }
 
-Status TmLog::checkpoint(const recovery::RestartRecord& record, Lsn base) {
+Status TmLog::checkpoint(recovery::RestartRecord record, Lsn base) {
+  std::erase_if(former_, [base](const auto& former) { return former.until <= base; });
+  record.former = former_;
   const std::uint64_t before = bytes_;
   CAIRN_RETURN_IF_ERROR(stream_.write_restart_area(recovery::encode(record), base).status());
   bytes_ -= before;

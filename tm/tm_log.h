@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <cairn/log.h>
 #include <cairn/recovered_state.h>
@@ -41,7 +42,11 @@ class TmLog {
   [[nodiscard]] std::size_t max_record() const { return max_record_; }
 
   // What the stream holds from its base on. Errors: of the fold and the log.
-  [[nodiscard]] Result<recovery::RecoveredState> read() const;
+  // `up_to`: before the first decision of a higher virtual clock.
+  [[nodiscard]] Result<recovery::RecoveredState> read(
+      std::optional<std::uint64_t> up_to = std::nullopt) const;
+  // Gives the manager a new identity, with the clock that `state` has.
+  [[nodiscard]] Status rename(const recovery::RecoveredState& state, std::uint64_t wall_clock_ns);
 
   // Space for so many records of `bytes` payload each, and with `forget` for a forget record.
   // Error: kLogFull.
@@ -61,8 +66,8 @@ class TmLog {
   [[nodiscard]] static TransactionEvent verdict_on_append(const Status& status);
   [[nodiscard]] static TransactionEvent verdict_on_force(const Status& status);
 
-  // A durable restart area that moves the base.
-  [[nodiscard]] Status checkpoint(const recovery::RestartRecord& record, Lsn base);
+  // A durable restart area that moves the base. Former identities are added to it.
+  [[nodiscard]] Status checkpoint(recovery::RestartRecord record, Lsn base);
 
   // Gives up the restart area before the newest, which pins the log's tail until the next one.
   [[nodiscard]] Status drop_previous_checkpoint() { return stream_.advance_base(stream_.base()); }
@@ -89,6 +94,7 @@ class TmLog {
   const std::size_t max_record_;
   log::Stream stream_;
   Uuid tm_id_;
+  std::vector<recovery::FormerIdentity> former_;
   std::atomic<std::uint64_t> bytes_{0};
 };
 

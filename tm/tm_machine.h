@@ -14,12 +14,13 @@
 namespace cairn::tm {
 
 enum class TmEvent : std::uint8_t {
-  kBegin,      // create or open
-  kRecover,    // TransactionManager::recover
-  kRecovered,  // everything is rebuilt, and a restart area says so
-  kFailed,     // the log is damaged, contradicts itself or cannot be used
-  kWork,       // anything but a query
-  kStop,       // a write's outcome is unknown
+  kBegin,        // create or open
+  kRecover,      // TransactionManager::recover
+  kRollForward,  // TransactionManager::roll_forward, of which more is left to read
+  kRecovered,    // everything is rebuilt, and a restart area says so
+  kFailed,       // the log is damaged, contradicts itself or cannot be used
+  kWork,         // anything but a query
+  kStop,         // a write's outcome is unknown
   kClose,
 };
 
@@ -45,6 +46,7 @@ inline constexpr auto kTmTable = [] {
     // from              event          condition      to                   action
     {S::kInitialized,    E::kBegin,     G::kVolatile,  S::kOnline,          A::kServe},
     {S::kInitialized,    E::kBegin,     G::kDurable,   S::kInitialized,     A::kNone},
+    {S::kInitialized,    E::kRollForward, G::kDurable, S::kInitialized,     A::kNone},
     {S::kInitialized,    E::kRecover,   G::kDurable,   S::kRecovering,      A::kRead},
     {S::kRecovering,     E::kRecovered, G::kAlways,    S::kOnline,          A::kServe},
     {S::kRecovering,     E::kFailed,    G::kAlways,    S::kRecoveryFailed,  A::kNone},
@@ -59,7 +61,7 @@ inline constexpr auto kTmTable = [] {
 
 inline constexpr auto kTmStates = std::to_array<TmState>({TmState::kInitialized, TmState::kRecovering, TmState::kOnline,
                                                           TmState::kRecoveryFailed, TmState::kOffline});
-inline constexpr auto kTmEvents = std::to_array<TmEvent>({TmEvent::kBegin, TmEvent::kRecover, TmEvent::kRecovered, TmEvent::kFailed,
+inline constexpr auto kTmEvents = std::to_array<TmEvent>({TmEvent::kBegin, TmEvent::kRollForward, TmEvent::kRecover, TmEvent::kRecovered, TmEvent::kFailed,
                                                           TmEvent::kWork, TmEvent::kStop, TmEvent::kClose});
 // clang-format on
 

@@ -6,26 +6,48 @@
 
 namespace cairn::tm {
 
-Result<RecoveryReport> TmCore::recover() {
+Result<RecoveryReport> TmCore::roll_forward(std::uint64_t clock) { return recover(clock); }
+
+Result<RecoveryReport> TmCore::recover(std::optional<std::uint64_t> up_to) {
   const std::lock_guard one(lifecycle_);
   const auto begin = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
-  if (!fire_locked(TmEvent::kRecover)) {
-    return Status(illegal_tm_event(TmEvent::kRecover, guard()),
+  const TmEvent event = up_to ? TmEvent::kRollForward : TmEvent::kRecover;
+  if (!fire_locked(event)) {
+    return Status(illegal_tm_event(event, guard()),
                   "transaction manager " + id_.to_string() + " is " +
                       (durable_ ? std::string(tm_state_name(state_))
                                 : "volatile: it has nothing to recover"));
   }
+  if (up_to && *up_to < rolled_forward_to_) {
+    return Status(StatusCode::kInvalidArgument,
+                  "virtual clock " + std::to_string(*up_to) + ", it is at " +
+                      std::to_string(rolled_forward_to_) + " already");
+  }
   const std::shared_ptr<TmLog> log = log_;
   lock.unlock();
 
+  Result<recovery::RecoveredState> state = log->read(up_to);
+  if (state && up_to) {
+    lock.lock();
+    rolled_forward_to_ = *up_to;
+    if (!state->complete) {
+      RecoveryReport report = report_on(*state);
+      report.duration = std::chrono::steady_clock::now() - begin;
+      return report;
+    }
+    lock.unlock();
+  }
+  if (up_to) {  // all of it is read, or cannot be: the rest is as for recover()
+    const std::lock_guard relock(mutex_);
+    fire_locked(TmEvent::kRecover);
+  }
   const auto fail = [&](const Status& cause) {
     const std::lock_guard relock(mutex_);
     cause_ = cause;
     fire_locked(TmEvent::kFailed);
     return cause;
   };
-  Result<recovery::RecoveredState> state = log->read();
   if (!state) {
     const StatusCode code = state.code();
     const bool verdict = code == StatusCode::kCorrupt || code == StatusCode::kNewerVersion ||
@@ -34,32 +56,47 @@ Result<RecoveryReport> TmCore::recover() {
     return fail(
         Status(StatusCode::kRecoveryFailed, state.status().to_string(), state.status().detail()));
   }
-  Result<RecoveryReport> report = rebuild(*state);
+  RecoveryReport report = report_on(*state);
+  rebuild(*state, report);
   // Nobody works yet, so no lock is needed for the order of things.
   if (const Status reserved = reserve_for_rebuilt(*log); !reserved) return fail(reserved);
   if (const Status written = write_checkpoint(*log); !written) return fail(written);
-  report->duration = std::chrono::steady_clock::now() - begin;
+  report.duration = std::chrono::steady_clock::now() - begin;
   lock.lock();
   fire_locked(TmEvent::kRecovered);
+  lock.unlock();
+  Registry::get().announce(id_);
   return report;
 }
 
-Result<RecoveryReport> TmCore::rebuild(const recovery::RecoveredState& state) {
-  const std::lock_guard lock(mutex_);
-  protocol_.rebuild(state);
+RecoveryReport TmCore::report_on(const recovery::RecoveredState& state) const {
   RecoveryReport report;
   report.tm_id = id_;
-  report.clock = protocol_.clock();
+  report.clock = state.clock;
   report.begin = state.begin;
   report.end = state.end;
   report.records = state.records;
+  report.at_end = state.complete;
   for (const auto& transaction : state.transactions) {
-    const bool decided = transaction.record.type == recovery::RecordType::kDecision;
-    (decided ? report.committed : report.in_doubt).push_back(transaction.record.transaction);
+    switch (transaction.record.type) {
+      case recovery::RecordType::kPrepare:
+        report.in_doubt.push_back(transaction.record.transaction);
+        break;
+      case recovery::RecordType::kRollback:
+        break;
+      default:
+        report.committed.push_back(transaction.record.transaction);
+    }
   }
+  return report;
+}
+
+void TmCore::rebuild(const recovery::RecoveredState& state, RecoveryReport& report) {
+  const std::lock_guard lock(mutex_);
+  protocol_.rebuild(state);
+  report.clock = protocol_.clock();
   report.enlistments = protocol_.enlistment_count();
   report.resource_managers = protocol_.resource_manager_count();
-  return report;
 }
 
 Status TmCore::reserve_for_rebuilt(TmLog& log) {
@@ -82,6 +119,12 @@ Status TmCore::reserve_for_rebuilt(TmLog& log) {
 Status TmCore::close() {
   const std::lock_guard one(lifecycle_);
   std::unique_lock lock(mutex_);
+  if (std::exchange(closed_, true)) return Status::ok();
+  if (protocol_.frozen()) {  // what was decided is to be written
+    protocol_.thaw();
+    finish(lock);
+    lock.lock();
+  }
   const bool online = state_ == TmState::kOnline;
   fire_locked(TmEvent::kClose);
   const std::shared_ptr<TmLog> log = log_;
@@ -91,7 +134,7 @@ Status TmCore::close() {
   lock.unlock();
 
   if (housekeeper.joinable()) housekeeper.join();
-  Registry::get().remove(id_);
+  if (registered_) Registry::get().remove(id_);
   if (log == nullptr) return Status::ok();
   settle_records_in_flight(*log);
   Status last = Status::ok();

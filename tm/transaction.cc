@@ -50,10 +50,14 @@ Result<TransactionInformation> Transaction::information() const {
     information.isolation_level = object.isolation_level;
     information.isolation_flags = object.isolation_flags;
     information.description = object.description;
-    information.abort_reason = object.reason;
+    if (object.outcome() != Outcome::kCommitted) information.abort_reason = object.reason;
+    information.completed = object.completed;
+    for (const recovery::Act& act : object.acts) {
+      information.acts.push_back({{act.who, act.why}, act.wall_clock_ns, act.enlistment});
+    }
     information.clock = object.clock;
     const bool decided =
-        object.record != nullptr && object.record->type == recovery::RecordType::kDecision;
+        object.record != nullptr && object.record->type != recovery::RecordType::kPrepare;
     if (decided) information.decision_lsn = object.record_lsn;
     if (object.state() == TransactionState::kCommitting)
       information.decision_lsn = object.in_flight;

@@ -15,25 +15,27 @@
 namespace cairn::tm {
 
 enum class TransactionEvent : std::uint8_t {
-  kEnlist,          // a resource manager wants to take part
-  kCommit,          // a client asks for the commit
-  kDrive,           // a superior begins the phases
-  kAnswered,        // every answer of this phase is in
-  kGoOn,            // nothing holds the next phase: log space is reserved, or not needed
-  kReject,          // the single-phase owner wants the ordinary phases
-  kOwnerCommitted,  // the single-phase owner committed
-  kOwnerAborted,    // the single-phase owner rolled back
-  kOwnerGone,       // the single-phase owner vanished
-  kDurable,         // the record that is being written is on stable storage
-  kRefused,         // that record is certainly not in the log and will never be
-  kLost,            // that record may be in the log or not
-  kRollback,        // by a client, an enlistment, a timeout, a disconnect, the end of the manager
-  kRelease,         // the last reference is gone
-  kOrderRollback,   // by the superior, of what is promised to it
-  kSuperiorGone,    // the superior is away; it can come back
-  kSuperiorLost,    // the superior is away for ever
-  kFound,           // recovery found its record
-  kFinished,        // no enlistment is left that owes an answer
+  kEnlist,           // a resource manager wants to take part
+  kCommit,           // a client asks for the commit
+  kDrive,            // a superior begins the phases
+  kAnswered,         // every answer of this phase is in
+  kGoOn,             // nothing holds the next phase: log space is reserved, or not needed
+  kReject,           // the single-phase owner wants the ordinary phases
+  kOwnerCommitted,   // the single-phase owner committed
+  kOwnerAborted,     // the single-phase owner rolled back
+  kOwnerGone,        // the single-phase owner vanished
+  kDurable,          // the record that is being written is on stable storage
+  kRefused,          // that record is certainly not in the log and will never be
+  kLost,             // that record may be in the log or not
+  kRollback,         // by a client, an enlistment, a timeout, a disconnect, the end of the manager
+  kRelease,          // the last reference is gone
+  kOrderRollback,    // by the superior, of what is promised to it
+  kSuperiorGone,     // the superior is away; it can come back
+  kSuperiorLost,     // the superior is away for ever
+  kFound,            // recovery found its record
+  kResolveRollback,  // an administrator rolls back what is promised
+  kCompleted,        // everyone committed, or is not waited for
+  kFinished,         // no enlistment is left that owes an answer
 };
 
 enum class TransactionGuard : std::uint8_t {
@@ -54,6 +56,7 @@ enum class TransactionGuard : std::uint8_t {
   // of a record, refused or found:
   kPromised,  // the transaction is promised to a superior
   kFree,      // else
+  kByHand,    // an administrator had rolled it back
   kUnasked,   // of the last reference: no client asked for the commit
 };
 
@@ -73,8 +76,10 @@ enum class TransactionAction : std::uint8_t {
   kBreakOff,          // the same, and a forget record, not forced, if a prepare record was written
   kTellDisconnected,  // RM_DISCONNECTED to all
   kStop,              // the manager goes Offline
-  kForget,            // COMMIT_COMPLETE; a forget record, not forced, if a decision was written
-  kEnd,               // ROLLBACK_COMPLETE
+  kWriteRollback,     // append and force an administrator's rollback
+  kTellCompleted,     // COMMIT_FINALIZE, COMMIT_COMPLETE; waits for the end of the commit return
+  kForget,            // a forget record, not forced, if a decision was written
+  kEnd,               // ROLLBACK_COMPLETE; a forget record as above
 };
 
 using TransactionTransition =
@@ -116,6 +121,12 @@ inline constexpr auto kTransactionTable = [] {
     {S::kInDoubt,       E::kGoOn,           G::kLogged,          S::kCommitting,    A::kWriteDecision},
     {S::kInDoubt,       E::kGoOn,           G::kUnlogged,        S::kCommitted,     A::kTellCommit},
     {S::kInDoubt,       E::kOrderRollback,  G::kAlways,          S::kAborted,       A::kBreakOff},
+    // by hand, in the superior's place; its commit is the superior's way
+    {S::kPrepared,      E::kResolveRollback, G::kAlways,          S::kRollingBack,   A::kWriteRollback},
+    {S::kInDoubt,       E::kResolveRollback, G::kAlways,          S::kRollingBack,   A::kWriteRollback},
+    {S::kRollingBack,   E::kDurable,        G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kRollingBack,   E::kRefused,        G::kAlways,          S::kUnknown,       A::kStop},
+    {S::kRollingBack,   E::kLost,           G::kAlways,          S::kUnknown,       A::kStop},
     // one resource manager decides alone
     {S::kDelegated,     E::kOwnerCommitted, G::kAlways,          S::kCommitted,     A::kTellCommit},
     {S::kDelegated,     E::kOwnerAborted,   G::kAlways,          S::kAborted,       A::kTellRollback},
@@ -130,6 +141,8 @@ inline constexpr auto kTransactionTable = [] {
     // the end
     {S::kRecovering,    E::kFound,          G::kFree,            S::kCommitted,     A::kNone},
     {S::kRecovering,    E::kFound,          G::kPromised,        S::kInDoubt,       A::kNone},
+    {S::kRecovering,    E::kFound,          G::kByHand,          S::kAborted,       A::kNone},
+    {S::kCommitted,     E::kCompleted,      G::kAlways,          S::kCommitted,     A::kTellCompleted},
     {S::kCommitted,     E::kFinished,       G::kAlways,          S::kForgotten,     A::kForget},
     {S::kAborted,       E::kFinished,       G::kAlways,          S::kForgotten,     A::kEnd},
     {S::kUnknown,       E::kRelease,        G::kAlways,          S::kForgotten,     A::kNone},
@@ -139,14 +152,16 @@ inline constexpr auto kTransactionTable = [] {
 inline constexpr auto kTransactionStates = std::to_array<TransactionState>({
     TransactionState::kActive, TransactionState::kPrePreparing, TransactionState::kPrePrepared, TransactionState::kPreparing,
     TransactionState::kPromising, TransactionState::kPrepared, TransactionState::kInDoubt, TransactionState::kCommitting,
-    TransactionState::kDelegated, TransactionState::kCommitted, TransactionState::kAborted, TransactionState::kUnknown,
+    TransactionState::kRollingBack, TransactionState::kDelegated, TransactionState::kCommitted, TransactionState::kAborted,
+    TransactionState::kUnknown,
     TransactionState::kRecovering, TransactionState::kForgotten});
 inline constexpr auto kTransactionEvents = std::to_array<TransactionEvent>({
     TransactionEvent::kEnlist, TransactionEvent::kCommit, TransactionEvent::kDrive, TransactionEvent::kAnswered,
     TransactionEvent::kGoOn, TransactionEvent::kReject, TransactionEvent::kOwnerCommitted, TransactionEvent::kOwnerAborted,
     TransactionEvent::kOwnerGone, TransactionEvent::kDurable, TransactionEvent::kRefused, TransactionEvent::kLost,
     TransactionEvent::kRollback, TransactionEvent::kRelease, TransactionEvent::kOrderRollback, TransactionEvent::kSuperiorGone,
-    TransactionEvent::kSuperiorLost, TransactionEvent::kFound, TransactionEvent::kFinished});
+    TransactionEvent::kSuperiorLost, TransactionEvent::kResolveRollback, TransactionEvent::kFound, TransactionEvent::kCompleted,
+    TransactionEvent::kFinished});
 // clang-format on
 
 static_assert(is_deterministic(kTransactionTable));

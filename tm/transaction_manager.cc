@@ -47,7 +47,15 @@ Result<std::shared_ptr<TmReference>> start(const TmOptions& options, bool create
         log, TmLog::open(options.log, options.stream, create, wall_clock_ns(options)));
   }
   auto reference = std::make_shared<TmReference>(TmCore::make(options, std::move(log)));
-  Registry::get().add(reference->core->id(), reference);
+  const Uuid id = reference->core->id();
+  if (!Registry::get().add(id, reference)) {
+    return Status(StatusCode::kAlreadyExists,
+                  "a live transaction manager has the identity " + id.to_string() +
+                      "; the log in " + options.log->info().path +
+                      " is a copy of its log: rename the manager in it");
+  }
+  reference->core->set_registered();
+  if (options.log == nullptr) Registry::get().announce(id);
   return reference;
 }
 
@@ -92,6 +100,54 @@ Uuid TransactionManager::id() const { return reference_ ? reference_->core->id()
 Result<RecoveryReport> TransactionManager::recover() {
   if (!reference_) return refers_to_nothing("transaction manager");
   return reference_->core->recover();
+}
+
+Result<RecoveryReport> TransactionManager::roll_forward(std::uint64_t clock) {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->roll_forward(clock);
+}
+
+Result<Uuid> TransactionManager::rename(const TmOptions& options, const Uuid& expected) {
+  CAIRN_RETURN_IF_ERROR(check_options(options));
+  if (options.log == nullptr) {
+    return Status(StatusCode::kInvalidArgument, "a volatile transaction manager has no log");
+  }
+  CAIRN_ASSIGN_OR_RETURN(const std::shared_ptr<TmLog> log,
+                         TmLog::open(options.log, options.stream, false, wall_clock_ns(options)));
+  if (log->tm_id() != expected) {
+    return Status(StatusCode::kIdentityMismatch,
+                  "stream \"" + options.stream + "\" of the log in " + log->path() +
+                      " holds transaction manager " + log->tm_id().to_string() + ", expected " +
+                      expected.to_string());
+  }
+  const Result<recovery::RecoveredState> state = log->read();
+  if (!state) {
+    return Status(StatusCode::kRecoveryFailed, state.status().to_string(), state.status().detail());
+  }
+  CAIRN_RETURN_IF_ERROR(log->rename(*state, wall_clock_ns(options)));
+  return log->tm_id();
+}
+
+Status TransactionManager::freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds hold) {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->freeze(limit, hold);
+}
+
+Status TransactionManager::thaw() {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->thaw();
+}
+
+Status TransactionManager::resolve(const Uuid& unit_of_work, Outcome outcome,
+                                   const Administrator& by) {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->resolve(unit_of_work, outcome, by);
+}
+
+Status TransactionManager::give_up(const Uuid& unit_of_work, const Uuid& resource_manager,
+                                   const Administrator& by) {
+  if (!reference_) return refers_to_nothing("transaction manager");
+  return reference_->core->give_up(unit_of_work, resource_manager, by);
 }
 
 Result<Transaction> TransactionManager::create_transaction(const TransactionOptions& options) {

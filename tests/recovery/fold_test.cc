@@ -186,6 +186,51 @@ TEST(Fold, PrepareRecordIsCarriedForwardLikeADecision) {
   EXPECT_EQ(FoldOf().accept(200, prepare(1, 2, Lsn(50))).finish().transactions.size(), 1u);
 }
 
+TEST(Fold, ActsOfAnAdministratorTakeTheirRecordsPlace) {
+  const RecoveredState rolled =
+      FoldOf().accept(100, prepare(1, 2)).accept(200, rolled_back(1, 2)).finish();
+  ASSERT_EQ(rolled.transactions.size(), 1u);
+  EXPECT_EQ(rolled.transactions[0].record, rolled_back(1, 2));
+  const RecoveredState given_up =
+      FoldOf().accept(100, decision(1, 2)).accept(200, amended(1, 2)).finish();
+  EXPECT_EQ(given_up.transactions[0].record, amended(1, 2));
+  EXPECT_TRUE(FoldOf()
+                  .accept(200, amended(1, 2))
+                  .accept(300, forget(1, 2, 200))
+                  .finish()
+                  .transactions.empty())
+      << "the base has passed what it was on";
+  FoldOf().accept(100, decision(1, 2)).refuse(200, rolled_back(1, 2), "ActDiffers");
+  FoldOf().accept(100, prepare(1, 2)).refuse(200, amended(1, 2), "ActDiffers");
+  TransactionRecord other = amended(1, 2);
+  other.description = "another";
+  FoldOf().accept(100, decision(1, 2)).refuse(200, other, "ActDiffers");
+  FoldOf().accept(100, amended(1, 2)).refuse(200, amended(1, 2), "ActDiffers");
+  TransactionRecord second = amended(2, 3);
+  second.enlistments.push_back(enlistment(1));
+  FoldOf().accept(100, decision(1, 2)).refuse(200, second, "ActEnlistmentShared");
+}
+
+TEST(Fold, StopsBeforeADecisionOfAHigherClock) {
+  EXPECT_FALSE(*Fold::is_beyond(LogRecord(100, decision(1, 5)).record, 5));
+  EXPECT_TRUE(*Fold::is_beyond(LogRecord(100, decision(1, 6)).record, 5));
+  EXPECT_FALSE(*Fold::is_beyond(LogRecord(100, decision(1, 6, Lsn(50))).record, 5)) << "a copy";
+  EXPECT_FALSE(*Fold::is_beyond(LogRecord(100, forget(1, 6, 50)).record, 5));
+}
+
+TEST(Fold, RestartAreasOfFormerNamesAreReadAsTheManagersBeforeItWasRenamed) {
+  log::RestartArea area;
+  area.lsn = Lsn(5000);
+  area.base = Lsn(100);
+  area.data = encode(renamed(4));
+  auto begun = Fold::begin(area);
+  ASSERT_TRUE(begun.is_ok());
+  EXPECT_EQ(begun->transaction_manager(), numbered_id(2));
+  EXPECT_TRUE(begun->add(LogRecord(200, restart(2, 1)).record).is_ok());
+  EXPECT_TRUE(begun->add(LogRecord(900, restart(3, 2)).record).is_ok());
+  EXPECT_EQ(begun->add(LogRecord(950, restart(3, 1)).record).code(), StatusCode::kCorrupt);
+}
+
 TEST(Fold, ContradictionsOfPrepareRecordsAreRefusedWithTheirLabel) {
   FoldOf().accept(100, prepare(1, 5)).refuse(200, prepare(1, 5), "PreparedTwice");
   FoldOf().accept(100, decision(1, 5)).refuse(200, prepare(1, 5), "PreparedTwice");
@@ -211,6 +256,8 @@ bool must_accept(const FoldFacts& facts) {
       return facts.clock_rises && !facts.shares;
     case FoldKind::kPrepare:
       return !facts.known && facts.clock_rises && !facts.shares;
+    case FoldKind::kAct:
+      return facts.known ? facts.matches : !facts.shares;
     case FoldKind::kCopy:
       return facts.known ? facts.matches : facts.before_base && !facts.shares;
     case FoldKind::kForget:

@@ -51,6 +51,20 @@ inline TransactionRecord ordered(std::uint8_t number, std::uint64_t clock, Lsn o
   return record;
 }
 
+// What an administrator made of them.
+inline TransactionRecord rolled_back(std::uint8_t number, std::uint64_t clock) {
+  TransactionRecord record = prepare(number, clock);
+  record.type = RecordType::kRollback;
+  record.acts = {{{}, 7, "me", "burnt down"}};
+  return record;
+}
+inline TransactionRecord amended(std::uint8_t number, std::uint64_t clock) {
+  TransactionRecord record = decision(number, clock);
+  record.type = RecordType::kAmended;
+  record.acts = {{numbered_id(number), 7, "me", "lost"}};
+  return record;
+}
+
 // A record as the log would yield it, with its bytes.
 struct LogRecord {
   std::vector<std::byte> bytes;
@@ -79,7 +93,11 @@ inline ForgetRecord forget(std::uint8_t number, std::uint64_t clock, std::uint64
   return {numbered_id(number), clock, Lsn(of)};
 }
 inline RestartRecord restart(std::uint64_t clock, std::uint8_t manager = 1) {
-  return {numbered_id(manager), clock, 5};
+  return {numbered_id(manager), clock, 5, {}};
+}
+// The restart area of manager 2, which was manager 1 until LSN 900.
+inline RestartRecord renamed(std::uint64_t clock) {
+  return {numbered_id(2), clock, 5, {{numbered_id(1), Lsn(900)}}};
 }
 
 }  // namespace cairn::recovery

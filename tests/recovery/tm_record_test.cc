@@ -20,8 +20,11 @@ std::vector<std::unique_ptr<LogRecord>> every_kind() {
   all.push_back(std::make_unique<LogRecord>(1000, decision(4, 1)));
   all.push_back(std::make_unique<LogRecord>(1000, prepare(4, 1)));
   all.push_back(std::make_unique<LogRecord>(1000, ordered(4, 1, Lsn(500))));
+  all.push_back(std::make_unique<LogRecord>(1000, rolled_back(4, 1)));
+  all.push_back(std::make_unique<LogRecord>(1000, amended(4, 1)));
   all.push_back(std::make_unique<LogRecord>(1000, forget(4, 12, 900)));
   all.push_back(std::make_unique<LogRecord>(1000, restart(12)));
+  all.push_back(std::make_unique<LogRecord>(1000, renamed(12)));
   return all;
 }
 
@@ -48,6 +51,11 @@ TEST(TmRecord, EveryKindIsReadAsItWasWritten) {
             prepare(4, 1));
   EXPECT_EQ(std::get<TransactionRecord>(*decode(LogRecord(1000, ordered(4, 1)).record)),
             ordered(4, 1));
+  EXPECT_EQ(std::get<TransactionRecord>(*decode(LogRecord(1000, rolled_back(4, 1)).record)),
+            rolled_back(4, 1));
+  EXPECT_EQ(std::get<TransactionRecord>(*decode(LogRecord(1000, amended(4, 1)).record)),
+            amended(4, 1));
+  EXPECT_EQ(std::get<RestartRecord>(*decode(LogRecord(1000, renamed(4)).record)), renamed(4));
   EXPECT_EQ(std::get<ForgetRecord>(*decode(LogRecord(1000, forget(4, 12, 900)).record)),
             forget(4, 12, 900));
   EXPECT_EQ(std::get<RestartRecord>(*decode(LogRecord(1000, restart(12)).record)), restart(12));
@@ -191,11 +199,25 @@ TEST(TmRecord, NewerVersionIsItsOwnError) {
   for (const auto& whole : every_kind()) {
     const std::size_t place = whole->record.kind == log::RecordKind::kRestart ? 4 : 0;
     std::vector<std::byte> bytes = whole->bytes;
-    bytes[place] = std::byte{3};
-    expect_refused(decode_changed(*whole, bytes), StatusCode::kNewerVersion, "version 3");
+    bytes[place] = std::byte{4};
+    expect_refused(decode_changed(*whole, bytes), StatusCode::kNewerVersion, "version 4");
     bytes[place] = std::byte{0};
     expect_refused(decode_changed(*whole, bytes), StatusCode::kCorrupt, "version 0");
   }
+}
+
+TEST(TmRecord, ActsThatCannotBeAreRefused) {
+  TransactionRecord record = amended(4, 1);
+  record.acts[0].enlistment = numbered_id(99);
+  expect_refused(decode(LogRecord(1000, record).record), StatusCode::kCorrupt, "does not name");
+  LogRecord plain(1000, decision(4, 1));
+  for (const RecordType type : {RecordType::kRollback, RecordType::kAmended}) {
+    plain.record.type = static_cast<std::uint16_t>(type);
+    expect_refused(decode(plain.record), StatusCode::kCorrupt, "names no act");
+  }
+  LogRecord acted(1000, amended(4, 1));
+  acted.record.type = static_cast<std::uint16_t>(RecordType::kPrepare);
+  expect_refused(decode(acted.record), StatusCode::kCorrupt, "none are written");
 }
 
 TEST(TmRecord, PrepareRecordWithoutASuperiorIsRefused) {
@@ -206,8 +228,8 @@ TEST(TmRecord, PrepareRecordWithoutASuperiorIsRefused) {
 
 TEST(TmRecord, UnknownTypeIsRefused) {
   LogRecord record(1000, decision(4, 1));
-  record.record.type = 4;
-  expect_refused(decode(record.record), StatusCode::kCorrupt, "type 4");
+  record.record.type = 6;
+  expect_refused(decode(record.record), StatusCode::kCorrupt, "type 6");
   record.record.kind = log::RecordKind::kCatalog;
   expect_refused(decode(record.record), StatusCode::kCorrupt, "not a record");
 }
@@ -237,6 +259,13 @@ TEST(TmRecord, DescriptionForPeopleNamesEveryField) {
                 numbered_id(204).to_string() + " rm " + numbered_id(48).to_string() +
                 " information 2 bytes] [enlistment " + numbered_id(4).to_string() + " rm " +
                 numbered_id(104).to_string() + " information 3 bytes]");
+  EXPECT_NE(describe(LogRecord(1000, amended(4, 1)).record)
+                .find("[act by \"me\" time 1970-01-01T00:00:00Z why \"lost\" given up " +
+                      numbered_id(4).to_string() + "]"),
+            std::string::npos);
+  EXPECT_NE(describe(LogRecord(1000, renamed(12)).record)
+                .find("[formerly " + numbered_id(1).to_string() + " until 900]"),
+            std::string::npos);
   EXPECT_EQ(describe(LogRecord(1000, forget(4, 12, 900)).record),
             "forget transaction " + numbered_id(4).to_string() + " clock 12 decision 900");
   EXPECT_EQ(describe(LogRecord(1000, restart(12)).record),

@@ -204,6 +204,11 @@ const std::map<S, std::function<void(Engine&)>>& ways_into() {
          e.commit();
          e.protocol_.end_session(e.other_rm_, Status(StatusCode::kFenced, "ended"));
        }},
+      {S::kUnhardened,
+       [](Engine& e) {
+         ways_into().at(S::kCommittedNotify)(e);
+         e.answer(e.subject_, E::kCommitUnhardened);
+       }},
       {S::kForgotten,
        [](Engine& e) {
          e.subject(kFlushOnly), e.other(kAllPhases), e.commit();
@@ -249,6 +254,13 @@ Expected expected(S state, E verb) {
       {{S::kCommittedNotify, E::kCommitComplete}, to(S::kCommitted)},
       {{S::kCommittedNotify, E::kPrepareComplete}, again()},
       {{S::kCommittedNotify, E::kRollback}, no(C::kAlreadyCommitted)},
+      {{S::kCommittedNotify, E::kCommitUnhardened}, to(S::kUnhardened)},
+      {{S::kUnhardened, E::kHardened}, to(S::kCommitted)},
+      {{S::kUnhardened, E::kCommitComplete}, to(S::kCommitted)},
+      {{S::kUnhardened, E::kCommitUnhardened}, again()},
+      {{S::kUnhardened, E::kPrepareComplete}, again()},
+      {{S::kUnhardened, E::kRollback}, no(C::kAlreadyCommitted)},
+      {{S::kUnhardened, E::kRequestOutcome}, no(C::kAlreadyCommitted)},
       {{S::kAborting, E::kRollbackComplete}, to(S::kAborted)},
       {{S::kAborting, E::kRollback}, no(C::kAlreadyAborted)},
       {{S::kRecovering, E::kRecover}, to(S::kInDoubt)},
@@ -289,8 +301,9 @@ Expected expected(S state, E verb) {
 }
 
 constexpr std::array kVerbs = {E::kPrePrepareComplete, E::kPrepareComplete, E::kCommitComplete,
-                               E::kRollbackComplete,   E::kReadOnly,        E::kReject,
-                               E::kRollback,           E::kRequestOutcome,  E::kRecover};
+                               E::kCommitUnhardened,   E::kHardened,        E::kRollbackComplete,
+                               E::kReadOnly,           E::kReject,          E::kRollback,
+                               E::kRequestOutcome,     E::kRecover};
 
 std::string pair_name(S state, E event) {
   return std::string(enlistment_state_name(state)) + " + " +
@@ -343,12 +356,17 @@ TEST(EnlistmentWalk, EndOfTheLastReferenceDoesWhatItMust) {
 }
 
 TEST(EnlistmentWalk, EndOfTheSessionDoesWhatItMust) {
-  const std::map<S, S> moves = {
-      {S::kActive, S::kForgotten},      {S::kPrePreparing, S::kForgotten},
-      {S::kPrePrepared, S::kForgotten}, {S::kPreparing, S::kForgotten},
-      {S::kAborting, S::kForgotten},    {S::kPrepared, S::kOffline},
-      {S::kInDoubt, S::kOffline},       {S::kCommittedNotify, S::kOffline},
-      {S::kRecovering, S::kOffline},    {S::kDelegated, S::kDelegatedDisconnected}};
+  const std::map<S, S> moves = {{S::kActive, S::kForgotten},
+                                {S::kPrePreparing, S::kForgotten},
+                                {S::kPrePrepared, S::kForgotten},
+                                {S::kPreparing, S::kForgotten},
+                                {S::kAborting, S::kForgotten},
+                                {S::kPrepared, S::kOffline},
+                                {S::kInDoubt, S::kOffline},
+                                {S::kCommittedNotify, S::kOffline},
+                                {S::kUnhardened, S::kOffline},
+                                {S::kRecovering, S::kOffline},
+                                {S::kDelegated, S::kDelegatedDisconnected}};
   for (const S state : kEnlistmentStates) {
     SCOPED_TRACE(enlistment_state_name(state));
     Engine engine;
@@ -422,6 +440,12 @@ const std::map<T, std::function<void(Engine&)>>& ways_into_transaction() {
          e.append();
        }},
       {T::kPrepared, [](Engine& e) { e.promise(); }},
+      {T::kRollingBack,
+       [](Engine& e) {
+         e.promise();
+         EXPECT_OK(e.protocol_.resolve(e.transaction_, Outcome::kAborted, {{}, 0, "me", "lost"}));
+         e.append();
+       }},
       {T::kInDoubt, [](Engine& e) { e.promise(), e.end_superiors_session(); }},
       {T::kForgotten,
        [](Engine& e) {
@@ -464,6 +488,7 @@ TEST(TransactionWalk, EveryClientVerbInEveryStateDoesWhatItMust) {
       Row{T::kUnknown,      C::kOutcomeUnknown,   C::kOutcomeUnknown,   C::kNotActive, C::kNotActive,       T::kUnknown},
       Row{T::kPromising,    C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kPromising},
       Row{T::kPrepared,     C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kPrepared},
+      Row{T::kRollingBack,  C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kRollingBack},
       Row{T::kInDoubt,      C::kRequestNotValid,  C::kRequestNotValid,  C::kNotActive, C::kNotActive,       T::kInDoubt},
       Row{T::kForgotten,    C::kAlreadyCommitted, C::kAlreadyCommitted, C::kNotActive, C::kNotActive,       T::kForgotten},
   };
@@ -504,7 +529,8 @@ TEST(TransactionWalk, EventWithoutARowChangesNothingInAnyState) {
                                  TransactionGuard::kAsksSuperior,   TransactionGuard::kOwned,
                                  TransactionGuard::kDecides,        TransactionGuard::kPromises,
                                  TransactionGuard::kPlainVotes,     TransactionGuard::kPromised,
-                                 TransactionGuard::kFree,           TransactionGuard::kUnasked};
+                                 TransactionGuard::kFree,           TransactionGuard::kByHand,
+                                 TransactionGuard::kUnasked};
   for (const T state : kTransactionStates) {
     if (!rests(state)) continue;
     for (const TransactionEvent event : kTransactionEvents) {

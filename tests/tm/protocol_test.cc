@@ -26,7 +26,7 @@ class ProtocolMoments : public testing::Test {
     EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kPrepareComplete));
     const auto work = protocol_.take_work();
     EXPECT_EQ(work.size(), 1u);
-    EXPECT_EQ(work.front().kind, LogWork::Kind::kDecide);
+    EXPECT_EQ(work.front().kind, LogWork::Kind::kWrite);
     return transaction;
   }
   TransactionPtr decided(Lsn lsn) {

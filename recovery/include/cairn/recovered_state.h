@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -21,8 +22,8 @@
 
 namespace cairn::recovery {
 
-// A transaction that is not forgotten: its commit was decided, or it is prepared to a superior,
-// whose decision is not known here.
+// A transaction that is not forgotten: its commit was decided, or it is promised to a superior,
+// whose decision is not known here, or an administrator rolled such a one back.
 struct RecoveredTransaction {
   Lsn lsn{};  // of the newest copy of its record
   TransactionRecord record{};
@@ -35,6 +36,8 @@ struct RecoveredState {
   Lsn end{};                // LSN of the last record read; null: none
   std::uint64_t records = 0;
   std::vector<RecoveredTransaction> transactions{};  // by LSN
+  // Whether everything was read: no decision of a higher clock than asked for follows.
+  bool complete = true;
 };
 
 // Adds records up, one by one in LSN order. A record that contradicts those before it ends the fold
@@ -46,10 +49,14 @@ class Fold {
   [[nodiscard]] static Result<Fold> begin(const log::RestartArea& restart);
 
   [[nodiscard]] const Uuid& transaction_manager() const { return state_.transaction_manager; }
+  [[nodiscard]] const std::vector<FormerIdentity>& former() const { return former_; }
 
   // Takes the next record. Errors: kCorrupt with the record's LSN and the label of the rule,
   // kNewerVersion. The fold is then of no further use.
   [[nodiscard]] Status add(const log::Record& record);
+
+  // Whether the next record is a decision of a higher virtual clock than this. Errors: as decode().
+  [[nodiscard]] static Result<bool> is_beyond(const log::Record& record, std::uint64_t clock);
 
   [[nodiscard]] RecoveredState finish() &&;
 
@@ -62,6 +69,7 @@ class Fold {
   [[nodiscard]] bool shares_enlistment(const TransactionRecord& record) const;
 
   RecoveredState state_;
+  std::vector<FormerIdentity> former_;
   std::map<Uuid, RecoveredTransaction> live_;
   std::set<Uuid> enlistments_;  // of the live ones
   Lsn base_{};
@@ -71,8 +79,10 @@ class Fold {
 
 // Folds what `cursor` yields, a forward cursor over the manager's stream from `restart.base`.
 // Errors: as Fold and Cursor::next().
-[[nodiscard]] Result<RecoveredState> read_tm_state(log::Cursor& cursor,
-                                                   const log::RestartArea& restart);
+// `up_to`: stops before the first decision of a higher virtual clock.
+[[nodiscard]] Result<RecoveredState> read_tm_state(
+    log::Cursor& cursor, const log::RestartArea& restart,
+    std::optional<std::uint64_t> up_to = std::nullopt);
 // The same for one stream of a log opened for inspection. Errors also: kNotFound (no such stream),
 // kNoRestartArea, kCorrupt (the stream is not a transaction manager's).
 [[nodiscard]] Result<RecoveredState> read_tm_state(const log::LogView& view,

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <cairn/lsn.h>
 #include <cairn/notification.h>
 #include <cairn/result.h>
 #include <cairn/status.h>
@@ -41,6 +42,7 @@ enum class EnlistmentState : std::uint8_t {
   kForgotten,              // finished without an answer being needed
   kCommitRequested,        // a superior: COMMIT_REQUEST is out
   kCommitting,             // a superior: it ordered the commit, which is being carried out
+  kUnhardened,             // committed, but a crash of its resource manager could undo that
 };
 [[nodiscard]] std::string_view enlistment_state_name(EnlistmentState state);
 
@@ -53,6 +55,9 @@ struct EnlistmentOptions {
   bool superior = false;
 };
 
+// Whether the commit of a resource manager survives its crash.
+enum class Hardened : std::uint8_t { kYes, kNo };
+
 struct EnlistmentInformation {
   Uuid id{};
   Uuid transaction{};
@@ -62,6 +67,8 @@ struct EnlistmentInformation {
   EnlistmentState state = EnlistmentState::kActive;
   bool durable = false;
   bool superior = false;
+  // Not OK: an administrator gave up waiting for it; who and why. It is still told the outcome.
+  Status given_up{};
 };
 
 // A value for the manager's virtual clock seen elsewhere: the clock becomes the larger of both.
@@ -99,10 +106,25 @@ class Enlistment {
   [[nodiscard]] Status prepare_complete(
       std::optional<std::span<const std::byte>> recovery_information = std::nullopt,
       Clock clock = {});
+  // The same, for a resource manager whose records lie in a stream of the manager's own log: it has
+  // not forced them. `covered_by` is the LSN of the last of them; the manager's record, which is
+  // behind it in the same log, makes both durable with one forced write. REQUIRES: the LSN is of
+  // that log. Errors also: kTmVolatile (no log, or a volatile resource manager, of which no record
+  // is written), kLsnInvalid (nothing was appended there yet).
+  [[nodiscard]] Status prepare_complete_covered(
+      Lsn covered_by, std::optional<std::span<const std::byte>> recovery_information = std::nullopt,
+      Clock clock = {});
   // Answers COMMIT, or SINGLE_PHASE_COMMIT with "committed". REQUIRES, of the resource manager: its
   // commit is durable, or can be redone. The transaction may be forgotten at once, and then its
   // absence means rollback.
   [[nodiscard]] Status commit_complete(Clock clock = {});
+  // With Hardened::kNo it answers COMMIT before its commit is durable, and saves a forced write.
+  // The transaction is completed, clients do not wait longer, but the manager keeps the decision until
+  // hardened(), and after a crash of either sends COMMIT again. Not for SINGLE_PHASE_COMMIT
+  // (kNotRequested). For a volatile resource manager the same as kYes.
+  [[nodiscard]] Status commit_complete(Hardened hardened, Clock clock = {});
+  // What was answered with Hardened::kNo is durable now. ResourceManager::hardened(): all of it.
+  [[nodiscard]] Status hardened(Clock clock = {});
   // Answers ROLLBACK, or SINGLE_PHASE_COMMIT with "rolled back".
   [[nodiscard]] Status rollback_complete(Clock clock = {});
   // Takes no further part: while active, as the answer to PREPREPARE or PREPARE, or between them.

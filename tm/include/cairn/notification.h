@@ -96,6 +96,7 @@ struct Notification {
   Uuid enlistment{};        // null for kLastRecover
   Uuid transaction{};       // the unit of work; null for kLastRecover
   std::uint64_t clock = 0;  // virtual clock of the transaction manager when it was sent
+  Uuid manager{};           // of kTmOnline: the transaction manager that came online
 
   // "COMMIT enlistment ... transaction ... key 7 clock 12".
   [[nodiscard]] std::string to_string() const;

@@ -87,6 +87,14 @@ class ResourceManager {
   // it, and let the object outlive its use. Errors: kResourceExhausted (no descriptor left).
   [[nodiscard]] Result<int> event_fd();
 
+  // Everything that this session answered with Hardened::kNo is durable now: its own checkpoint.
+  [[nodiscard]] Status hardened();
+
+  // From now on TM_ONLINE comes whenever another transaction manager of this process comes online,
+  // with its identity: for those that connect managers, and go on with the recovery of their
+  // branches then. Those that are online already: TransactionManager::enumerate().
+  [[nodiscard]] Status watch_managers();
+
   // Takes part in `transaction` (CreateEnlistment). `key` comes back with each notification, which
   // may be before this call returns. Errors: check_mask()'s; kNotOnline (recover first); kNotActive
   // (the commit is past its preprepare phase, or it has ended); kMustWriteThrough (asks for

@@ -51,6 +51,7 @@ enum class TransactionState : std::uint8_t {
   kCommitting = 12,   // the commit decision is on its way to stable storage
   kPromising = 13,    // the prepare record, for the superior, is on its way to stable storage
   kUnknown = 14,      // nobody here can say the outcome
+  kRollingBack = 15,  // an administrator's rollback is on its way to stable storage
 };
 [[nodiscard]] std::string_view transaction_state_name(TransactionState state);
 
@@ -67,6 +68,22 @@ struct TransactionOptions {
   // The unit of work; null: a new one is made. Errors: kNameCollision if it is live in this
   // manager.
   Uuid unit_of_work{};
+};
+
+inline constexpr std::size_t kMaxWho = 64;   // bytes
+inline constexpr std::size_t kMaxWhy = 256;  // bytes
+
+// Who resolves a transaction by hand, and why: kept in the log and shown.
+struct Administrator {
+  std::string who{};  // at most kMaxWho
+  std::string why{};  // at most kMaxWhy, not empty
+};
+
+// What was done by hand.
+struct HeuristicAct {
+  Administrator by{};
+  std::uint64_t wall_clock_ns = 0;  // since 1970 UTC
+  Uuid enlistment{};                // that is no longer waited for; null: the outcome was decided
 };
 
 // Absent fields are left as they are.
@@ -93,6 +110,8 @@ struct TransactionInformation {
     Uuid enlistment{};
     Uuid resource_manager{};
   };
+  bool completed = false;             // every resource manager has answered COMMIT, or was given up
+  std::vector<HeuristicAct> acts{};   // of administrators
   std::vector<Member> enlistments{};  // those not finished, the superior left out
   std::optional<Member> superior{};   // the enlistment that decides; absent: this manager does
 };

@@ -65,8 +65,9 @@ struct TmInformation {
   std::string log_path{};   // "" if volatile
   Uuid log_id{};
   std::string stream{};
-  Lsn base{};    // of its stream
-  Lsn oldest{};  // record of the oldest transaction not forgotten; null: none
+  Lsn base{};           // of its stream
+  Lsn oldest{};         // record of the oldest transaction not forgotten; null: none
+  bool frozen = false;  // decisions are held back: freeze()
   std::uint64_t transactions = 0;
   std::uint64_t resource_managers = 0;
   std::uint64_t enlistments = 0;
@@ -84,6 +85,7 @@ struct RecoveryReport {
   Lsn begin{};                // where reading began
   Lsn end{};                  // where it ended
   std::uint64_t records = 0;  // read
+  bool at_end = true;         // of roll_forward(): nothing of a higher clock follows
   std::vector<Uuid>
       committed;  // decided and not forgotten: rebuilt; their resource managers will be told
   std::vector<Uuid> in_doubt;     // promised to a superior, not decided: rebuilt; it will be asked
@@ -125,6 +127,48 @@ class TransactionManager {
   // contradicts itself: the detail has the first bad LSN; the log is untouched, the state is
   // RecoveryFailed), and those of the log (the state is RecoveryFailed too: reopen).
   [[nodiscard]] Result<RecoveryReport> recover();
+
+  // RollforwardTransactionManager: reads as recover() does, up to the decision of this virtual
+  // clock, inclusive, and reports what was committed and in doubt then. Only if nothing of a higher
+  // clock follows is the manager recovered and Online (report.at_end); else it stays as it was, so
+  // that a larger value, or recover(), can follow. Errors: those of recover(); kInvalidArgument
+  // (less than before).
+  [[nodiscard]] Result<RecoveryReport> roll_forward(std::uint64_t clock);
+
+  // RenameTransactionManager: gives the manager in this stream of `options.log` a new identity,
+  // which is returned. For a copy of a log, which must not come up as the original: resource
+  // managers that keep the identity with their work then leave that of the original alone. Errors:
+  // kIdentityMismatch (it is not `expected`), kLocked (it is open in this process), kNotFound,
+  // kRecoveryFailed (what the stream holds cannot be read), and those of the log.
+  [[nodiscard]] static Result<Uuid> rename(const TmOptions& options, const Uuid& expected);
+
+  // Holds back every decision and prepare record, for a snapshot of the stores of several resource
+  // managers: from the return until thaw() none is written, and no COMMIT of a logged transaction
+  // is sent that was not decided before. Waits up to `limit` for those in flight. After `hold` it
+  // thaws by itself (Background::kManual: in run_background()). Errors: kRequestNotValid (frozen),
+  // kTimeout (it is not frozen), kNotOnline, kInvalidArgument.
+  [[nodiscard]] Status freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds hold);
+  // Lets them go on. Error: kRequestNotValid (not frozen, or no longer).
+  [[nodiscard]] Status thaw();
+
+  // --- by hand ---
+  // An administrator's acts, for when the other side is lost. They are forced to the log with who,
+  // when and why before anyone is told, and break what the protocol promises if the other side
+  // comes back and says otherwise; it is then refused with kAlreadyCommitted or kAlreadyAborted,
+  // and this text.
+  //
+  // Decides a transaction that is promised to a superior (Prepared, InDoubt) in its place.
+  // `outcome`: kCommitted or kAborted. The superior is still asked, and ends the matter by ordering
+  // the same. Errors: kNotFound, kRequestNotValid (not in doubt), kInvalidArgument (who, why or
+  // outcome), kNotOnline, those of the log.
+  [[nodiscard]] Status resolve(const Uuid& unit_of_work, Outcome outcome, const Administrator& by);
+  // Waits no longer for the answer of a resource manager that is away to the commit of a
+  // transaction. The transaction is completed without it. What it must be told stays in the log: it
+  // is told when it comes back. Errors: kNotFound (transaction, or its enlistment),
+  // kRequestNotValid (not committed, or the resource manager is there), kInvalidArgument,
+  // kTmVolatile, kNotOnline, those of the log.
+  [[nodiscard]] Status give_up(const Uuid& unit_of_work, const Uuid& resource_manager,
+                               const Administrator& by);
 
   // Errors of the next four: kNotOnline, kInvalidArgument.
   // Also kNameCollision (the unit of work is live), kResourceExhausted.
