@@ -71,6 +71,10 @@ constexpr const char* kSuperiorLetsGo =
     "a superior that lets go of its handle does what one does whose session ends, before the votes";
 constexpr const char* kVolatileSuperior =
     "the superior is durable; of a volatile one that is gone nothing is known, and so it says";
+constexpr const char* kByHand =
+    "an administrator's act breaks what the models show; tests/tm/by_hand_test.cc says how it ends";
+constexpr const char* kUnhardened =
+    "for the manager as CommittedNotify, whose commit a crash brings again; only clients wait less";
 constexpr const char* kClose =
     "for the log and all others, closing is the Crash that loses nothing";
 constexpr const char* kOpen = "the models begin with a manager that is open";
@@ -110,6 +114,23 @@ const std::map<std::string, const char*>& not_modelled() {
       {"superior Prepared OutcomeAsked Always Prepared", kQuery},
       {"superior Preparing Release Revoke Forgotten", kSuperiorLetsGo},
       {"transaction Prepared SuperiorLost Always Unknown", kVolatileSuperior},
+      {"enlistment CommittedNotify CommitUnhardened Logged Unhardened", kUnhardened},
+      {"enlistment CommittedNotify CommitUnhardened Unlogged Committed", kVolatile},
+      {"enlistment Unhardened CommitComplete Always Committed", kUnhardened},
+      {"enlistment Unhardened Disconnect Keep Offline", kUnhardened},
+      {"enlistment Unhardened Hardened Always Committed", kUnhardened},
+      {"superior InDoubt Commit Committed Committing", kByHand},
+      {"superior InDoubt Rollback Aborted Aborting", kByHand},
+      {"superior Prepared Commit Committed Committing", kByHand},
+      {"superior Prepared Rollback Aborted Aborting", kByHand},
+      {"tm Initialized RollForward Durable Initialized", kQuery},
+      {"transaction Committed Completed Always Committed", kUnhardened},
+      {"transaction InDoubt ResolveRollback Always RollingBack", kByHand},
+      {"transaction Prepared ResolveRollback Always RollingBack", kByHand},
+      {"transaction Recovering Found ByHand Aborted", kByHand},
+      {"transaction RollingBack Durable Always Aborted", kByHand},
+      {"transaction RollingBack Lost Always Unknown", kByHand},
+      {"transaction RollingBack Refused Always Unknown", kByHand},
       {"rm Offline Begin Volatile Online", kVolatile},
       {"tm Initialized Begin Durable Initialized", kOpen},
       {"tm Initialized Begin Volatile Online", kVolatile},

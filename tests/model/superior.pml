@@ -201,8 +201,8 @@ inline ordered_rollback() {
   :: sup == PrePreparing -> move_superior(sup, PrePreparing, Rollback, Always, Aborting)
   :: sup == PrePrepared -> move_superior(sup, PrePrepared, Rollback, Always, Aborting)
   :: sup == Preparing -> move_superior(sup, Preparing, Rollback, Always, Aborting)
-  :: sup == Prepared -> move_superior(sup, Prepared, Rollback, Always, Aborting)
-  :: sup == InDoubt -> move_superior(sup, InDoubt, Rollback, Always, Aborting)
+  :: sup == Prepared -> move_superior(sup, Prepared, Rollback, Undecided, Aborting)
+  :: sup == InDoubt -> move_superior(sup, InDoubt, Rollback, Undecided, Aborting)
   fi;
   if
   :: can_roll_back -> roll_back()
@@ -272,8 +272,8 @@ inline superior_says() {
      move_superior(sup, CommitRequested, Prepare, Always, Preparing); drive(Prepare)
   :: event == Prepare && sup == PrePrepared ->
      move_superior(sup, PrePrepared, Prepare, Always, Preparing); drive(Prepare)
-  :: event == Commit && sup == Prepared -> move_superior(sup, Prepared, Commit, Always, Committing); goal = Commit
-  :: event == Commit && sup == InDoubt -> move_superior(sup, InDoubt, Commit, Always, Committing); goal = Commit
+  :: event == Commit && sup == Prepared -> move_superior(sup, Prepared, Commit, Undecided, Committing); goal = Commit
+  :: event == Commit && sup == InDoubt -> move_superior(sup, InDoubt, Commit, Undecided, Committing); goal = Commit
   :: event == Rollback -> ordered_rollback()
   :: event == Disconnect -> superior_disconnected()
   :: event == Begin -> superior_began()

@@ -1,6 +1,6 @@
 // The commands of `cairn`. Each reads a log directory, prints its findings, and returns the
 // program's exit code. Only restore and rebuild change something in one: they make what is missing;
-// and calibrate, which writes the base log.
+// calibrate, which writes the base log; and tm resolve and forget, which write records.
 // Errors are printed on standard error.
 #ifndef CAIRN_TOOLS_COMMANDS_H_
 #define CAIRN_TOOLS_COMMANDS_H_
@@ -45,6 +45,20 @@ struct TmListArguments {
   bool json = false;
 };
 ExitCode run_tm_list(const TmListArguments& arguments, Output& out);
+
+// Of `tm resolve` and `tm forget`.
+struct TmActArguments {
+  std::string directory;
+  std::string unit_of_work;
+  std::string outcome;           // of resolve: "commit" or "abort"
+  std::string resource_manager;  // of forget
+  std::string reason;
+  std::string who;  // empty: user and host of this process
+  std::string stream = "tm";
+  bool json = false;
+};
+ExitCode run_tm_resolve(const TmActArguments& arguments, Output& out);
+ExitCode run_tm_forget(const TmActArguments& arguments, Output& out);
 
 struct CalibrateArguments {
   std::string directory;

@@ -24,8 +24,9 @@ namespace {
 constexpr const char* kFooter =
     "Exit status: 0 done, for verify: sound (a torn tail is); 1 could not run;\n"
     "2 acknowledged bytes are damaged or missing, or an archive is of another log.\n"
-    "Only restore, rebuild and calibrate change anything in a log's directory. All other commands\n"
-    "take no lock of it, and also work while a process has the log open.";
+    "Only restore, rebuild, calibrate, tm resolve and tm forget change anything in a log's\n"
+    "directory. All other commands take no lock of it, and also work while a process has the log\n"
+    "open.";
 
 // What the command line asked for; empty until a command was named.
 using Command = std::function<ExitCode(Output&)>;
@@ -78,8 +79,45 @@ void add_verify(CLI::App& app, VerifyArguments& arguments, Command& command) {
   verify->callback([&] { command = [&](Output& out) { return run_verify(arguments, out); }; });
 }
 
-void add_tm(CLI::App& app, TmListArguments& arguments, Command& command) {
+void add_act(CLI::App& command, TmActArguments& arguments) {
+  command.add_option("UOW", arguments.unit_of_work, "The transaction, as tm list shows it")
+      ->required()
+      ->type_name("");
+  command.add_option("--reason", arguments.reason, "Why; kept in the log and shown")
+      ->required()
+      ->type_name("TEXT");
+  command.add_option("--who", arguments.who, "Who; without it, user and host")->type_name("TEXT");
+  command.add_option("--stream", arguments.stream, "The stream of the transaction manager")
+      ->capture_default_str()
+      ->type_name("NAME");
+}
+
+void add_tm(CLI::App& app, TmListArguments& arguments, TmActArguments& resolve_arguments,
+            TmActArguments& forget_arguments, Command& command) {
   CLI::App* tm = app.add_subcommand("tm", "Look at the transaction managers in a log");
+  CLI::App* resolve = add_command(
+      *tm, "resolve",
+      "Decide a transaction that is in doubt in the place of its superior, which is lost; breaks "
+      "atomicity if that decided otherwise; the log must not be open elsewhere",
+      resolve_arguments.directory, resolve_arguments.json, "As one JSON object");
+  add_act(*resolve, resolve_arguments);
+  resolve->add_option("OUTCOME", resolve_arguments.outcome, "commit or abort")
+      ->required()
+      ->check(CLI::IsMember({"commit", "abort"}).description(""))
+      ->type_name("");
+  resolve->callback(
+      [&] { command = [&](Output& out) { return run_tm_resolve(resolve_arguments, out); }; });
+  CLI::App* forget = add_command(
+      *tm, "forget",
+      "Wait no longer for the answer of a resource manager that is lost to a committed "
+      "transaction; should it come back, it is told; the log must not be open elsewhere",
+      forget_arguments.directory, forget_arguments.json, "As one JSON object");
+  add_act(*forget, forget_arguments);
+  forget->add_option("--rm", forget_arguments.resource_manager, "The resource manager")
+      ->required()
+      ->type_name("ID");
+  forget->callback(
+      [&] { command = [&](Output& out) { return run_tm_forget(forget_arguments, out); }; });
   CLI::App* list =
       add_command(*tm, "list", "List the transactions that were decided and are not forgotten",
                   arguments.directory, arguments.json, "As one JSON object");
@@ -158,6 +196,8 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   DumpArguments dump;
   VerifyArguments verify;
   TmListArguments tm_list;
+  TmActArguments tm_resolve;
+  TmActArguments tm_forget;
   CalibrateArguments calibrate;
   ArchiveArguments archive;
   RestoreArguments restore;
@@ -166,7 +206,7 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   add_info(app, info, command);
   add_dump(app, dump, command);
   add_verify(app, verify, command);
-  add_tm(app, tm_list, command);
+  add_tm(app, tm_list, tm_resolve, tm_forget, command);
   add_calibrate(app, calibrate, command);
   add_archive(app, archive, command);
   add_restore(app, restore, command);

@@ -23,7 +23,14 @@ std::string_view state_of(const recovery::TransactionRecord& record) {
 }
 
 std::string_view outcome_of(const recovery::TransactionRecord& record) {
-  return record.type == recovery::RecordType::kPrepare ? "undetermined" : "committed";
+  switch (record.type) {
+    case recovery::RecordType::kPrepare:
+      return "undetermined";
+    case recovery::RecordType::kRollback:
+      return "aborted";
+    default:
+      return "committed";
+  }
 }
 
 struct Manager {
@@ -88,6 +95,11 @@ std::set<Uuid> resource_managers(const recovery::TransactionRecord& record) {
   return ids;
 }
 
+std::string act_text(const recovery::Act& act) {
+  if (act.enlistment.is_null()) return "decided in the superior's place";
+  return "no longer waits for enlistment " + act.enlistment.to_string();
+}
+
 void print_enlistment(std::string_view role, const recovery::EnlistmentRecord& enlistment,
                       Output& out) {
   out.line("    {} {}  resource manager {}  recovery information {} bytes", role,
@@ -103,6 +115,10 @@ void print_transaction(const recovery::RecoveredTransaction& transaction, Output
            record.clock, time_text(record.wall_clock_ns), escaped(record.description));
   if (record.superior) print_enlistment("superior", *record.superior, out);
   for (const auto& enlistment : record.enlistments) print_enlistment("enlistment", enlistment, out);
+  for (const recovery::Act& act : record.acts) {
+    out.line("    by hand: {}  by {}  time {}  reason \"{}\"", act_text(act), escaped(act.who),
+             time_text(act.wall_clock_ns), escaped(act.why));
+  }
 }
 
 void print_text(const std::vector<Manager>& managers, const std::string& directory, Output& out) {
@@ -141,6 +157,14 @@ nlohmann::ordered_json transaction_json(const recovery::RecoveredTransaction& tr
   json["enlistments"] = nlohmann::ordered_json::array();
   for (const auto& enlistment : record.enlistments) {
     json["enlistments"].push_back(enlistment_json(enlistment));
+  }
+  for (const recovery::Act& act : record.acts) {
+    nlohmann::ordered_json by_hand = {{"act", act_text(act)},
+                                      {"who", act.who},
+                                      {"why", act.why},
+                                      {"time", time_text(act.wall_clock_ns)}};
+    if (!act.enlistment.is_null()) by_hand["enlistment"] = act.enlistment.to_string();
+    json["by_hand"].push_back(std::move(by_hand));
   }
   return json;
 }

@@ -119,8 +119,8 @@ class Enlistment {
   // absence means rollback.
   [[nodiscard]] Status commit_complete(Clock clock = {});
   // With Hardened::kNo it answers COMMIT before its commit is durable, and saves a forced write.
-  // The transaction is completed, clients do not wait longer, but the manager keeps the decision until
-  // hardened(), and after a crash of either sends COMMIT again. Not for SINGLE_PHASE_COMMIT
+  // The transaction is completed, clients do not wait longer, but the manager keeps the decision
+  // until hardened(), and after a crash of either sends COMMIT again. Not for SINGLE_PHASE_COMMIT
   // (kNotRequested). For a volatile resource manager the same as kYes.
   [[nodiscard]] Status commit_complete(Hardened hardened, Clock clock = {});
   // What was answered with Hardened::kNo is durable now. ResourceManager::hardened(): all of it.
