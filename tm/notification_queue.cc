@@ -46,6 +46,20 @@ Result<Notification> NotificationQueue::pop(std::optional<std::chrono::nanosecon
   return take_locked();
 }
 
+Result<Notification> NotificationQueue::pop_until(const std::atomic<bool>& stop) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return stop.load() || ended_ || !entries_.empty(); });
+  if (stop.load()) return Status(StatusCode::kClosed, "the delivery was stopped");
+  if (ended_) return *ended_;
+  return take_locked();
+}
+
+void NotificationQueue::interrupt(std::atomic<bool>& stop) {
+  const std::lock_guard lock(mutex_);
+  stop.store(true);
+  changed_.notify_all();
+}
+
 Result<std::optional<Notification>> NotificationQueue::try_pop() {
   const std::lock_guard lock(mutex_);
   if (ended_) return *ended_;

@@ -2,6 +2,7 @@
 #ifndef CAIRN_TM_NOTIFICATION_QUEUE_H_
 #define CAIRN_TM_NOTIFICATION_QUEUE_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <list>
@@ -39,6 +40,10 @@ class NotificationQueue {
   // given to end().
   [[nodiscard]] Result<Notification> pop(std::optional<std::chrono::nanoseconds> limit);
   [[nodiscard]] Result<std::optional<Notification>> try_pop();
+  // Waits until there is something, or `stop` is set by interrupt(): then the error is kClosed, and
+  // nothing was taken.
+  [[nodiscard]] Result<Notification> pop_until(const std::atomic<bool>& stop);
+  void interrupt(std::atomic<bool>& stop);
   // Readable while something is queued, and for ever after end(). Error: kResourceExhausted.
   [[nodiscard]] Result<int> event_fd();
   [[nodiscard]] std::size_t size() const;

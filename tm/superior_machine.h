@@ -139,8 +139,10 @@ inline constexpr auto kSuperiorTable = [] {
     {S::kCommitting,         E::kDisconnect,      G::kRevoke,     S::kOffline,               A::kNone},
     {S::kCommitting,         E::kDisconnect,      G::kKeep,       S::kOffline,               A::kNone},
     {S::kCommitting,         E::kDisconnect,      G::kLose,       S::kForgotten,             A::kFinish},
-    {S::kAborting,           E::kDisconnect,      G::kAlways,     S::kForgotten,             A::kFinish},
+    {S::kAborting,           E::kDisconnect,      G::kKeep,       S::kOffline,               A::kNone},
+    {S::kAborting,           E::kDisconnect,      G::kLose,       S::kForgotten,             A::kFinish},
     {S::kOffline,            E::kCommitDone,      G::kAlways,     S::kForgotten,             A::kFinish},
+    {S::kOffline,            E::kRollbackDone,    G::kAlways,     S::kForgotten,             A::kFinish},
     // and comes back
     {S::kOffline,            E::kReoffer,         G::kUndecided,  S::kRecovering,            A::kSendRecoverQuery},
     {S::kOffline,            E::kReoffer,         G::kCommitted,  S::kRecovering,            A::kSendRecover},

@@ -99,6 +99,7 @@ const std::map<std::string, const char*>& not_modelled() {
       {"enlistment InDoubt RequestOutcome Irrevocable InDoubt", kQuery},
       {"enlistment Prepared RequestOutcome Irrevocable Prepared", kQuery},
       {"enlistment Prepared TellDisconnected Always OutcomeUnavailable", kVolatileSuperior},
+      {"superior Aborting Disconnect Lose Forgotten", kVolatileSuperior},
       {"superior Active Commit Always Committing", kHandedDown},
       {"superior Active Release Revoke Forgotten", kSuperiorLetsGo},
       {"superior CommitRequested Commit Always Committing", kHandedDown},

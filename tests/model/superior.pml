@@ -78,6 +78,7 @@ inline tell_commit_done() {
 inline tell_rollback_done() {
   if
   :: sup == Aborting -> move_superior(sup, Aborting, RollbackDone, Always, Aborted); send_up(ROLLBACK_COMPLETE)
+  :: sup == Offline -> move_superior(sup, Offline, RollbackDone, Always, Forgotten)
   :: else -> skip
   fi
 }
@@ -226,19 +227,20 @@ inline superior_disconnected() {
   :: sup == InDoubt -> move_superior(sup, InDoubt, Disconnect, Keep, Offline)
   :: sup == Recovering -> move_superior(sup, Recovering, Disconnect, Keep, Offline)
   :: sup == Committing -> move_superior(sup, Committing, Disconnect, Keep, Offline)
-  :: sup == Aborting -> move_superior(sup, Aborting, Disconnect, Always, Forgotten)
+  :: sup == Aborting -> move_superior(sup, Aborting, Disconnect, Keep, Offline)
   :: else -> skip
   fi
 }
 
 #define has_decided (transaction == Committed || goal == Commit)
+#define has_rolled_back (transaction == Aborted || rolls_back)
 
 /* A new session: what is unfinished is offered, as a question while the superior has not decided. */
 inline superior_began() {
   superior_session = true;
   if
   :: mutant == MUTANT_RECOVER_QUERY_LEFT_OUT -> skip
-  :: sup == Offline && !has_decided ->
+  :: sup == Offline && !has_decided && !has_rolled_back ->
      move_superior(sup, Offline, Reoffer, Undecided, Recovering); send_up(RECOVER_QUERY)
   :: sup == Offline && has_decided ->
      move_superior(sup, Offline, Reoffer, Committed, Recovering); send_up(RECOVER)

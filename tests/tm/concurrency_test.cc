@@ -132,6 +132,11 @@ class Concurrency : public testing::Test {
     tm_ = std::move(*tm);
     ASSERT_OK(tm_.recover());
   }
+  Result<ResourceManager> open_session(std::uint8_t number) {
+    auto session = tm_.create_resource_manager(numbered_id(number), RmKind::kDurable);
+    if (session.code() != StatusCode::kNameCollision) return session;
+    return tm_.open_resource_manager(numbered_id(number));
+  }
   // Others may create, open and leave the same one at the same time.
   std::unique_ptr<AnsweringRm> make_rm(std::uint8_t number) {
     for (;;) {
@@ -308,6 +313,90 @@ TEST_F(Concurrency, SessionsMayFenceEachOtherWhileTheirTransactionsMove) {
   });
   auto last = make_rm(1);
   wait_until_all_is_forgotten();
+}
+
+// The recovery of a resource manager, over and over, against the end of what it is offered.
+TEST_F(Concurrency, RecoveryMayRaceWithAnswersCloseAndASecondRecovery) {
+  start();
+  std::atomic<bool> stop{false};
+  std::thread clients([&] {
+    while (!stop) {
+      auto other = make_rm(2);
+      if (!other) break;
+      auto transaction = tm_.create_transaction();
+      if (!transaction) break;
+      if (!other->enlist(*transaction)) continue;
+      (void)transaction->commit_async().is_ok();
+      (void)transaction->rollback().is_ok();
+    }
+  });
+  in_parallel(2, [&](int) {
+    for (int i = 0; i < 40; ++i) {
+      auto session = open_session(1);
+      if (!session) continue;
+      std::thread again([&] { (void)session->recover().is_ok(); });
+      (void)session->recover().is_ok();
+      again.join();
+      auto transaction = tm_.create_transaction();
+      if (!transaction) break;
+      auto enlistment = session->enlist(*transaction, kTwoPhase, 1);
+      if (!enlistment) continue;
+      (void)transaction->commit_async().is_ok();
+      (void)enlistment->prepare_complete().is_ok();
+      (void)enlistment->commit_complete(Hardened::kNo).is_ok();
+      if (i % 3 == 0) (void)session->hardened().is_ok();
+    }
+  });
+  stop = true;
+  clients.join();
+  auto last = make_rm(1);
+  auto other = make_rm(2);
+  wait_until_all_is_forgotten();
+}
+
+// A superior's orders, its restarts, timeouts and a freeze, against the votes.
+TEST_F(Concurrency, SuperiorsOrdersMayRaceWithVotesRestartsAndFreezes) {
+  start();
+  std::atomic<bool> stop{false};
+  std::thread freezer([&] {
+    while (!stop) {
+      if (tm_.freeze(kSoon, kSoon)) (void)tm_.thaw().is_ok();
+      std::this_thread::yield();
+    }
+  });
+  in_parallel(2, [&](int number) {
+    for (int i = 0; i < 30; ++i) {
+      auto above = open_session(static_cast<std::uint8_t>(20 + number));
+      ASSERT_OK(above);
+      ASSERT_OK(above->recover());
+      // Whatever an earlier session left: presumed abort.
+      for (const Uuid& id : *above->enlistments()) {
+        auto left = above->open_enlistment(id);
+        if (!left) continue;
+        (void)left->recover(1).is_ok();
+        (void)left->superior_rollback().is_ok();
+      }
+      auto below = open_session(static_cast<std::uint8_t>(40 + number));
+      ASSERT_OK(below);
+      ASSERT_OK(below->recover());
+      auto transaction = tm_.create_transaction();
+      ASSERT_OK(transaction);
+      auto superior = above->enlist(*transaction, kSuperior, 1, {.superior = true});
+      auto enlistment = below->enlist(*transaction, kTwoPhase, 2);
+      ASSERT_OK(superior);
+      ASSERT_OK(enlistment);
+      (void)superior->superior_prepare().is_ok();
+      std::thread voter([&] { (void)enlistment->prepare_complete().is_ok(); });
+      std::thread decider([&] {
+        (void)(i % 2 == 0 ? superior->superior_commit() : superior->superior_rollback()).is_ok();
+      });
+      voter.join();
+      decider.join();
+      (void)(i % 2 == 0 ? superior->superior_commit() : superior->superior_rollback()).is_ok();
+    }
+  });
+  stop = true;
+  freezer.join();
 }
 
 }  // namespace

@@ -56,6 +56,28 @@ TEST(Mask, EverySubsetOfBitsIsAnsweredByTheRules) {
   }
 }
 
+StatusCode expected_of_superior(NotificationMask mask) {
+  if (mask & (0x400 | 0x1000 | 0x2000000)) return StatusCode::kNotSupported;
+  if (mask & (0x1 | 0x2 | 0x4 | 0x200 | 0x40000000)) return StatusCode::kInvalidArgument;
+  return mask & 0x8 ? StatusCode::kOk : StatusCode::kInvalidArgument;
+}
+
+TEST(Mask, EverySubsetOfBitsIsAnsweredByTheRulesOfASuperior) {
+  for (std::uint32_t subset = 0; subset < (1u << kBits.size());
+       subset += static_cast<std::uint32_t>(sim::sweep_stride(13))) {
+    NotificationMask mask = 0;
+    for (std::size_t i = 0; i < kBits.size(); ++i) {
+      if ((subset >> i) & 1) mask |= bit(kBits[i]);
+    }
+    const Status answer = check_superior_mask(mask);
+    if (answer.code() != expected_of_superior(mask)) {
+      FAIL() << std::hex << "mask 0x" << mask << ": " << answer.to_string();
+    }
+  }
+  EXPECT_OK(check_superior_mask(kSuperior));
+  EXPECT_CODE(check_superior_mask(kSuperior | NotificationMask{0x8000}), kInvalidArgument);
+}
+
 TEST(Mask, BitThatIsNoNotificationIsRefused) {
   for (unsigned i = 0; i < 32; ++i) {
     const NotificationMask one = NotificationMask{1} << i;

@@ -128,6 +128,24 @@ TEST_F(Superior, RollbackWhileThePrepareRecordIsInFlightWaitsForIt) {
   EXPECT_EQ(work.transaction.outcome(), Outcome::kAborted);
 }
 
+// The record names it still: it must not be gone before that is written.
+TEST_F(Superior, WentAwayAfterItsRollbackWhileThePrepareRecordWasHeldBack) {
+  ASSERT_OK(tm_.freeze(kSoon, kSoon));
+  Branch work = branch({&rm_});
+  EXPECT_OK(work.superior.superior_prepare());
+  EXPECT_OK(work.enlistments[0].prepare_complete());
+  ASSERT_EQ(state_of(work.transaction), TransactionState::kPromising);
+  EXPECT_OK(work.superior.superior_rollback());
+  above_.disconnect();
+  EXPECT_OK(tm_.thaw());
+  force();
+  EXPECT_EQ(work.transaction.outcome(), Outcome::kAborted);
+  EXPECT_EQ(rm_.hear(), "PREPARE ROLLBACK");
+  EXPECT_OK(work.enlistments[0].rollback_complete());
+  EXPECT_EQ(tm_.information()->transactions, 0u);
+  above_ = make_rm(9);  // hears LAST_RECOVER only
+}
+
 TEST_F(Superior, AloneDecidesWhatIsPrepared) {
   Branch work = prepared();
   EXPECT_CODE(work.transaction.rollback(), kRequestNotValid);

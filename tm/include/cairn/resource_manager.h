@@ -82,6 +82,8 @@ class ResourceManager {
       std::optional<std::chrono::nanoseconds> limit = std::nullopt);
   // The next notification if there is one.
   [[nodiscard]] Result<std::optional<Notification>> try_get_notification();
+  // See also cairn/delivery.h: notifications that come to a handler.
+  //
   // A file descriptor that is readable while the queue is not empty or the session has ended, for
   // epoll and io_uring. Made at the first call; owned by this session: do not close, read or write
   // it, and let the object outlive its use. Errors: kResourceExhausted (no descriptor left).
@@ -119,6 +121,7 @@ class ResourceManager {
 
  private:
   friend class TransactionManager;
+  friend class Delivery;
   explicit ResourceManager(std::shared_ptr<ResourceManagerReference> reference);
   std::shared_ptr<ResourceManagerReference> reference_;
 };
