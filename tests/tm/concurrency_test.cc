@@ -370,7 +370,8 @@ TEST_F(Concurrency, SuperiorsOrdersMayRaceWithVotesRestartsAndFreezes) {
       ASSERT_OK(above);
       ASSERT_OK(above->recover());
       // Whatever an earlier session left: presumed abort.
-      for (const Uuid& id : *above->enlistments()) {
+      const std::vector<Uuid> unfinished = *above->enlistments();
+      for (const Uuid& id : unfinished) {
         auto left = above->open_enlistment(id);
         if (!left) continue;
         (void)left->recover(1).is_ok();
