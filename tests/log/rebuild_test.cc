@@ -106,8 +106,8 @@ class Rebuild : public SimLogTest {
   }
 };
 
-constexpr char kFirst[] = "container-0000000000000000.cairn";
-constexpr char kSecond[] = "container-0000000000000001.cairn";
+constexpr char kFirstText[] = "container-0000000000000000.cairn";
+constexpr char kSecondText[] = "container-0000000000000001.cairn";
 constexpr char kThird[] = "container-0000000000000002.cairn";
 
 // --- what it finds ---
@@ -144,7 +144,7 @@ TEST_F(Rebuild, OfALogWhoseContainersWereRecycled) {
   ASSERT_TRUE(log->advance_base("s", log->model().highest));
   ASSERT_TRUE(log->log().run_background());
   ASSERT_TRUE(append(100, 2));
-  ASSERT_FALSE(storage->exists(kDirectory, kFirst));
+  ASSERT_FALSE(storage->exists(kDirectory, kFirstText));
   close();
   expect_rebuilt_whatever_happened_to_the_base_log();
 }
@@ -157,22 +157,22 @@ TEST_F(Rebuild, WithSparesAndContainersBeforeTheTailLyingAround) {
   ASSERT_TRUE(log->advance_base("s", log->model().highest));
   ASSERT_TRUE(log->log().run_background());
   close();
-  storage->add_file(kDirectory, kFirst, before->read_image(kDirectory, kFirst));
-  storage->add_file(kDirectory, "spare-1.cairn", before->read_image(kDirectory, kSecond));
+  storage->add_file(kDirectory, kFirstText, before->read_image(kDirectory, kFirstText));
+  storage->add_file(kDirectory, "spare-1.cairn", before->read_image(kDirectory, kSecondText));
   storage->add_file(kDirectory, "new-1.tmp", Bytes(512));
   expect_rebuilt_whatever_happened_to_the_base_log();
 }
 
 TEST_F(Rebuild, LeavesOutTheFileThatWasJustBecomingAContainer) {
   fill();
-  const Bytes earlier_life = storage->read_image(kDirectory, kFirst);
+  const Bytes earlier_life = storage->read_image(kDirectory, kFirstText);
   ASSERT_TRUE(log->advance_base("s", log->model().highest));
   ASSERT_TRUE(log->write_restart_area("s", Bytes(1), Lsn::invalid()));
   ASSERT_TRUE(log->write_restart_area("s", Bytes(2), Lsn::invalid()));
   ASSERT_TRUE(log->log().run_background());
   crash(sim::survive_all());
   initial_ = model;
-  ASSERT_FALSE(storage->exists(kDirectory, kFirst));
+  ASSERT_FALSE(storage->exists(kDirectory, kFirstText));
   if (storage->exists(kDirectory, kThird)) storage->remove_file(kDirectory, kThird);
   const auto image = storage;
   const Bytes zeros(log::kMinContainerSize);
@@ -241,22 +241,22 @@ TEST_F(Rebuild, DamageIsNamedAndNothingWritten) {
   fill();
   close();
   const ImageBlock block = read_image(*storage, kDirectory)[0].blocks[3];
-  expect_refused(StatusCode::kCorrupt, {kFirst, block.lsn.to_string()},
+  expect_refused(StatusCode::kCorrupt, {kFirstText, block.lsn.to_string()},
                  [&] { zero_sector(block); });
 }
 
 TEST_F(Rebuild, AContainerThatIsMissingIsNamed) {
   fill();
   close();
-  expect_refused(StatusCode::kContainerMissing, {kFirst, "found no sound one"},
-                 [&] { storage->remove_file(kDirectory, kFirst); });
+  expect_refused(StatusCode::kContainerMissing, {kFirstText, "found no sound one"},
+                 [&] { storage->remove_file(kDirectory, kFirstText); });
 }
 
 TEST_F(Rebuild, ADamagedHeaderIsNamed) {
   fill();
   close();
-  expect_refused(StatusCode::kContainerMissing, {kFirst, "checksum"},
-                 [&] { storage->flip_bit(kDirectory, kFirst, 20, 1); });
+  expect_refused(StatusCode::kContainerMissing, {kFirstText, "checksum"},
+                 [&] { storage->flip_bit(kDirectory, kFirstText, 20, 1); });
 }
 
 TEST_F(Rebuild, AContainerOfAnotherLogIsNamedWithBothLogs) {
@@ -266,21 +266,23 @@ TEST_F(Rebuild, AContainerOfAnotherLogIsNamedWithBothLogs) {
   const auto other = std::make_shared<sim::SimStorage>();
   const auto opened = log::Log::create(kDirectory, small_log(), manual_options(other));
   ASSERT_TRUE(opened);
-  expect_refused(
-      StatusCode::kCorrupt,
-      {kFirst, "expected a container of log " + id,
-       "found one of log " + (*opened)->info().id.to_string()},
-      [&] { storage->overwrite(kDirectory, kFirst, 0, other->read_image(kDirectory, kFirst)); });
+  expect_refused(StatusCode::kCorrupt,
+                 {kFirstText, "expected a container of log " + id,
+                  "found one of log " + (*opened)->info().id.to_string()},
+                 [&] {
+                   storage->overwrite(kDirectory, kFirstText, 0,
+                                      other->read_image(kDirectory, kFirstText));
+                 });
 }
 
 TEST_F(Rebuild, SwappedContainersAreNamed) {
   fill();
   close();
   expect_refused(StatusCode::kCorrupt,
-                 {kFirst, kSecond, "expected container 0", "found container 1"}, [&] {
-                   storage->rename_file(kDirectory, kFirst, "x");
-                   storage->rename_file(kDirectory, kSecond, kFirst);
-                   storage->rename_file(kDirectory, "x", kSecond);
+                 {kFirstText, kSecondText, "expected container 0", "found container 1"}, [&] {
+                   storage->rename_file(kDirectory, kFirstText, "x");
+                   storage->rename_file(kDirectory, kSecondText, kFirstText);
+                   storage->rename_file(kDirectory, "x", kSecondText);
                  });
 }
 
@@ -288,15 +290,15 @@ TEST_F(Rebuild, ADoubledContainerIsNamed) {
   fill();
   close();
   const std::string doubled = "container-0000000000000009.cairn";
-  expect_refused(StatusCode::kCorrupt, {doubled, kSecond, "is the same container"},
-                 [&] { storage->copy_file(kDirectory, kSecond, doubled); });
+  expect_refused(StatusCode::kCorrupt, {doubled, kSecondText, "is the same container"},
+                 [&] { storage->copy_file(kDirectory, kSecondText, doubled); });
 }
 
 TEST_F(Rebuild, AContainerCutShortIsNamed) {
   fill();
   close();
-  expect_refused(StatusCode::kContainerSize, {kFirst, "found 524288"},
-                 [&] { storage->truncate(kDirectory, kFirst, log::kMinContainerSize / 2); });
+  expect_refused(StatusCode::kContainerSize, {kFirstText, "found 524288"},
+                 [&] { storage->truncate(kDirectory, kFirstText, log::kMinContainerSize / 2); });
 }
 
 // --- crashes ---
