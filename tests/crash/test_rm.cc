@@ -130,7 +130,9 @@ Status TestRm::prepare(const Uuid& transaction, tm::Enlistment& enlistment) {
   if (refused_.contains(transaction)) return enlistment.rollback();
   CAIRN_RETURN_IF_ERROR(write(kPrepared, transaction, log::Durability::kDurable));
   prepared_[transaction] = tm_id_;
-  return enlistment.prepare_complete();
+  const Status voted = enlistment.prepare_complete();
+  // Another one has refused meanwhile, and ROLLBACK follows.
+  return voted.code() == StatusCode::kNotRequested ? Status::ok() : voted;
 }
 
 Status TestRm::commit(const Uuid& transaction) {

@@ -36,6 +36,11 @@ struct Knowledge {
 // For one thread: all logs and the manager are manual.
 class TwoRmMachine {
  public:
+  using Known = Knowledge;
+  static std::array<const char*, 3> directories() {
+    return {kTmDirectory, kRmDirectories[0], kRmDirectories[1]};
+  }
+
   TwoRmMachine(std::shared_ptr<sim::SimStorage> storage, Knowledge known)
       : storage_(std::move(storage)), known_(std::move(known)) {}
 
