@@ -30,7 +30,7 @@ struct BridgedFacts {
 struct BridgedKnowledge {
   std::map<Uuid, BridgedFacts> transactions;
   std::array<log_test::LogModel, 3> rm_logs;
-  std::uint64_t boots = 0;  // says which of the two managers recovers first
+  std::uint64_t boots = 0;  // says, with the number of transactions, in which order all come back
 };
 
 // For one thread: all logs, the managers and the bridge are manual.
@@ -67,6 +67,8 @@ class BridgeMachine {
   };
   [[nodiscard]] tm::TransactionManager& manager_of(std::size_t rm) { return tms_[rm == 0 ? 0 : 1]; }
   [[nodiscard]] Status open_tm(std::size_t level);
+  // The manager, and the resource managers in it.
+  [[nodiscard]] Status recover_level(std::size_t level);
   [[nodiscard]] Status new_bridge();
   [[nodiscard]] Status reopen_tm(std::size_t level);
   [[nodiscard]] Status answer_until_quiet();

@@ -366,6 +366,49 @@ TEST(BridgeThreads, EveryTransactionEndsAlikeOnBothSides) {
   std::filesystem::remove_all(directory);
 }
 
+// The thread finds out by itself that a manager went and that it is back.
+TEST(BridgeThreads, ManagerThatComesOnlineAgainIsConnected) {
+  const auto storage = std::make_shared<sim::SimStorage>();
+  log::CreateOptions create;
+  create.container_size = log::kMinContainerSize;
+  log::OpenOptions open;
+  open.storage = storage;
+  auto opened = log::Log::open_or_create("/log", create, open);
+  ASSERT_OK(opened);
+  const auto log = std::shared_ptr<log::Log>(std::move(*opened));
+  auto upper = TransactionManager::open_or_create({.log = log, .stream = "upper"});
+  ASSERT_OK(upper->recover());
+  const auto start = [&] {
+    auto lower = TransactionManager::open_or_create({.log = log, .stream = "lower"});
+    EXPECT_OK(lower);
+    EXPECT_OK(lower->recover());
+    return *lower;
+  };
+  TransactionManager lower = start();
+  auto bridge = SubordinateBridge::create({.id = numbered_id(50), .upper = *upper, .lower = lower});
+  ASSERT_OK(bridge);
+  ASSERT_OK((*bridge)->recover());
+  for (int round = 0; round < 5; ++round) {
+    auto lost = upper->create_transaction();
+    ASSERT_OK((*bridge)->enlist(*lost));
+    EXPECT_OK(lower.close());
+    EXPECT_CODE(lost->wait(WaitFor::kDecided, kSoon), kAlreadyAborted);
+    lower = start();
+    const auto until = std::chrono::steady_clock::now() + kSoon;
+    while (!(*bridge)->information().lower_session && std::chrono::steady_clock::now() < until) {
+      std::this_thread::yield();
+    }
+    Answering below(connect(lower, 2));
+    auto transaction = upper->create_transaction();
+    auto branch = (*bridge)->enlist(*transaction);
+    ASSERT_OK(branch);
+    ASSERT_OK(below.enlist(*branch));
+    EXPECT_OK(transaction->commit(WaitFor::kCompleted, kSoon));
+    EXPECT_TRUE(below.committed().contains(branch->id()));
+  }
+  EXPECT_OK((*bridge)->close());
+}
+
 // Closing in the middle of everything returns, and leaves nothing that waits for ever.
 TEST(BridgeThreads, CloseReturnsWhileTransactionsAreUnderWay) {
   auto upper = TransactionManager::create({});
