@@ -248,7 +248,6 @@ void BridgeCore::advance_all() {
 
 void BridgeCore::advance(Branch& branch) {
   for (;;) {
-    if (branch.contradictory) return;
     const BridgeStep step = bridge_step(branch.above, branch.below);
     if (step == BridgeStep::kForget) return forget(branch);
     if (!take(branch, step)) return;

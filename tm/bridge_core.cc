@@ -177,6 +177,10 @@ Result<Transaction> BridgeCore::enlist(const Transaction& upper,
   const auto found = by_upper_transaction_.find(upper.id());
   if (found == by_upper_transaction_.end()) return make_branch(upper, options);
   const Branch& branch = branches_.at(found->second);
+  // What has ended above and not yet below was of an earlier transaction of this unit of work.
+  if (branch.above == BranchAbove::kAbsent || branch.above == BranchAbove::kUnknown) {
+    return make_branch(upper, options);
+  }
   if (branch.above != BranchAbove::kWorking || branch.below != BranchBelow::kActive) {
     return Status(StatusCode::kNotActive,
                   "the branch of transaction " + upper.id().to_string() + " is " +

@@ -226,6 +226,17 @@ TEST_F(VolatileBelow, DecisionIsReadFromAnUpperManagerThatWasClosedBeforeItWasHe
   EXPECT_EQ(bridge_->information().branches.size(), 0u);
 }
 
+TEST_F(VolatileBelow, LowerManagerThatWasToDecideAloneIsGone) {
+  first_.silent = true;
+  Work made = work(false, {&first_});
+  EXPECT_OK(made.upper.commit_async());
+  settle();
+  ASSERT_EQ(state_of_branch(), "SinglePhase/Committing");
+  EXPECT_OK(lower_.close());
+  settle();
+  EXPECT_EQ(made.upper.outcome(), Outcome::kUnknown) << "and not rolled back";
+}
+
 TEST_F(VolatileBelow, UndecidedIsRolledBackWhenTheUpperManagerCloses) {
   above_.silent = true;
   Work made = work(true, {&first_});

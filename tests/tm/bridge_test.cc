@@ -46,8 +46,13 @@ TEST_F(Bridge, CarriesThePhasesDownAndTheAnswersUp) {
 
 TEST_F(Bridge, BranchOfReadersVotesReadOnlyAndWritesNothing) {
   first_.vote = second_.vote = Member::Vote::kReadOnly;
+  above_.silent = true;
   Work made = work_of_all();
   EXPECT_OK(made.upper.commit_async());
+  settle();
+  EXPECT_EQ(made.upper.information()->enlistments.size(), 1u) << "the bridge has left";
+  EXPECT_EQ(bridge_->information().branches.size(), 0u);
+  above_.silent = false;
   settle();
   EXPECT_EQ(made.upper.outcome(), Outcome::kCommitted);
   EXPECT_EQ(first_.heard(), "PREPREPARE PREPARE");
@@ -93,6 +98,26 @@ TEST_F(Bridge, VoteAgainstItAboveRollsBackBelow) {
   above_.vote = Member::Vote::kNo;
   settle();
   EXPECT_EQ(made.branch.outcome(), Outcome::kAborted);
+  EXPECT_EQ(first_.heard(), "PREPREPARE PREPARE ROLLBACK");
+  EXPECT_EQ(unfinished(), 0u);
+}
+
+TEST_F(Bridge, RollbackCrossesTheEndOfAPhase) {
+  above_.silent = true;
+  Work made = work_of_all();
+  EXPECT_OK(made.upper.commit_async());
+  for (int phase = 0; phase < 2; ++phase) {
+    EXPECT_TRUE(*bridge_->pump());
+    first_.answer();
+    second_.answer();
+  }
+  EXPECT_EQ(state_of_branch(), "Prepare/Preparing");
+  EXPECT_OK(log_->flush());  // PREPARE_COMPLETE is on its way up
+  EXPECT_OK(made.upper.rollback());
+  EXPECT_TRUE(*bridge_->pump());
+  EXPECT_EQ(state_of_branch(), "Rollback/Aborting");
+  above_.silent = false;
+  settle();
   EXPECT_EQ(first_.heard(), "PREPREPARE PREPARE ROLLBACK");
   EXPECT_EQ(unfinished(), 0u);
 }
@@ -233,7 +258,8 @@ TEST_F(Bridge, ClocksOfBothManagersFollowOneAnother) {
   Work made = work_of_all();
   EXPECT_OK(made.upper.commit_async());
   settle();
-  EXPECT_GE(lower_.clock(), made.upper.information()->clock);
+  EXPECT_GT(made.branch.information()->clock, made.upper.information()->clock)
+      << "it was decided later";
 }
 
 TEST_F(Bridge, RefusesWhatCannotBe) {
@@ -274,6 +300,18 @@ TEST_F(Bridge, CloseRollsBackWhatIsNotPromisedAndKeepsWhatIs) {
   EXPECT_EQ(promised.upper.outcome(), promised.branch.outcome());
   EXPECT_NE(promised.upper.outcome(), Outcome::kUndetermined);
   EXPECT_EQ(unfinished(), 0u);
+}
+
+TEST_F(Bridge, CloseLetsGoOfTheManagers) {
+  const Uuid id = lower_.id();
+  lower_ = TransactionManager();
+  first_.disconnect();
+  second_.disconnect();
+  EXPECT_OK(TransactionManager::open_by_id(id));
+  EXPECT_OK(bridge_->close());
+  EXPECT_CODE(TransactionManager::open_by_id(id), kNotFound);
+  EXPECT_EQ(bridge_->information().lower, id);
+  bridge_ = nullptr;
 }
 
 // --- crashes of both ---
@@ -456,6 +494,29 @@ TEST_F(BridgeRecovery, UpperManagerAloneRestartsBeforeTheVotes) {
   above_.connect(upper_, 1);
   EXPECT_OK(bridge_->recover());
   settle();
+  EXPECT_EQ(unfinished(), 0u);
+}
+
+TEST_F(BridgeRecovery, UnitOfWorkIsUsedAgainBeforeItsOldBranchHasEnded) {
+  Work old = work_of_all();
+  const Uuid unit = old.upper.id();
+  first_.silent = true;
+  EXPECT_OK(upper_.close());
+  settle();
+  EXPECT_EQ(state_of_branch(), "Absent/Aborting");
+  upper_ = open_manager("upper");
+  above_.connect(upper_, 1);
+  EXPECT_OK(bridge_->recover());
+  Work next = work(true, {&second_}, {.unit_of_work = unit});
+  EXPECT_NE(next.branch.id(), old.branch.id());
+  first_.silent = false;
+  settle();
+  auto same = bridge_->enlist(next.upper);
+  ASSERT_OK(same);
+  EXPECT_EQ(same->id(), next.branch.id()) << "it was not forgotten with it";
+  EXPECT_OK(next.upper.commit_async());
+  settle();
+  EXPECT_EQ(next.branch.outcome(), Outcome::kCommitted);
   EXPECT_EQ(unfinished(), 0u);
 }
 
