@@ -24,7 +24,7 @@ using log_test::manual_options;
 using log_test::small_log;
 using std::chrono::nanoseconds;
 
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMegabyte = std::uint64_t{1} << 20;
 constexpr nanoseconds kAtOnce{0};
 
 class Following : public testing::Test {
@@ -62,8 +62,8 @@ class Following : public testing::Test {
   }
   // So many containers' worth of records, each given up as soon as it is there.
   void write_containers(std::uint64_t containers, std::uint64_t first = 1000) {
-    const std::uint64_t until = log_->end_lsn().container(kMiB) + containers;
-    for (; log_->end_lsn().container(kMiB) < until; ++first) {
+    const std::uint64_t until = log_->end_lsn().container(kMegabyte) + containers;
+    for (; log_->end_lsn().container(kMegabyte) < until; ++first) {
       const Lsn lsn = append(first, 50'000);
       if (first % 5 == 0) {
         ASSERT_TRUE(stream_.advance_base(lsn));
@@ -181,7 +181,7 @@ TEST_F(TailReaderTest, CloseAndPoisonEndTheWaitAfterAllThatIsDurableWasShown) {
 
 TEST_F(TailReaderTest, PinIsShownAndKeepsContainersUpToItsBound) {
   create();
-  TailReader reader = *log_->follow({.max_pinned_bytes = 4 * kMiB, .name = "replica"});
+  TailReader reader = *log_->follow({.max_pinned_bytes = 4 * kMegabyte, .name = "replica"});
   append(1);
   ASSERT_TRUE(log_->flush());
   const Lsn first = reader.position();
@@ -191,20 +191,21 @@ TEST_F(TailReaderTest, PinIsShownAndKeepsContainersUpToItsBound) {
   EXPECT_EQ(pins[1].kind, PinKind::kReader);
   EXPECT_EQ(pins[1].name, "replica");
   EXPECT_EQ(pins[1].lsn, first);
-  EXPECT_EQ(pins[1].limit, 4 * kMiB);
-  EXPECT_EQ(log_->info().tail.container(kMiB), first.container(kMiB))
+  EXPECT_EQ(pins[1].limit, 4 * kMegabyte);
+  EXPECT_EQ(log_->info().tail.container(kMegabyte), first.container(kMegabyte))
       << "held back by the reader alone";
   const std::vector<std::uint64_t> seen = numbers(reader);
   ASSERT_GT(seen.size(), 50U) << "three containers of records";
   EXPECT_EQ(seen[0], 1U);
   for (std::size_t i = 1; i < seen.size(); ++i) EXPECT_EQ(seen[i], 999 + i);
   ASSERT_TRUE(log_->run_background());
-  EXPECT_GT(log_->info().tail.container(kMiB), first.container(kMiB)) << "given back as it is read";
+  EXPECT_GT(log_->info().tail.container(kMegabyte), first.container(kMegabyte))
+      << "given back as it is read";
 }
 
 TEST_F(TailReaderTest, BeyondItsBoundIsToldWhatItMissedAndGoesOnWhenItAsks) {
   create();
-  TailReader reader = *log_->follow({.max_pinned_bytes = 2 * kMiB, .name = "slow"});
+  TailReader reader = *log_->follow({.max_pinned_bytes = 2 * kMegabyte, .name = "slow"});
   append(1);
   ASSERT_TRUE(log_->flush());
   EXPECT_EQ(numbers(reader), (std::vector<std::uint64_t>{1}));
@@ -216,7 +217,7 @@ TEST_F(TailReaderTest, BeyondItsBoundIsToldWhatItMissedAndGoesOnWhenItAsks) {
     const Status status = reader.next(kAtOnce).status();
     EXPECT_EQ(status.code(), StatusCode::kStartOfLog) << status.to_string();
     EXPECT_EQ(status.detail().lsn_begin, position);
-    EXPECT_GT(status.detail().lsn_end.container(kMiB), position.container(kMiB));
+    EXPECT_GT(status.detail().lsn_end.container(kMegabyte), position.container(kMegabyte));
     EXPECT_LE(status.detail().lsn_end, log_->info().tail);
     EXPECT_NE(status.message().find("slow"), std::string::npos);
   }
@@ -237,7 +238,7 @@ TEST_F(TailReaderTest, WithoutABoundPinsNothing) {
 
 TEST_F(TailReaderTest, MakesNoAppendMeetAFullLog) {
   create(4);
-  TailReader reader = *log_->follow({.max_pinned_bytes = 1024 * kMiB});
+  TailReader reader = *log_->follow({.max_pinned_bytes = 1024 * kMegabyte});
   write_containers(10);
   EXPECT_EQ(reader.next(kAtOnce).code(), StatusCode::kStartOfLog);
 }
@@ -261,7 +262,7 @@ TEST_F(TailReaderTest, SeveralOnThreadsMissNothingUntold) {
   constexpr std::uint64_t kRecords = 600;
   std::atomic<int> finished{0};
   std::vector<std::thread> threads;
-  for (const std::uint64_t bound : {std::uint64_t{0}, kMiB, 64 * kMiB}) {
+  for (const std::uint64_t bound : {std::uint64_t{0}, kMegabyte, 64 * kMegabyte}) {
     threads.emplace_back([&, bound] {
       TailReader reader = *log_->follow(
           {.start = Lsn::invalid(), .stream = stream_.id(), .max_pinned_bytes = bound});
@@ -346,7 +347,7 @@ TEST_F(Growth, IsToldOnceOfPoisonAndOfClose) {
     create();
     std::vector<StatusCode> told;
     GrowthWatch watch = *log_->watch_growth(
-        100 * kMiB, [&](const Status& status, Lsn) { told.push_back(status.code()); });
+        100 * kMegabyte, [&](const Status& status, Lsn) { told.push_back(status.code()); });
     if (poison) {
       storage_->inject({.kind = sim::FaultKind::kIoError, .on = sim::IoKind::kSubmitWrite});
       EXPECT_EQ(
