@@ -13,6 +13,7 @@
 // Containers are made ahead by another thread (growth.cc), or at the end of a round where there are
 // no threads.
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include <cairn/deadline.h>
@@ -94,7 +95,13 @@ Status LogCore::run_background() {
   // Before anything that waits for a write, and for what ended meanwhile.
   look_for_stalls();
   Lock lock(writer_->mutex());
-  while (writer_->has_callbacks() && writer_->health().is_ok()) writer_->drive(lock);
+  while (writer_->has_callbacks() && writer_->health().is_ok()) {
+    if (writer_->drive(lock)) continue;
+    // Another thread is submitting or reaping what they wait for, and needs the lock to go on.
+    lock.unlock();
+    std::this_thread::yield();
+    lock.lock();
+  }
   if (!writer_->health().is_ok()) {
     writer_->drive(lock);  // who waits for what can no longer become durable is told so
     return writer_->health();

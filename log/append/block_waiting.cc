@@ -274,15 +274,17 @@ void BlockWriter::start() {
   wake_driver();
 }
 
-void BlockWriter::drive(Lock& lock) {
+bool BlockWriter::drive(Lock& lock) {
   end_gathering();
   pump(lock);
-  if (in_flight() && !reaper_active()) {
+  const bool reaps = in_flight() && !reaper_active();
+  if (reaps) {
     reap(lock);
     wake_driver();
   } else {
     run_callbacks(lock);
   }
+  return reaps;
 }
 
 void BlockWriter::stop(Lock& lock, Status why) {

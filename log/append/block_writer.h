@@ -185,7 +185,8 @@ class BlockWriter {
   void find_stalls(std::chrono::nanoseconds limit, std::vector<StallEvent>* events);
   // One round of driving: submits what can be, and reaps at least one completion if one is in
   // flight.
-  void drive(Lock& lock);
+  // Whether it waited for the storage; if not, the next step may be another thread's.
+  bool drive(Lock& lock);
   // Signalled when wants_driver() may have become true.
   void set_driver_signal(std::condition_variable* signal) { driver_signal_ = signal; }
   // Signalled when health() is no longer OK.

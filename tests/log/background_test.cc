@@ -254,5 +254,35 @@ TEST_F(Burst, AfterBurstStallsNotWhereAContainerTakesTenMilliseconds) {
   EXPECT_GT(log_->statistics().containers_made, 4 * 5U);
 }
 
+// --- without threads of its own ---
+
+// One thread submits what a callback waits for; the other, which drives the log and finds nothing
+// in flight, must let it go on.
+TEST(RunBackground, LetsAnotherThreadSubmitWhatItWaitsFor) {
+  const auto gate = std::make_shared<Gate>();
+  const auto log = log::Log::create(kDirectory, small_log(8),
+                                    manual_options(std::make_shared<GatedStorage>(
+                                        std::make_shared<sim::SimStorage>(), gate, BeforeChange{})))
+                       .value();
+  log::Stream stream = log->create_stream("s").value();
+  const Lsn lsn = stream.append(Bytes(10)).value();
+  std::atomic<bool> is_told = false;
+  gate->hold_submissions(true);
+  std::thread submitter([&] { log->on_durable(lsn, [&](const Status&) { is_told = true; }); });
+  while (gate->submitting() == 0) std::this_thread::yield();
+  std::atomic<bool> is_driven = false;
+  std::thread driver([&] {
+    is_driven = true;
+    EXPECT_TRUE(log->run_background());
+  });
+  while (!is_driven) std::this_thread::yield();
+  for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // it is probably inside by now
+  gate->hold_submissions(false);
+  submitter.join();
+  driver.join();
+  EXPECT_TRUE(log->run_background());
+  EXPECT_TRUE(is_told);
+}
+
 }  // namespace
 }  // namespace cairn::log_test
