@@ -1,10 +1,10 @@
-# Installs the libraries as the CMake package `cairn` (cairn::log, cairn::recovery, cairn::tm, cairn::sim), and the command.
+# Installs the libraries as the CMake package `cairn` (cairn::log, cairn::recovery, cairn::tm, cairn::sim, cairn::rm_kit), and the command.
 include(CMakePackageConfigHelpers)
 
 set(cairn_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cairn)
 
 install(
-  TARGETS cairn_log cairn_recovery cairn_tm cairn_sim
+  TARGETS cairn_log cairn_recovery cairn_tm cairn_sim cairn_rm_kit
   EXPORT cairnTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development

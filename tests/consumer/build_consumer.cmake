@@ -34,7 +34,7 @@ function(build_against_installed project binary_dir)
 endfunction()
 
 file(REMOVE_RECURSE ${work})
-run(${CMAKE_COMMAND} --build ${build} --target cairn_log cairn_recovery cairn_tm cairn_sim)
+run(${CMAKE_COMMAND} --build ${build} --target cairn_log cairn_recovery cairn_tm cairn_sim cairn_rm_kit)
 run(${CMAKE_COMMAND} --install ${build} --prefix ${work}/prefix --component development)
 
 build_against_installed(${CMAKE_CURRENT_LIST_DIR}/project ${work}/consumer)

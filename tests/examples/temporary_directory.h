@@ -12,9 +12,9 @@ namespace cairn {
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory()
-      : path_(std::filesystem::temp_directory_path() /
-              ("cairn-test-" + Uuid::generate().to_string())) {
+  explicit TemporaryDirectory(
+      const std::filesystem::path& in = std::filesystem::temp_directory_path())
+      : path_(in / ("cairn-test-" + Uuid::generate().to_string())) {
     std::filesystem::create_directory(path_);
   }
   ~TemporaryDirectory() {

@@ -1,0 +1,246 @@
+#include "rm/faulty_rm.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <thread>
+#include <utility>
+
+namespace cairn::rm_kit {
+
+using tm::NotificationKind;
+
+Result<std::unique_ptr<Subject>> FaultyRm::open(const Surroundings& at, Defect defect) {
+  std::unique_ptr<FaultyRm> rm(new FaultyRm(defect));
+  rm->manager_ = at.manager;
+  log::CreateOptions create;
+  create.container_size = log::kMinContainerSize;
+  create.calibrate = false;
+  log::OpenOptions options;
+  options.storage = at.storage;
+  options.background = log::Background::kManual;
+  CAIRN_ASSIGN_OR_RETURN(rm->log_, log::Log::open_or_create(at.directory, create, options));
+  CAIRN_RETURN_IF_ERROR(rm->replay());
+  auto session = at.manager;
+  auto opened = session.create_resource_manager(at.id, tm::RmKind::kDurable, "faulty");
+  if (opened.code() == StatusCode::kNameCollision) opened = session.open_resource_manager(at.id);
+  CAIRN_RETURN_IF_ERROR(opened.status());
+  rm->session_ = *opened;
+  CAIRN_RETURN_IF_ERROR(rm->session_.recover());
+  while (true) {
+    CAIRN_ASSIGN_OR_RETURN(const bool served, rm->serve());
+    if (!served) return std::unique_ptr<Subject>(std::move(rm));
+  }
+}
+
+Status FaultyRm::replay() {
+  CAIRN_ASSIGN_OR_RETURN(stream_, log_->open_or_create_stream("faulty"));
+  CAIRN_ASSIGN_OR_RETURN(log::Cursor cursor, stream_.read());
+  while (true) {
+    CAIRN_ASSIGN_OR_RETURN(const auto record, cursor.next());
+    if (!record) return Status::ok();
+    Work work;
+    const std::byte* const data = record->payload.data();
+    std::memcpy(work.manager.bytes.data(), data, 16);
+    std::memcpy(work.transaction.bytes.data(), data + 16, 16);
+    work.item.assign(reinterpret_cast<const char*>(data) + 32, record->payload.size() - 32);
+    if (Work* const known = find(work.transaction)) forget(*known);
+    if (record->type == kPromise && !has(Defect::kForgetsPromisesAtRestart)) {
+      work.is_promised = true;
+      locks_[work.item] = work.transaction;
+      works_[next_key_++] = work;
+    }
+    if (record->type == kCommit || record->type == kAtOnce) {
+      ++counts_[work.item];
+      committed_[work.transaction] = work.item;
+    }
+  }
+}
+
+// ---- Clients
+
+Status FaultyRm::add(const tm::Transaction& transaction, const std::string& item) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto held = locks_.try_emplace(item, transaction.id()).first;
+    if (held->second != transaction.id()) {
+      return Status(StatusCode::kLocked, item + " is locked by " + held->second.to_string());
+    }
+  }
+  return enlist(transaction, item).status();
+}
+
+Status FaultyRm::look(const tm::Transaction& transaction, const std::string&) {
+  return enlist(transaction, "").status();
+}
+
+Result<std::uint64_t> FaultyRm::enlist(const tm::Transaction& transaction,
+                                       const std::string& item) {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t key = next_key_++;
+  Work work;
+  work.manager = manager_.id();
+  work.transaction = transaction.id();
+  work.item = item;
+  const bool is_late = has(Defect::kKnowsTheKeyAfterEnlist);
+  if (is_late) lock.unlock();
+  if (!is_late) works_[key] = work;
+  auto enlistment = session_.enlist(transaction, tm::kTwoOrSinglePhase, key);
+  if (is_late) {
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // has much to do, and is too late
+    lock.lock();
+    works_[key] = work;
+  }
+  if (enlistment) {
+    works_[key].enlistment = *enlistment;
+    return key;
+  }
+  forget(works_[key]);
+  return enlistment.status();
+}
+
+Result<std::uint64_t> FaultyRm::count(const std::string& item) {
+  const std::lock_guard lock(mutex_);
+  const auto found = counts_.find(item);
+  std::uint64_t count = found == counts_.end() ? 0 : found->second;
+  if (has(Defect::kShowsWhatItPromised)) {
+    for (const auto& [key, work] : works_) count += work.is_promised && work.item == item;
+  }
+  return count;
+}
+
+// ---- Notifications
+
+Result<bool> FaultyRm::serve() {
+  const std::lock_guard lock(mutex_);
+  CAIRN_ASSIGN_OR_RETURN(const auto told, session_.try_get_notification());
+  if (!told) return false;
+  CAIRN_RETURN_IF_ERROR(handle(*told));
+  return true;
+}
+
+Status FaultyRm::handle(const tm::Notification& told) {
+  if (told.kind == NotificationKind::kRecover) return on_recover(told);
+  if (told.kind == NotificationKind::kLastRecover) {
+    return has(Defect::kKeepsTheUnoffered) ? Status() : roll_back_unoffered(false);
+  }
+  const auto found = works_.find(told.key);
+  if (found == works_.end()) return Status();  // nobody can be answered
+  Work& work = found->second;
+  switch (told.kind) {
+    case NotificationKind::kPrepare:
+      return promise(work);
+    case NotificationKind::kCommit:
+    case NotificationKind::kSinglePhaseCommit:
+      return commit(work, told.kind == NotificationKind::kSinglePhaseCommit);
+    case NotificationKind::kRollback:
+      return roll_back(work);
+    default:
+      return Status();
+  }
+}
+
+Status FaultyRm::on_recover(const tm::Notification& told) {
+  Work* work = find(told.transaction);
+  if (work == nullptr) {
+    if (has(Defect::kIgnoresRollbackOfTheUnknown) && !committed_.contains(told.transaction)) {
+      CAIRN_ASSIGN_OR_RETURN(tm::Enlistment ignored, session_.open_enlistment(told.enlistment));
+      works_[next_key_].enlistment = ignored;  // held, so that it is not let go
+      works_[next_key_].item = "ignored";
+      return ignored.recover(next_key_++ + 1'000'000);
+    }
+    work = &works_[next_key_++];
+    work->transaction = told.transaction;
+  }
+  work->is_offered = true;
+  if (has(Defect::kRollsBackTheUnofferedTooEarly)) {
+    CAIRN_RETURN_IF_ERROR(roll_back_unoffered(false));
+  }
+  if (has(Defect::kRollsBackOnRecover) && work->is_promised) {
+    CAIRN_RETURN_IF_ERROR(write(kRollback, *work, true));
+    work->is_promised = false;
+    work->item.clear();
+  }
+  CAIRN_ASSIGN_OR_RETURN(work->enlistment, session_.open_enlistment(told.enlistment));
+  for (const auto& [key, known] : works_) {
+    if (&known == work) return work->enlistment.recover(key);
+  }
+  return Status();
+}
+
+Status FaultyRm::roll_back_unoffered(bool all) {
+  for (auto next = works_.begin(); next != works_.end();) {
+    Work& work = (next++)->second;
+    if (!work.is_promised || work.is_offered) continue;
+    const bool foreign = work.manager != manager_.id();
+    if (!all && foreign && !has(Defect::kDecidesForAnotherManager)) continue;
+    CAIRN_RETURN_IF_ERROR(write(kRollback, work, true));
+    forget(work);
+  }
+  return Status();
+}
+
+Status FaultyRm::promise(Work& work) {
+  if (has(Defect::kDoesNotAnswerPrepare)) return Status();
+  if (work.item.empty()) {
+    static_cast<void>(work.enlistment.read_only());
+    forget(work);
+    return Status();
+  }
+  CAIRN_RETURN_IF_ERROR(write(kPromise, work, !has(Defect::kPromisesWithoutForce)));
+  work.is_promised = true;
+  static_cast<void>(work.enlistment.prepare_complete());
+  return Status();
+}
+
+Status FaultyRm::commit(Work& work, bool alone) {
+  const auto known = committed_.find(work.transaction);
+  const bool force =
+      !has(alone ? Defect::kDecidesAloneWithoutForce : Defect::kAnswersCommitBeforeItIsDurable);
+  if (known == committed_.end() && !work.item.empty()) {
+    CAIRN_RETURN_IF_ERROR(write(alone ? kAtOnce : kCommit, work, force));
+    ++counts_[work.item];
+    committed_[work.transaction] = work.item;
+  } else if (known != committed_.end() && has(Defect::kAddsAgainWhenToldAgain)) {
+    ++counts_[known->second];
+  }
+  static_cast<void>(work.enlistment.commit_complete());
+  forget(work);
+  return Status();
+}
+
+Status FaultyRm::roll_back(Work& work) {
+  if (work.is_promised) CAIRN_RETURN_IF_ERROR(write(kRollback, work, true));
+  static_cast<void>(work.enlistment.rollback_complete());
+  if (has(Defect::kKeepsLocksAfterRollback)) work.item.clear();
+  forget(work);
+  return Status();
+}
+
+// ---- Records: manager, unit of work, item.
+
+Status FaultyRm::write(Type type, const Work& work, bool force) {
+  std::vector<std::byte> bytes(32 + work.item.size());
+  std::memcpy(bytes.data(), work.manager.bytes.data(), 16);
+  std::memcpy(bytes.data() + 16, work.transaction.bytes.data(), 16);
+  std::memcpy(bytes.data() + 32, work.item.data(), work.item.size());
+  log::AppendOptions options;
+  options.type = type;
+  options.durability = force ? log::Durability::kDurable : log::Durability::kNone;
+  return stream_.append(std::span<const std::byte>(bytes), options).status();
+}
+
+FaultyRm::Work* FaultyRm::find(const Uuid& transaction) {
+  const auto found = std::find_if(works_.begin(), works_.end(), [&](const auto& entry) {
+    return entry.second.transaction == transaction;
+  });
+  return found == works_.end() ? nullptr : &found->second;
+}
+
+void FaultyRm::forget(const Work& work) {
+  const auto lock = locks_.find(work.item);
+  if (lock != locks_.end() && lock->second == work.transaction) locks_.erase(lock);
+  std::erase_if(works_, [&](const auto& entry) { return &entry.second == &work; });
+}
+
+}  // namespace cairn::rm_kit

@@ -1,0 +1,73 @@
+// The conformance kit sees each defect, and names the rule.
+#include <set>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "rm/faulty_rm.h"
+#include "rm/kit_options.h"
+
+namespace cairn::rm_kit {
+namespace {
+
+Report report_of(Defect defect, Options with = options()) {
+  // Answers that never come cost so much each.
+  with.patience = std::chrono::milliseconds(defect == Defect::kNone ? 5000 : 200);
+  if (defect != Defect::kNone) {
+    with.at_most = 1;
+    with.stride = 1;  // it ends as soon as it knows
+  }
+  return check([&](const Surroundings& at) { return FaultyRm::open(at, defect); }, with);
+}
+
+// The first rule that is broken, and that the run of it alone breaks it again.
+void expect_rule(Defect defect, int rule) {
+  const Report report = report_of(defect);
+  ASSERT_TRUE(report.status) << report.to_string();
+  ASSERT_FALSE(report.violations.empty()) << report.to_string();
+  const Violation& first = report.violations.front();
+  EXPECT_EQ(first.rule, rule) << report.to_string();
+  Options again = options();
+  again.only = first.repeat;
+  again.seed = first.seed;
+  if (rule == 8) return;  // raced
+  const Report repeated = report_of(defect, again);
+  ASSERT_FALSE(repeated.violations.empty()) << first.repeat;
+  EXPECT_EQ(repeated.violations.front().rule, rule) << repeated.to_string();
+}
+
+TEST(Kit, FindsNothingWhereNothingIsWrong) {
+  const Report report = report_of(Defect::kNone);
+  EXPECT_TRUE(report.status.is_ok() && report.violations.empty()) << report.to_string();
+  std::printf("[ kit      ] %s", report.to_string().c_str());
+}
+
+TEST(KitNotices, PromisesThatAreForgottenAtARestart) {
+  expect_rule(Defect::kForgetsPromisesAtRestart, 1);
+}
+TEST(KitNotices, APromiseThatIsNotForced) { expect_rule(Defect::kPromisesWithoutForce, 2); }
+TEST(KitNotices, ACommitAnsweredBeforeItIsDurable) {
+  expect_rule(Defect::kAnswersCommitBeforeItIsDurable, 3);
+}
+TEST(KitNotices, ACommitThatIsDoneAgainWhenItIsToldAgain) {
+  expect_rule(Defect::kAddsAgainWhenToldAgain, 4);
+}
+TEST(KitNotices, ARollbackOfTheUnknownThatIsIgnored) {
+  expect_rule(Defect::kIgnoresRollbackOfTheUnknown, 4);
+}
+TEST(KitNotices, ARollbackThatNobodyOrdered) { expect_rule(Defect::kRollsBackOnRecover, 5); }
+TEST(KitNotices, APromiseThatIsSeen) { expect_rule(Defect::kShowsWhatItPromised, 5); }
+TEST(KitNotices, ARollbackBeforeLastRecover) {
+  expect_rule(Defect::kRollsBackTheUnofferedTooEarly, 6);
+}
+TEST(KitNotices, NoRollbackAfterLastRecover) { expect_rule(Defect::kKeepsTheUnoffered, 6); }
+TEST(KitNotices, ADecisionForAnotherManager) { expect_rule(Defect::kDecidesForAnotherManager, 7); }
+TEST(KitNotices, AKeyThatIsNotKnownInTime) { expect_rule(Defect::kKnowsTheKeyAfterEnlist, 8); }
+TEST(KitNotices, ADecisionAloneThatIsNotForced) {
+  expect_rule(Defect::kDecidesAloneWithoutForce, 9);
+}
+TEST(KitNotices, APrepareThatIsNotAnswered) { expect_rule(Defect::kDoesNotAnswerPrepare, 10); }
+TEST(KitNotices, LocksThatOutliveARollback) { expect_rule(Defect::kKeepsLocksAfterRollback, 10); }
+
+}  // namespace
+}  // namespace cairn::rm_kit
