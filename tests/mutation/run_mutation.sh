@@ -30,7 +30,8 @@ done
 patch --quiet --directory="$work" --strip=1 --fuzz=1 <"$patch_file" >"$work/patch.log" 2>&1 ||
   fail "no longer fits the product: $(<"$work/patch.log")"
 
-program=$(cd "$build" && find tests -name "$test_name" -type f -perm -u+x | head -n 1)
+# Other mutations run at the same time, each with a program of this name in its folder.
+program=$(cd "$build" && find tests -path tests/mutation -prune -o -name "$test_name" -type f -perm -u+x -print)
 [[ -n $program ]] || fail "the test program $test_name is not built"
 link=$(ninja -C "$build" -t commands -s "$program" | sed '/^ninja: /d')
 
