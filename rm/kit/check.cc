@@ -15,9 +15,9 @@ namespace {
 
 // Those without crashes early: what they find nothing else does.
 constexpr std::array<Script, kScripts> kOrder{
-    Script::kOtherManager, Script::kEarly,    Script::kCommit,
-    Script::kTakeBack,     Script::kRollback, Script::kSinglePhase,
-    Script::kTogether,     Script::kRefused,  Script::kLook};
+    Script::kOtherManager, Script::kEarly,       Script::kCommit,   Script::kTakeBack,
+    Script::kRollback,     Script::kSinglePhase, Script::kTogether, Script::kRefused,
+    Script::kLook,         Script::kInPhases,    Script::kCalledOff};
 
 Uuid uuid_of(sim::Random& random) {
   Uuid id;
@@ -81,7 +81,7 @@ class Checker {
     Disks disks{std::make_shared<sim::SimStorage>(sim::SimOptions{.seed = options_.seed}), {}, {}};
     if (options_.keeping == Keeping::kSimulated) {
       disks.subject = std::make_shared<sim::SimStorage>(sim::SimOptions{.seed = options_.seed + 1});
-    } else {
+    } else if (options_.keeping == Keeping::kFiles) {
       disks.files = options_.directory + "/begin";
       std::error_code error;
       std::filesystem::create_directory(disks.files, error);
@@ -110,6 +110,8 @@ class Checker {
     if (Plan::parse(options_.only, only)) return do_run(only, nullptr);
     for (const Script script : kOrder) {
       std::vector<StepIo> io;
+      // Its data is in the log of the one manager.
+      if (script == Script::kOtherManager && options_.keeping == Keeping::kManagersLog) continue;
       if (!do_run({.script = script}, &io)) return false;
       if (script == Script::kOtherManager || script == Script::kEarly) continue;
       for (const Plan& plan : plans(script, io)) {
@@ -124,32 +126,38 @@ class Checker {
   std::vector<Plan> plans(Script script, const std::vector<StepIo>& io) const {
     std::vector<Plan> out;
     if (io.empty()) return out;
-    const bool files = options_.keeping == Keeping::kFiles;
+    const Keeping keeping = options_.keeping;
+    const bool simulated = keeping == Keeping::kSimulated;
     for (const Fate fate : {Fate::kAll, Fate::kNone, Fate::kChance}) {
       for (const bool while_down : {false, true}) {
         for (unsigned step = 0; step <= io.size(); ++step) {
           for (const Side side : {Side::kSubject, Side::kManager, Side::kBoth, Side::kFence}) {
-            const bool lives = side == Side::kFence || (files && side == Side::kSubject);
+            const bool lives = side == Side::kFence || (!simulated && side == Side::kSubject);
             if (lives && fate != Fate::kAll) continue;
+            if (side == Side::kBoth && keeping == Keeping::kManagersLog) continue;  // kManager
             out.push_back({script, side, step, 0, fate, while_down});
           }
         }
       }
     }
-    for (unsigned step = 0; step < io.size(); ++step) add_io(script, step, io[step], out);
+    for (unsigned step = 0; step < io.size(); ++step) add_io(script, step, io[step], keeping, out);
     return out;
   }
 
-  static void add_io(Script script, unsigned step, const StepIo& io, std::vector<Plan>& out) {
+  static void add_io(Script script, unsigned step, const StepIo& io, Keeping keeping,
+                     std::vector<Plan>& out) {
     for (const Fate fate : {Fate::kAll, Fate::kNone, Fate::kChance}) {
       for (std::uint64_t at = 1; at <= io.subject; ++at) {
         const bool while_down = (at + static_cast<unsigned>(fate)) % 2 == 0;
         out.push_back({script, Side::kSubject, step, at, fate, while_down});
         if (fate == Fate::kAll) out.push_back({script, Side::kFence, step, at, fate, while_down});
+        if (fate != Fate::kChance)
+          out.push_back({script, Side::kFault, step, at, fate, while_down});
       }
       for (std::uint64_t at = 1; at <= io.manager; ++at) {
         const bool while_down = (at + static_cast<unsigned>(fate)) % 2 == 0;
         out.push_back({script, Side::kManager, step, at, fate, while_down});
+        if (keeping == Keeping::kManagersLog) continue;
         out.push_back({script, Side::kBoth, step, at, fate, !while_down});
       }
     }

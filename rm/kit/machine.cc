@@ -12,6 +12,9 @@ namespace {
 constexpr char kManagerDirectory[] = "manager";
 constexpr char kSubjectDirectory[] = "subject";
 constexpr std::chrono::microseconds kPause{20};  // of a wait in which nothing happened
+// So many of them after a fault, and the subject is taken to say nothing more. If it does later, the
+// run has seen less than it could.
+constexpr int kQuiet = 50;
 
 sim::CrashChoice choice_of(Fate fate, std::uint64_t seed) {
   switch (fate) {
@@ -64,7 +67,9 @@ Status Machine::open_subject() {
   at.manager = manager_;
   at.id = environment_.subject;
   at.storage = disks_.subject;
-  at.directory = disks_.files.empty() ? kSubjectDirectory : disks_.files;
+  if (disks_.subject) at.directory = kSubjectDirectory;
+  if (!disks_.files.empty()) at.directory = disks_.files;
+  if (environment_.options->keeping == Keeping::kManagersLog) at.log = log_;
   std::unique_ptr<Subject> opened;
   CAIRN_RETURN_IF_ERROR(call("opening", [&]() -> Status {
     CAIRN_ASSIGN_OR_RETURN(opened, (*environment_.open)(at));
@@ -79,6 +84,8 @@ void Machine::close_subject() {
   if (disks_.subject) disks_.subject->set_observer(nullptr);
   is_fenced_ = false;
 }
+
+bool Machine::has_failed() const { return is_to_fail_ && disks_.subject->faults_struck() > 0; }
 
 Status Machine::call(const std::string& what, const std::function<Status()>& function) {
   watchdog_.arm(manager_);
@@ -106,6 +113,7 @@ Status Machine::crash_subject(Fate fate, std::uint64_t seed) {
   std::error_code ignored;
   if (!old.empty()) std::filesystem::remove_all(old, ignored);
   if (disks_.subject) disks_.subject = disks_.subject->after_crash(choice_of(fate, seed), seed);
+  is_to_fail_ = false;
   return Status::ok();
 }
 
@@ -156,6 +164,14 @@ void Machine::fence_subject_at(std::uint64_t io) {
   });
 }
 
+// Full and defective by turns.
+void Machine::fail_subject_at(std::uint64_t io) {
+  if (!disks_.subject) return;
+  is_to_fail_ = true;
+  disks_.subject->inject(
+      {.kind = io % 2 == 0 ? sim::FaultKind::kNoSpace : sim::FaultKind::kIoError, .nth = io});
+}
+
 bool Machine::hear_all(const Hear& hear) {
   for (bool any = false;; any = true) {
     const auto next = session_.try_get_notification();
@@ -166,15 +182,19 @@ bool Machine::hear_all(const Hear& hear) {
 
 Status Machine::wait(const std::function<bool()>& done, const Hear& hear) {
   const auto end = std::chrono::steady_clock::now() + environment_.options->patience;
+  int quiet = 0;
   while (true) {
     bool any = hear_all(hear);
     // Once more, as what it hears may be old by now.
     if (done() || subject_crashed() || manager_crashed() || is_fenced_) return Status::ok();
     if (subject_) {
-      CAIRN_ASSIGN_OR_RETURN(const bool served, subject_->serve());
-      any = any || served;
+      const auto served = subject_->serve();
+      if (!served && !has_failed()) return served.status();
+      any = any || (served && *served);
     }
     static_cast<void>(manager_.run_background());
+    quiet = any || !has_failed() ? 0 : quiet + 1;
+    if (quiet > kQuiet) return Status::ok();
     if (any) continue;
     if (std::chrono::steady_clock::now() > end) {
       return Status(StatusCode::kTimeout, "nothing within the kit's patience");

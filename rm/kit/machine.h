@@ -69,6 +69,7 @@ class Machine {
   [[nodiscard]] bool subject_crashed() const;  // its storage did
   [[nodiscard]] bool manager_crashed() const { return disks_.manager->crashed(); }
   [[nodiscard]] bool is_fenced() const { return is_fenced_; }  // by fence_subject_at()
+  [[nodiscard]] bool has_failed() const;                       // by fail_subject_at()
   // Of the storages; 0 of real files.
   [[nodiscard]] std::uint64_t subject_io() const;
   [[nodiscard]] std::uint64_t manager_io() const { return disks_.manager->io_count(); }
@@ -77,6 +78,8 @@ class Machine {
   void crash_manager_at(std::uint64_t io) { disks_.manager->crash_at(manager_io() + io); }
   // At the n-th I/O of the subject from now on it loses its session.
   void fence_subject_at(std::uint64_t io);
+  // The n-th I/O of the subject from now on fails, and nothing else.
+  void fail_subject_at(std::uint64_t io);
 
   // REQUIRES: open.
   [[nodiscard]] Subject& subject() { return *subject_; }
@@ -85,8 +88,8 @@ class Machine {
   [[nodiscard]] tm::ResourceManager& session() { return session_; }
 
   // Waits until `done` says so, handing what the kit is told to `hear`, and serving the subject. An
-  // error: of the subject's serve(), or kTimeout. Ends early and OK when a storage has crashed, or
-  // the subject is fenced.
+  // error: of the subject's serve(), or kTimeout. Ends early and OK when a storage has crashed, the
+  // subject is fenced, or its storage has failed and nothing more comes from it.
   using Hear = std::function<void(const tm::Notification&)>;
   [[nodiscard]] Status wait(const std::function<bool()>& done, const Hear& hear);
 
@@ -96,6 +99,7 @@ class Machine {
 
   Environment environment_;
   Disks disks_;
+  bool is_to_fail_ = false;
   std::string name_;         // of the run's directories
   unsigned generation_ = 0;  // of the directory with files
   std::shared_ptr<log::Log> log_;

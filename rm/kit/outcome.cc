@@ -19,6 +19,7 @@ int Run::rule_of_lost(const Work& work) {
     return rule == 0 ? 7 : rule;
   }
   if (work.was_done && work.done_in < opening_) return 3;
+  if (work.promised_on_failure) return 2;
   if (work.promised_in == opening_) return 3;
   if (work.lost_something) return rule_of_lost_by_crash();
   if (another_survived(work)) return 6;
@@ -41,8 +42,8 @@ int Run::rule_of_lost_by_crash() {
 
 int Run::rule_of(const Plan& plan) {
   Disks disks{environment_.begin->manager->clone(), nullptr, {}};
-  if (!environment_.begin->subject) return 0;  // files: no further runs
-  disks.subject = environment_.begin->subject->clone();
+  if (!environment_.begin->files.empty()) return 0;  // no further runs
+  if (environment_.begin->subject) disks.subject = environment_.begin->subject->clone();
   machine_.close();  // one manager of an identity is open at a time, and this run is over
   Run run(environment_, std::move(disks), plan, seed_, number_);
   if (!run.execute() || !run.finding()) return 0;

@@ -24,6 +24,10 @@ std::string_view script_name(Script script) {
       return "opened under another manager";
     case Script::kEarly:
       return "ROLLBACK before enlist() returned";
+    case Script::kInPhases:
+      return "commit in three phases";
+    case Script::kCalledOff:
+      return "rollback after PREPREPARE";
     case Script::kCount_:
       break;
   }
@@ -42,6 +46,8 @@ std::string_view side_name(Side side) {
       return "both managers";
     case Side::kFence:
       return "the session of the resource manager";
+    case Side::kFault:
+      return "a fault of the storage of the resource manager";
     case Side::kCount_:
       break;
   }
@@ -93,7 +99,8 @@ bool Plan::parse(const std::string& text, Plan& plan) {
 std::string Plan::describe() const {
   std::string text(script_name(script));
   if (side == Side::kNone) return text + "; no crash";
-  text += "; the crash of " + std::string(side_name(side)) + " comes ";
+  text += side == Side::kFault ? "; " : "; the crash of ";
+  text += std::string(side_name(side)) + " comes ";
   text += io == 0 ? "before step " + std::to_string(step)
                   : "in step " + std::to_string(step) + " at I/O " + std::to_string(io);
   if (side != Side::kFence) text += ", " + std::string(fate_name(fate));

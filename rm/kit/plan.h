@@ -20,6 +20,8 @@ enum class Script : std::uint8_t {
   kLook,          // below the superior, committed; the subject changes nothing
   kOtherManager,  // promised to one manager, opened under another, and again under the first
   kEarly,         // ROLLBACK comes while add() still enlists
+  kInPhases,      // below the superior: preprepare, prepare, commit
+  kCalledOff,     // below it: preprepare, roll back
   kCount_,
 };
 inline constexpr auto kScripts = static_cast<unsigned>(Script::kCount_);
@@ -31,6 +33,7 @@ enum class Side : std::uint8_t {
   kManager,
   kBoth,
   kFence,  // the subject loses its session and nothing else
+  kFault,  // an I/O of the subject fails; it may answer what it can, and is opened again
   kCount_,
 };
 [[nodiscard]] std::string_view side_name(Side side);

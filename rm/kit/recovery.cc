@@ -19,6 +19,8 @@ void Run::arm() {
       return machine_.crash_manager_at(plan_.io);
     case Side::kFence:
       return machine_.fence_subject_at(plan_.io);
+    case Side::kFault:
+      return machine_.fail_subject_at(plan_.io);
     case Side::kNone:
     case Side::kCount_:
       return;
@@ -26,7 +28,7 @@ void Run::arm() {
 }
 
 bool Run::crash() {
-  note("crash of " + std::string(side_name(plan_.side)) +
+  note((plan_.side == Side::kFault ? "" : "crash of ") + std::string(side_name(plan_.side)) +
        (is_armed_ ? " at I/O " + std::to_string(plan_.io) + " of this step" : "") +
        (plan_.side == Side::kFence ? "" : ": " + std::string(fate_name(plan_.fate))));
   has_crashed_ = true;
@@ -36,11 +38,11 @@ bool Run::crash() {
     machine_.fence_subject();
     machine_.close_subject();
   }
-  if ((plan_.side == Side::kSubject || plan_.side == Side::kBoth) && !crash_subject(plan_.fate)) {
-    return false;
-  }
+  const bool subject = plan_.side == Side::kSubject || plan_.side == Side::kFault;
+  if ((subject || plan_.side == Side::kBoth) && !crash_subject(plan_.fate)) return false;
   const bool manager = plan_.side == Side::kManager || plan_.side == Side::kBoth;
   if (manager) {
+    if (environment_.options->keeping == Keeping::kManagersLog) note_losses(plan_.fate);
     if (Status crashed = machine_.crash_manager(plan_.fate, seed_); !crashed) return fail(crashed);
   }
   return recover(manager);
@@ -48,9 +50,26 @@ bool Run::crash() {
 
 bool Run::crash_subject(Fate fate) {
   if (Status crashed = machine_.crash_subject(fate, seed_); !crashed) return fail(crashed);
-  if (fate == Fate::kAll || !machine_.disks().subject) return true;
-  for (Work& work : works_) work.lost_something = work.lost_something || work.phase != Phase::kDone;
+  if (machine_.disks().subject) note_losses(fate);
+  if (environment_.options->keeping == Keeping::kManagersLog) note_losses(Fate::kNone);
   return true;
+}
+
+// A crash, at the end, of whoever keeps the data.
+bool Run::crash_data() {
+  if (environment_.options->keeping != Keeping::kManagersLog) {
+    note("the resource manager crashes at the end: " + std::string(fate_name(Fate::kNone)));
+    return crash_subject(Fate::kNone);
+  }
+  note("both managers crash at the end: " + std::string(fate_name(Fate::kNone)));
+  note_losses(Fate::kNone);
+  if (Status crashed = machine_.crash_manager(Fate::kNone, seed_); !crashed) return fail(crashed);
+  return boot_manager();
+}
+
+void Run::note_losses(Fate fate) {
+  if (fate == Fate::kAll) return;
+  for (Work& work : works_) work.lost_something = work.lost_something || work.phase != Phase::kDone;
 }
 
 bool Run::recover(bool manager_was_down) {
@@ -114,7 +133,7 @@ bool Run::settle() {
   const auto is_settled = [&] {
     return std::all_of(works_.begin(), works_.end(), [this](Work& work) {
       if (work.kind == Kind::kBelow) {
-        return work.phase != Phase::kActive && work.phase != Phase::kAsked;
+        return work.phase >= Phase::kPromised;
       }
       if (work.phase != Phase::kDone) look_at_outcome(work);
       return work.end != End::kOpen;

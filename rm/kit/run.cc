@@ -20,7 +20,10 @@ unsigned steps_of(Script script) {
     case Script::kTakeBack:
     case Script::kLook:
     case Script::kOtherManager:
+    case Script::kCalledOff:
       return 3;
+    case Script::kInPhases:
+      return 4;
     case Script::kRollback:
     case Script::kSinglePhase:
     case Script::kTogether:
@@ -99,8 +102,10 @@ bool Run::do_script() {
 }
 
 bool Run::do_step(unsigned step) {
-  const bool below = plan_.script == Script::kCommit || plan_.script == Script::kTakeBack ||
-                     plan_.script == Script::kLook || plan_.script == Script::kOtherManager;
+  const bool phases = plan_.script == Script::kInPhases || plan_.script == Script::kCalledOff;
+  const bool below = phases || plan_.script == Script::kCommit ||
+                     plan_.script == Script::kTakeBack || plan_.script == Script::kLook ||
+                     plan_.script == Script::kOtherManager;
   if (plan_.script == Script::kEarly) return roll_back_early();
   if (step == 0) {
     const Kind kind = below ? Kind::kBelow
@@ -108,12 +113,14 @@ bool Run::do_step(unsigned step) {
                           ? Kind::kBeside
                           : Kind::kAlone;
     const bool commits = plan_.script != Script::kTakeBack && plan_.script != Script::kRollback &&
-                         plan_.script != Script::kRefused;
+                         plan_.script != Script::kRefused && plan_.script != Script::kCalledOff;
     main_ = &new_work("main", kind, commits);
     main_->changes = plan_.script != Script::kLook;
     return add(*main_);
   }
-  if (below && step == 1) return ask_to_prepare(*main_);
+  if (phases && step == 1) return ask_to_pre_prepare(*main_);
+  if (plan_.script == Script::kInPhases && step == 2) return ask_to_prepare(*main_);
+  if (below && !phases && step == 1) return ask_to_prepare(*main_);
   if (plan_.script == Script::kOtherManager && !open_under_another_manager()) return false;
   if (below) return order(*main_);
   return plan_.script == Script::kRollback ? roll_back(*main_) : commit(*main_);
@@ -158,6 +165,22 @@ bool Run::add(Work& work) {
                 "expected it to take work in a new transaction, found " + done.to_string());
   }
   return is_interrupted() || !work.changes || check_hidden();
+}
+
+// One that has nothing to flush is not asked, and the phase is over at once.
+bool Run::ask_to_pre_prepare(Work& work) {
+  note("the superior of \"" + work.item + "\" asks to preprepare");
+  work.phase = Phase::kFlushing;
+  if (Status asked = work.enlistment.superior_pre_prepare(); !asked) {
+    return is_interrupted() || fail(asked);
+  }
+  const auto is_answered = [&] { return work.phase != Phase::kFlushing; };
+  if (!wait(is_answered, 10, "an answer to PREPREPARE")) return false;
+  if (is_interrupted()) return true;
+  if (work.phase != Phase::kFlushed) {
+    return find(2, "expected an answer to PREPREPARE as nothing had gone wrong, found a rollback");
+  }
+  return check_hidden();
 }
 
 bool Run::ask_to_prepare(Work& work) {
@@ -263,10 +286,14 @@ void Run::hear(const tm::Notification& notification) {
       if (work.kind == Kind::kBelow) work.phase = Phase::kDone;
       static_cast<void>(work.enlistment.rollback_complete());
       return;
+    case NotificationKind::kPrePrepareComplete:
+      work.phase = Phase::kFlushed;
+      return;
     case NotificationKind::kPrepareComplete:
       work.phase = Phase::kPromised;
       work.was_promised = work.changes;
       work.promised_in = opening_;
+      work.promised_on_failure = machine_.subject_crashed() || machine_.has_failed();
       return;
     case NotificationKind::kCommitComplete:
     case NotificationKind::kRollbackComplete:
@@ -307,8 +334,8 @@ bool Run::wait(const std::function<bool()>& done, int rule, const std::string& f
 
 // A crash is to strike, or has.
 bool Run::is_interrupted() const {
-  return is_armed_ &&
-         (machine_.is_fenced() || machine_.subject_crashed() || machine_.manager_crashed());
+  return is_armed_ && (machine_.is_fenced() || machine_.subject_crashed() ||
+                       machine_.manager_crashed() || machine_.has_failed());
 }
 
 void Run::look_at_outcome(Work& work) {
@@ -423,8 +450,7 @@ bool Run::conclude() {
   if (plan_.script != Script::kEarly && !finish_all()) return false;
   if (!check_counts() || !check_locks() || !commit_new("new")) return false;
   // What was answered is durable, whatever was not.
-  note("the resource manager crashes at the end: " + std::string(fate_name(Fate::kNone)));
-  return crash_subject(Fate::kNone) && open_subject() && finish_all() && check_counts();
+  return crash_data() && open_subject() && finish_all() && check_counts();
 }
 
 bool Run::find(int rule, const std::string& what) {

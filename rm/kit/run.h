@@ -27,6 +27,8 @@ struct Work {
   };
   enum class Phase : std::uint8_t {
     kActive,
+    kFlushing,  // kBelow: asked to preprepare
+    kFlushed,   // kBelow: all have answered that
     kAsked,     // to prepare, or the client asked for the commit
     kPromised,  // kBelow: the kit decides
     kOrdered,   // kBelow: it did
@@ -44,8 +46,9 @@ struct Work {
   tm::Enlistment enlistment{};  // the kit's
   Phase phase = Phase::kActive;
   End end = End::kOpen;
-  bool is_offered = false;      // to the kit, since the manager came back
-  bool was_promised = false;    // the subject's promise was seen
+  bool is_offered = false;           // to the kit, since the manager came back
+  bool was_promised = false;         // the subject's promise was seen
+  bool promised_on_failure = false;  // while its storage did nothing, or had failed
   bool was_done = false;        // the subject answered the outcome once; any more is a repetition
   bool lost_something = false;  // the subject crashed since it promised, and not all survived
   bool is_unknown = false;      // its manager cannot say how it ended, and keeps it so
@@ -93,6 +96,7 @@ class Run {
 
   // Steps.
   [[nodiscard]] bool add(Work& work);
+  [[nodiscard]] bool ask_to_pre_prepare(Work& work);
   [[nodiscard]] bool ask_to_prepare(Work& work);
   [[nodiscard]] bool order(Work& work);
   [[nodiscard]] bool roll_back(Work& work);
@@ -106,6 +110,8 @@ class Run {
   void arm();
   [[nodiscard]] bool crash();
   [[nodiscard]] bool crash_subject(Fate fate);
+  [[nodiscard]] bool crash_data();
+  void note_losses(Fate fate);
   [[nodiscard]] bool recover(bool manager_was_down);
   [[nodiscard]] bool boot_manager();
   [[nodiscard]] bool conclude_from_silence();

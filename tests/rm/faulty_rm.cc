@@ -10,16 +10,19 @@ namespace cairn::rm_kit {
 
 using tm::NotificationKind;
 
-Result<std::unique_ptr<Subject>> FaultyRm::open(const Surroundings& at, Defect defect) {
-  std::unique_ptr<FaultyRm> rm(new FaultyRm(defect));
+Result<std::unique_ptr<Subject>> FaultyRm::open(const Surroundings& at, Defect defect, Way way) {
+  std::unique_ptr<FaultyRm> rm(new FaultyRm(defect, way));
   rm->manager_ = at.manager;
+  rm->log_ = at.log;
   log::CreateOptions create;
   create.container_size = log::kMinContainerSize;
   create.calibrate = false;
   log::OpenOptions options;
   options.storage = at.storage;
   options.background = log::Background::kManual;
-  CAIRN_ASSIGN_OR_RETURN(rm->log_, log::Log::open_or_create(at.directory, create, options));
+  if (!rm->log_) {
+    CAIRN_ASSIGN_OR_RETURN(rm->log_, log::Log::open_or_create(at.directory, create, options));
+  }
   CAIRN_RETURN_IF_ERROR(rm->replay());
   auto session = at.manager;
   auto opened = session.create_resource_manager(at.id, tm::RmKind::kDurable, "faulty");
@@ -85,7 +88,9 @@ Result<std::uint64_t> FaultyRm::enlist(const tm::Transaction& transaction,
   const bool is_late = has(Defect::kKnowsTheKeyAfterEnlist);
   if (is_late) lock.unlock();
   if (!is_late) works_[key] = work;
-  auto enlistment = session_.enlist(transaction, tm::kTwoOrSinglePhase, key);
+  tm::NotificationMask mask = tm::kTwoOrSinglePhase;
+  if (way_ == Way::kPrePrepares) mask = mask | NotificationKind::kPrePrepare;
+  auto enlistment = session_.enlist(transaction, mask, key);
   if (is_late) {
     for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // has much to do, and is too late
     lock.lock();
@@ -114,7 +119,7 @@ Result<std::uint64_t> FaultyRm::count(const std::string& item) {
 Result<bool> FaultyRm::serve() {
   const std::lock_guard lock(mutex_);
   CAIRN_ASSIGN_OR_RETURN(const auto told, session_.try_get_notification());
-  if (!told) return false;
+  if (!told) return harden();
   CAIRN_RETURN_IF_ERROR(handle(*told));
   return true;
 }
@@ -128,6 +133,11 @@ Status FaultyRm::handle(const tm::Notification& told) {
   if (found == works_.end()) return Status();  // nobody can be answered
   Work& work = found->second;
   switch (told.kind) {
+    case NotificationKind::kPrePrepare:
+      if (!has(Defect::kDoesNotAnswerPrePrepare)) {
+        static_cast<void>(work.enlistment.pre_prepare_complete());
+      }
+      return Status();
     case NotificationKind::kPrepare:
       return promise(work);
     case NotificationKind::kCommit:
@@ -157,7 +167,7 @@ Status FaultyRm::on_recover(const tm::Notification& told) {
     CAIRN_RETURN_IF_ERROR(roll_back_unoffered(false));
   }
   if (has(Defect::kRollsBackOnRecover) && work->is_promised) {
-    CAIRN_RETURN_IF_ERROR(write(kRollback, *work, true));
+    CAIRN_RETURN_IF_ERROR(write(kRollback, *work, true).status());
     work->is_promised = false;
     work->item.clear();
   }
@@ -174,7 +184,7 @@ Status FaultyRm::roll_back_unoffered(bool all) {
     if (!work.is_promised || work.is_offered) continue;
     const bool foreign = work.manager != manager_.id();
     if (!all && foreign && !has(Defect::kDecidesForAnotherManager)) continue;
-    CAIRN_RETURN_IF_ERROR(write(kRollback, work, true));
+    CAIRN_RETURN_IF_ERROR(write(kRollback, work, true).status());
     forget(work);
   }
   return Status();
@@ -187,9 +197,18 @@ Status FaultyRm::promise(Work& work) {
     forget(work);
     return Status();
   }
-  CAIRN_RETURN_IF_ERROR(write(kPromise, work, !has(Defect::kPromisesWithoutForce)));
   work.is_promised = true;
-  static_cast<void>(work.enlistment.prepare_complete());
+  if (has(Defect::kWritesThePromiseAfterTheAnswer)) {
+    // Good for a session that ends with it; find() by value, as the answer may bring the outcome.
+    const Work copy = work;
+    static_cast<void>(work.enlistment.prepare_complete_covered(stream_.last_lsn()));
+    return write(kPromise, copy, false).status();
+  }
+  const bool force = way_ != Way::kCovered && !has(Defect::kPromisesWithoutForce);
+  const auto written = write(kPromise, work, force);
+  if (!written && !has(Defect::kPromisesDespiteAnError)) return written.status();
+  static_cast<void>(way_ == Way::kCovered ? work.enlistment.prepare_complete_covered(*written)
+                                          : work.enlistment.prepare_complete());
   return Status();
 }
 
@@ -198,19 +217,42 @@ Status FaultyRm::commit(Work& work, bool alone) {
   const bool force =
       !has(alone ? Defect::kDecidesAloneWithoutForce : Defect::kAnswersCommitBeforeItIsDurable);
   if (known == committed_.end() && !work.item.empty()) {
-    CAIRN_RETURN_IF_ERROR(write(alone ? kAtOnce : kCommit, work, force));
+    const bool later = way_ == Way::kHardensLater && !alone;
+    const auto written = write(alone ? kAtOnce : kCommit, work, force && !later);
+    if (!written && !has(Defect::kAnswersCommitDespiteAnError)) return written.status();
     ++counts_[work.item];
     committed_[work.transaction] = work.item;
   } else if (known != committed_.end() && has(Defect::kAddsAgainWhenToldAgain)) {
     ++counts_[known->second];
   }
-  static_cast<void>(work.enlistment.commit_complete());
+  CAIRN_RETURN_IF_ERROR(answer_commit(work.enlistment, alone));
   forget(work);
   return Status();
 }
 
+Status FaultyRm::answer_commit(const tm::Enlistment& enlistment, bool alone) {
+  tm::Enlistment answered = enlistment;
+  if (alone || way_ != Way::kHardensLater) {
+    static_cast<void>(answered.commit_complete());
+    return Status();
+  }
+  static_cast<void>(answered.commit_complete(tm::Hardened::kNo));
+  unhardened_.push_back(answered);
+  if (has(Defect::kHardensWithoutForce)) return harden().status();
+  return Status();
+}
+
+// False: there was nothing to harden.
+Result<bool> FaultyRm::harden() {
+  if (unhardened_.empty()) return false;
+  if (!has(Defect::kHardensWithoutForce)) CAIRN_RETURN_IF_ERROR(log_->flush());
+  for (tm::Enlistment& enlistment : unhardened_) static_cast<void>(enlistment.hardened());
+  unhardened_.clear();
+  return true;
+}
+
 Status FaultyRm::roll_back(Work& work) {
-  if (work.is_promised) CAIRN_RETURN_IF_ERROR(write(kRollback, work, true));
+  if (work.is_promised) CAIRN_RETURN_IF_ERROR(write(kRollback, work, true).status());
   static_cast<void>(work.enlistment.rollback_complete());
   if (has(Defect::kKeepsLocksAfterRollback)) work.item.clear();
   forget(work);
@@ -219,7 +261,7 @@ Status FaultyRm::roll_back(Work& work) {
 
 // ---- Records: manager, unit of work, item.
 
-Status FaultyRm::write(Type type, const Work& work, bool force) {
+Result<Lsn> FaultyRm::write(Type type, const Work& work, bool force) {
   std::vector<std::byte> bytes(32 + work.item.size());
   std::memcpy(bytes.data(), work.manager.bytes.data(), 16);
   std::memcpy(bytes.data() + 16, work.transaction.bytes.data(), 16);
@@ -227,7 +269,7 @@ Status FaultyRm::write(Type type, const Work& work, bool force) {
   log::AppendOptions options;
   options.type = type;
   options.durability = force ? log::Durability::kDurable : log::Durability::kNone;
-  return stream_.append(std::span<const std::byte>(bytes), options).status();
+  return stream_.append(std::span<const std::byte>(bytes), options);
 }
 
 FaultyRm::Work* FaultyRm::find(const Uuid& transaction) {

@@ -1,4 +1,5 @@
 // FaultyRm: a small resource manager that keeps its promises, but for one defect that is asked for.
+// What is right can be done in several ways, and it does so in each.
 #ifndef CAIRN_TESTS_RM_FAULTY_RM_H_
 #define CAIRN_TESTS_RM_FAULTY_RM_H_
 
@@ -30,12 +31,25 @@ enum class Defect {
   kDecidesAloneWithoutForce,
   kDoesNotAnswerPrepare,
   kKeepsLocksAfterRollback,
+  kDoesNotAnswerPrePrepare,
+  kPromisesDespiteAnError,
+  kAnswersCommitDespiteAnError,
+  kWritesThePromiseAfterTheAnswer,  // for Way::kCovered
+  kHardensWithoutForce,             // for Way::kHardensLater
+};
+
+enum class Way {
+  kForces,        // each promise, each commit
+  kPrePrepares,   // the same, and asks for PREPREPARE
+  kCovered,       // the manager's record makes its promise durable; in the manager's log
+  kHardensLater,  // commits without a force, and makes them durable when it has nothing to do
 };
 
 // Has no thread: serve() handles one notification.
 class FaultyRm : public Subject {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Subject>> open(const Surroundings& at, Defect defect);
+  [[nodiscard]] static Result<std::unique_ptr<Subject>> open(const Surroundings& at, Defect defect,
+                                                             Way way = Way::kForces);
 
   Status add(const tm::Transaction& transaction, const std::string& item) override;
   Result<std::uint64_t> count(const std::string& item) override;
@@ -53,7 +67,7 @@ class FaultyRm : public Subject {
     bool is_offered = false;
   };
 
-  explicit FaultyRm(Defect defect) : defect_(defect) {}
+  FaultyRm(Defect defect, Way way) : defect_(defect), way_(way) {}
   [[nodiscard]] bool has(Defect defect) const { return defect_ == defect; }
   [[nodiscard]] Status replay();
   [[nodiscard]] Result<std::uint64_t> enlist(const tm::Transaction& transaction,
@@ -64,11 +78,14 @@ class FaultyRm : public Subject {
   [[nodiscard]] Status promise(Work& work);
   [[nodiscard]] Status commit(Work& work, bool alone);
   [[nodiscard]] Status roll_back(Work& work);
-  [[nodiscard]] Status write(Type type, const Work& work, bool force);
+  [[nodiscard]] Result<Lsn> write(Type type, const Work& work, bool force);
+  [[nodiscard]] Status answer_commit(const tm::Enlistment& enlistment, bool alone);
+  [[nodiscard]] Result<bool> harden();
   [[nodiscard]] Work* find(const Uuid& transaction);
   void forget(const Work& work);
 
   const Defect defect_;
+  const Way way_;
   tm::TransactionManager manager_;
   std::shared_ptr<log::Log> log_;
   log::Stream stream_;
@@ -78,6 +95,7 @@ class FaultyRm : public Subject {
   std::map<std::string, Uuid> locks_;
   std::map<std::uint64_t, Work> works_;
   std::map<Uuid, std::string> committed_;
+  std::vector<tm::Enlistment> unhardened_;
   std::uint64_t next_key_ = 1;
 };
 

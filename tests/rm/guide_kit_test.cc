@@ -26,8 +26,10 @@ class GuideSubject : public Subject {
     log::OpenOptions options;
     options.storage = at.storage;
     auto subject = std::make_unique<GuideSubject>();
-    CAIRN_ASSIGN_OR_RETURN(std::shared_ptr<log::Log> log,
-                           log::Log::open_or_create(at.directory, create, options));
+    std::shared_ptr<log::Log> log = at.log;
+    if (!log) {
+      CAIRN_ASSIGN_OR_RETURN(log, log::Log::open_or_create(at.directory, create, options));
+    }
     CAIRN_ASSIGN_OR_RETURN(subject->counters_, guide::Counters::open(log, at.manager, at.id));
     return std::unique_ptr<Subject>(std::move(subject));
   }
@@ -42,6 +44,14 @@ class GuideSubject : public Subject {
 
 TEST(GuidesResourceManager, BreaksNoRule) {
   const Report report = check(GuideSubject::open, options());
+  EXPECT_TRUE(report.status.is_ok() && report.violations.empty()) << report.to_string();
+  std::printf("[ kit      ] %s", report.to_string().c_str());
+}
+
+TEST(GuidesResourceManager, BreaksNoRuleInTheLogOfItsManager) {
+  Options in_one_log = options();
+  in_one_log.keeping = Keeping::kManagersLog;
+  const Report report = check(GuideSubject::open, in_one_log);
   EXPECT_TRUE(report.status.is_ok() && report.violations.empty()) << report.to_string();
   std::printf("[ kit      ] %s", report.to_string().c_str());
 }

@@ -10,19 +10,21 @@
 namespace cairn::rm_kit {
 namespace {
 
-Report report_of(Defect defect, Options with = options()) {
-  // Answers that never come cost so much each.
-  with.patience = std::chrono::milliseconds(defect == Defect::kNone ? 5000 : 200);
+Report report_of(Defect defect, Way way = Way::kForces, Options with = options()) {
+  // Answers that never come cost so much each. What is only slow must not be taken for silent.
+  const bool slow = defect == Defect::kKnowsTheKeyAfterEnlist;
+  with.patience = std::chrono::milliseconds(defect == Defect::kNone ? 5000 : slow ? 1500 : 200);
   if (defect != Defect::kNone) {
     with.at_most = 1;
     with.stride = 1;  // it ends as soon as it knows
   }
-  return check([&](const Surroundings& at) { return FaultyRm::open(at, defect); }, with);
+  if (way == Way::kCovered) with.keeping = Keeping::kManagersLog;
+  return check([&](const Surroundings& at) { return FaultyRm::open(at, defect, way); }, with);
 }
 
 // The first rule that is broken, and that the run of it alone breaks it again.
-void expect_rule(Defect defect, int rule) {
-  const Report report = report_of(defect);
+void expect_rule(Defect defect, int rule, Way way = Way::kForces) {
+  const Report report = report_of(defect, way);
   ASSERT_TRUE(report.status) << report.to_string();
   ASSERT_FALSE(report.violations.empty()) << report.to_string();
   const Violation& first = report.violations.front();
@@ -31,16 +33,21 @@ void expect_rule(Defect defect, int rule) {
   again.only = first.repeat;
   again.seed = first.seed;
   if (rule == 8) return;  // raced
-  const Report repeated = report_of(defect, again);
+  const Report repeated = report_of(defect, way, again);
   ASSERT_FALSE(repeated.violations.empty()) << first.repeat;
   EXPECT_EQ(repeated.violations.front().rule, rule) << repeated.to_string();
 }
 
-TEST(Kit, FindsNothingWhereNothingIsWrong) {
-  const Report report = report_of(Defect::kNone);
+void expect_nothing(Way way) {
+  const Report report = report_of(Defect::kNone, way);
   EXPECT_TRUE(report.status.is_ok() && report.violations.empty()) << report.to_string();
   std::printf("[ kit      ] %s", report.to_string().c_str());
 }
+
+TEST(Kit, FindsNothingWhereNothingIsWrong) { expect_nothing(Way::kForces); }
+TEST(Kit, FindsNothingWrongWithOneThatPrePrepares) { expect_nothing(Way::kPrePrepares); }
+TEST(Kit, FindsNothingWrongWithPromisesThatAreCovered) { expect_nothing(Way::kCovered); }
+TEST(Kit, FindsNothingWrongWithCommitsThatAreHardenedLater) { expect_nothing(Way::kHardensLater); }
 
 TEST(KitNotices, PromisesThatAreForgottenAtARestart) {
   expect_rule(Defect::kForgetsPromisesAtRestart, 1);
@@ -67,6 +74,19 @@ TEST(KitNotices, ADecisionAloneThatIsNotForced) {
   expect_rule(Defect::kDecidesAloneWithoutForce, 9);
 }
 TEST(KitNotices, APrepareThatIsNotAnswered) { expect_rule(Defect::kDoesNotAnswerPrepare, 10); }
+TEST(KitNotices, APrePrepareThatIsNotAnswered) {
+  expect_rule(Defect::kDoesNotAnswerPrePrepare, 10, Way::kPrePrepares);
+}
+TEST(KitNotices, APromiseDespiteAnError) { expect_rule(Defect::kPromisesDespiteAnError, 2); }
+TEST(KitNotices, ACommitAnsweredDespiteAnError) {
+  expect_rule(Defect::kAnswersCommitDespiteAnError, 3);
+}
+TEST(KitNotices, APromiseThatIsWrittenBehindWhatCoversIt) {
+  expect_rule(Defect::kWritesThePromiseAfterTheAnswer, 2, Way::kCovered);
+}
+TEST(KitNotices, ACommitThatIsCalledHardenedAndIsNot) {
+  expect_rule(Defect::kHardensWithoutForce, 3, Way::kHardensLater);
+}
 TEST(KitNotices, LocksThatOutliveARollback) { expect_rule(Defect::kKeepsLocksAfterRollback, 10); }
 
 }  // namespace

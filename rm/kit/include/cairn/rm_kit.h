@@ -21,6 +21,10 @@
 //               steps, while the old object lives on with its old directory, cut off. Shows what a
 //               killed process leaves: everything written is there, so it cannot show a missing
 //               fsync, nor a crash in the middle of a write. Let your own tests do that.
+//   kManagersLog  in a stream of the manager's own log, which the kit gives it. Crashes of the manager
+//               are crashes of its data. When the resource manager alone ends, its next opening does
+//               not see what was not forced, as a cursor shows durable records only; that may still
+//               become durable later.
 // What neither shows: defects of threads but by chance (rule 8 is raced, not proven), and what your
 // data means: the kit sees counts of items.
 #ifndef CAIRN_RM_KIT_H_
@@ -35,6 +39,7 @@
 #include <string_view>
 #include <vector>
 
+#include <cairn/log.h>
 #include <cairn/result.h>
 #include <cairn/status.h>
 #include <cairn/storage.h>
@@ -43,15 +48,16 @@
 
 namespace cairn::rm_kit {
 
-enum class Keeping : std::uint8_t { kSimulated, kFiles };
+enum class Keeping : std::uint8_t { kSimulated, kFiles, kManagersLog };
 
 // What the kit gives to the resource manager under test at each start.
 struct Surroundings {
   tm::TransactionManager manager;         // recovered
   Uuid id;                                // of the resource manager, the same at each start
-  std::shared_ptr<log::Storage> storage;  // kSimulated; null with kFiles
-  // Where to keep data: a path in `storage`, or a real directory, which exists.
+  std::shared_ptr<log::Storage> storage;  // kSimulated, else null
+  // Where to keep data: a path in `storage`, or with kFiles a real directory, which exists; else "".
   std::string directory;
+  std::shared_ptr<log::Log> log;  // kManagersLog: the manager's, else null
 };
 
 // The resource manager under test, opened. Thread-safe, as add() and serve() may run at once.
@@ -59,7 +65,8 @@ struct Surroundings {
 // the kit does that when its patience is over. Errors of its storage are to be expected.
 class Subject {
  public:
-  // The end of it, orderly or not: after a crash its session is fenced and its storage dead.
+  // The end of it, orderly or not: after a crash its session is fenced and its storage dead. With
+  // kManagersLog the log lives on, if the manager does: it appends nothing any more.
   virtual ~Subject() = default;
   // One piece of work under `transaction`: adds 1 to the count of `item`. The kit does this once
   // for each item in a transaction, and never for one item in two transactions that are undecided.
