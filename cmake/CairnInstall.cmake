@@ -1,10 +1,17 @@
-# Installs the libraries as the CMake package `cairn` (cairn::log, cairn::recovery, cairn::tm, cairn::sim, cairn::rm_kit), and the command.
+# Installs the libraries as the CMake package `cairn` (cairn::log, cairn::recovery, cairn::tm, cairn::sim, cairn::rm_kit,
+# cairn::win32, cairn::win32_shared), and the command.
 include(CMakePackageConfigHelpers)
 
 set(cairn_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cairn)
 
+set(cairn_components log recovery tm sim rm_kit)
+if(CAIRN_BUILD_WIN32)
+  list(APPEND cairn_components win32 win32_shared)
+endif()
+list(TRANSFORM cairn_components PREPEND cairn_ OUTPUT_VARIABLE cairn_libraries)
+
 install(
-  TARGETS cairn_log cairn_recovery cairn_tm cairn_sim cairn_rm_kit
+  TARGETS ${cairn_libraries}
   EXPORT cairnTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development

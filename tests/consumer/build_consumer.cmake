@@ -1,4 +1,4 @@
-# Installs the build tree `build` of `source` below `work`, and builds two projects against the installed package: the
+# Installs the build tree `build` of `source`, with all its `libraries`, below `work`, and builds two projects against the installed package: the
 # consumer, and the README's example.
 cmake_minimum_required(VERSION 3.25)
 
@@ -34,7 +34,7 @@ function(build_against_installed project binary_dir)
 endfunction()
 
 file(REMOVE_RECURSE ${work})
-run(${CMAKE_COMMAND} --build ${build} --target cairn_log cairn_recovery cairn_tm cairn_sim cairn_rm_kit)
+run(${CMAKE_COMMAND} --build ${build} --target ${libraries})
 run(${CMAKE_COMMAND} --install ${build} --prefix ${work}/prefix --component development)
 
 build_against_installed(${CMAKE_CURRENT_LIST_DIR}/project ${work}/consumer)
