@@ -42,8 +42,10 @@ Status check_common(Lsn lsn, std::string_view kind, const ByteReader& in, const 
                             " bytes behind its last field");
   }
   if (id.is_null()) return corrupt(lsn, std::string(kind) + " with a null identity");
-  if (clock == 0)
-    return corrupt(lsn, std::string(kind) + " with virtual clock 0, expected 1 or more");
+  if (clock == 0 || clock > kMaxRecordClock) {
+    return corrupt(lsn, std::string(kind) + " with virtual clock " + std::to_string(clock) +
+                            ", expected 1 to " + std::to_string(kMaxRecordClock));
+  }
   if (zeros != 0) return corrupt(lsn, std::string(kind) + " with reserved bytes that are not zero");
   return Status::ok();
 }
@@ -144,8 +146,18 @@ Result<Act> decode_act(Lsn lsn, const std::string& kind, ByteReader& in) {
   return act;
 }
 
-// An act concerns the transaction, or one of its enlistments.
+// An act concerns the transaction, or one of its enlistments. A rollback decides for a superior; an
+// amendment gives up an enlistment.
 Status check_acts(Lsn lsn, const std::string& kind, const TransactionRecord& record) {
+  const auto is_decision = [](const Act& act) { return act.enlistment.is_null(); };
+  if (record.type == RecordType::kRollback &&
+      (!record.superior || std::none_of(record.acts.begin(), record.acts.end(), is_decision))) {
+    return corrupt(lsn, kind + " without a superior, or without the act that decided it");
+  }
+  if (record.type == RecordType::kAmended &&
+      std::all_of(record.acts.begin(), record.acts.end(), is_decision)) {
+    return corrupt(lsn, kind + " without an act that gives up an enlistment");
+  }
   for (const Act& act : record.acts) {
     if (act.enlistment.is_null()) continue;
     const bool named = std::any_of(

@@ -148,6 +148,13 @@ TEST(TmRecord, ValuesThatCannotBeAreRefused) {
   };
   TransactionRecord record = decision(4, 0);
   refused(record, "virtual clock 0");
+  // The next one would be 0.
+  for (const std::uint64_t clock : {kMaxRecordClock + 1, ~std::uint64_t{0}}) {
+    refused(decision(4, clock), "virtual clock " + std::to_string(clock));
+    refused(forget(4, clock, 900), "virtual clock " + std::to_string(clock));
+    refused(restart(clock), "virtual clock " + std::to_string(clock));
+  }
+  EXPECT_TRUE(decode(LogRecord(1000, decision(4, kMaxRecordClock)).record).is_ok());
   record = decision(4, 1);
   record.transaction = Uuid{};
   refused(record, "null identity");
@@ -210,6 +217,16 @@ TEST(TmRecord, ActsThatCannotBeAreRefused) {
   TransactionRecord record = amended(4, 1);
   record.acts[0].enlistment = numbered_id(99);
   expect_refused(decode(LogRecord(1000, record).record), StatusCode::kCorrupt, "does not name");
+  // Who rebuilds it would look for the reason of the rollback.
+  record = rolled_back(4, 1);
+  record.acts[0].enlistment = record.enlistments[0].enlistment;
+  expect_refused(decode(LogRecord(1000, record).record), StatusCode::kCorrupt, "decided it");
+  record = rolled_back(4, 1);
+  record.superior.reset();
+  expect_refused(decode(LogRecord(1000, record).record), StatusCode::kCorrupt, "superior");
+  record = amended(4, 1);
+  record.acts[0].enlistment = Uuid{};
+  expect_refused(decode(LogRecord(1000, record).record), StatusCode::kCorrupt, "gives up");
   LogRecord plain(1000, decision(4, 1));
   for (const RecordType type : {RecordType::kRollback, RecordType::kAmended}) {
     plain.record.type = static_cast<std::uint16_t>(type);

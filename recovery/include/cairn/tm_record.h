@@ -23,7 +23,9 @@
 //       u16 bytes of why, who, why
 //
 // The version is the lowest that can say what is said: 3 with an act, else 2 with a superior, else
-// 1. A prepare record names a superior; a rollback and an amended decision have an act.
+// 1. A prepare record and a rollback name a superior. A rollback has an act that decided it (its
+// enlistment is null), an amended decision one that gave up an enlistment. A virtual clock is at
+// most 2^63 + 2^62.
 //
 // A restart area has version 2, and its u16 at 6 counts former identities, if there are any; they
 // follow: u8[16] manager, u64 LSN before which its records lie.
@@ -61,6 +63,9 @@ inline constexpr std::uint16_t kSchemaVersion = 1;
 inline constexpr std::uint16_t kSuperiorSchemaVersion = 2;  // of a record that names a superior
 inline constexpr std::uint16_t kActSchemaVersion = 3;       // of a record that names an act
 inline constexpr std::uint16_t kRenamedSchemaVersion = 2;   // of a restart area
+// Nobody can set a clock above 2^63, and no decisions take it this much further: it never wraps.
+inline constexpr std::uint64_t kMaxRecordClock =
+    (std::uint64_t{1} << 63) + (std::uint64_t{1} << 62);
 inline constexpr std::size_t kMaxDescriptionBytes = 256;
 inline constexpr std::size_t kMaxWhoBytes = 64;
 inline constexpr std::size_t kMaxWhyBytes = 256;
