@@ -98,9 +98,10 @@ class Protocol {
   // The same of an amended decision that is durable at `lsn`: its acts are done.
   void end_amendment(const TransactionPtr& transaction,
                      std::shared_ptr<const recovery::TransactionRecord> amended, Lsn lsn);
-  // Decides what is promised in its superior's place. Error: kRequestNotValid.
-  [[nodiscard]] Status resolve(const TransactionPtr& transaction, Outcome outcome,
-                               const recovery::Act& act);
+  // Whether it is promised to a superior and not decided. Error: kRequestNotValid.
+  [[nodiscard]] Status check_in_doubt(const TransactionObject& transaction) const;
+  // Decides it in its superior's place. REQUIRES: check_in_doubt().
+  void resolve(const TransactionPtr& transaction, Outcome outcome, const recovery::Act& act);
   // Holds back what is to be written, or lets it go.
   void freeze() { frozen_ = true; }
   void thaw();

@@ -14,9 +14,17 @@ constexpr NotificationMask kRebuiltMask = NotificationKind::kPrepare | Notificat
 
 // Nothing of it is on its way to the log or to the next state.
 bool rests(const TransactionObject& transaction) {
-  return transaction.record != nullptr && (transaction.state() == TransactionState::kCommitted ||
-                                           transaction.state() == TransactionState::kPrepared ||
-                                           transaction.state() == TransactionState::kInDoubt);
+  if (transaction.record == nullptr) return false;
+  switch (transaction.state()) {
+    case TransactionState::kCommitted:
+    case TransactionState::kPrepared:
+    case TransactionState::kInDoubt:
+      return true;
+    case TransactionState::kAborted:  // by hand, and its superior or others must hear of it
+      return transaction.record->type == recovery::RecordType::kRollback;
+    default:
+      return false;
+  }
 }
 
 bool is_writing(const TransactionObject& transaction) {
@@ -162,17 +170,19 @@ void Protocol::give_up(const TransactionPtr& transaction, const recovery::Act& a
   }
 }
 
-Status Protocol::resolve(const TransactionPtr& transaction, Outcome outcome,
-                         const recovery::Act& act) {
-  const bool in_doubt =
-      transaction->owned && (transaction->state() == TransactionState::kPrepared ||
-                             transaction->state() == TransactionState::kInDoubt);
-  if (!in_doubt) {
-    return Status(StatusCode::kRequestNotValid,
-                  name_of(*transaction) + " is " +
-                      std::string(transaction_state_name(transaction->state())) +
-                      ", expected one that is promised to a superior and not decided");
-  }
+Status Protocol::check_in_doubt(const TransactionObject& transaction) const {
+  const bool in_doubt = transaction.owned && (transaction.state() == TransactionState::kPrepared ||
+                                              transaction.state() == TransactionState::kInDoubt);
+  if (in_doubt) return Status::ok();
+  return Status(StatusCode::kRequestNotValid,
+                name_of(transaction) + " is " +
+                    std::string(transaction_state_name(transaction.state())) +
+                    ", expected one that is promised to a superior and not decided");
+}
+
+void Protocol::resolve(const TransactionPtr& transaction, Outcome outcome,
+                       const recovery::Act& act) {
+  require(check_in_doubt(*transaction).is_ok(), "only what is in doubt is resolved");
   transaction->acts.push_back(act);
   transaction->resolved = true;
   transaction->reason = Status(
@@ -186,7 +196,6 @@ Status Protocol::resolve(const TransactionPtr& transaction, Outcome outcome,
     transaction->superior_rolls_back = true;
   }
   advance(transaction);
-  return Status::ok();
 }
 
 void Protocol::thaw() {

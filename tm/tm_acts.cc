@@ -97,6 +97,7 @@ Status TmCore::resolve(const Uuid& unit_of_work, Outcome outcome, const Administ
   CAIRN_RETURN_IF_ERROR(check_online_locked(StatusCode::kNotOnline));
   const TransactionPtr transaction = protocol_.find_transaction(unit_of_work);
   if (transaction == nullptr) return no_live_transaction(unit_of_work);
+  CAIRN_RETURN_IF_ERROR(protocol_.check_in_doubt(*transaction));
   CAIRN_RETURN_IF_ERROR(check_act_count(*transaction, 1));
   const std::shared_ptr<TmLog> log = log_;
   const std::size_t bytes = record_bytes(*transaction) + recovery::act_bytes(act) + 4;
@@ -112,13 +113,14 @@ Status TmCore::resolve(const Uuid& unit_of_work, Outcome outcome, const Administ
   }
   lock.lock();
   CAIRN_RETURN_IF_ERROR(check_online_locked(StatusCode::kNotOnline));
+  // The superior may have decided meanwhile: then the room goes back with this call.
+  CAIRN_RETURN_IF_ERROR(protocol_.check_in_doubt(*transaction));
   if (log != nullptr) {
     transaction->room.merge(std::move(room));
     transaction->room_for_record = bytes;
   }
-  const Status resolved = protocol_.resolve(transaction, outcome, act);
+  protocol_.resolve(transaction, outcome, act);
   finish(lock);
-  if (!resolved) return resolved;
   const Status decided = wait(transaction, WaitFor::kDecided, std::nullopt);
   const bool as_asked = outcome == Outcome::kCommitted
                             ? decided.is_ok()

@@ -57,7 +57,8 @@ Result<TransactionInformation> Transaction::information() const {
     }
     information.clock = object.clock;
     const bool decided =
-        object.record != nullptr && object.record->type != recovery::RecordType::kPrepare;
+        object.record != nullptr && (object.record->type == recovery::RecordType::kDecision ||
+                                     object.record->type == recovery::RecordType::kAmended);
     if (decided) information.decision_lsn = object.record_lsn;
     if (object.state() == TransactionState::kCommitting)
       information.decision_lsn = object.in_flight;

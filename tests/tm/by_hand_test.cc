@@ -127,6 +127,51 @@ TEST_F(ByHand, OnlyWhatIsInDoubtIsResolvedAndOnlyWithAReason) {
   EXPECT_CODE(tm_.resolve(decided.transaction.id(), Outcome::kAborted, kMe), kRequestNotValid);
 }
 
+TEST_F(ByHand, RefusedActHoldsNoSpaceOfTheLog) {
+  const auto reserved = [this] {
+    return log_->open_stream("tm") ? log_->list_streams().front().reserved.records : 0;
+  };
+  Work decided = decide({&rm_});
+  const auto before = reserved();
+  EXPECT_CODE(tm_.resolve(decided.transaction.id(), Outcome::kAborted, kMe), kRequestNotValid);
+  EXPECT_EQ(reserved(), before);
+  EXPECT_OK(decided.enlistments[0].commit_complete());
+  EXPECT_EQ(reserved(), 0u);
+}
+
+TEST_F(ByHand, RollbackThatWaitsForItsSuperiorDoesNotPinTheLog) {
+  EXPECT_OK(tm_.close());
+  stop();
+  tm_options_.carry_forward_bytes = 4096;
+  boot();
+  rm_ = make_rm(1);
+  above_ = make_rm(9);
+  Work work = promise();
+  above_.disconnect();
+  EXPECT_OK(tm_.resolve(work.transaction.id(), Outcome::kAborted, kMe));
+  EXPECT_OK(work.enlistments[0].rollback_complete());
+  rm_.hear();
+  const Lsn end = log_->end_lsn();
+  while (!HasFailure() && log_->end_lsn() - end < 2 * tm_options_.carry_forward_bytes) {
+    commit_once(rm_);
+  }
+  EXPECT_OK(tm_.checkpoint());
+  EXPECT_GT(tm_.information()->base, end);
+  EXPECT_TRUE(work.transaction.information()->decision_lsn.is_null()) << "nothing was decided";
+  crash();
+  boot();
+  bring_back_superior();
+  EXPECT_CODE(superior_.superior_commit(), kAlreadyAborted);
+  EXPECT_OK(superior_.superior_rollback());
+  rm_ = open_rm(1);
+  EXPECT_OK(rm_.session().recover());
+  Enlistment below = take_over(rm_, 3);
+  EXPECT_EQ(rm_.hear(), "LAST_RECOVER ROLLBACK");
+  EXPECT_OK(below.rollback_complete());
+  EXPECT_EQ(above_.hear(), "ROLLBACK_COMPLETE");
+  EXPECT_EQ(tm_.information()->transactions, 0u);
+}
+
 // --- giving up ---
 
 TEST_F(ByHand, TransactionIsCompletedWithoutALostResourceManager) {
