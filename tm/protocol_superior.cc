@@ -30,12 +30,12 @@ constexpr NotificationMask completion_of(SuperiorEvent verb) {
 
 // What is decided, though it may still be on its way to the log.
 SuperiorGuard decided_guard(const TransactionObject& transaction) {
+  if (transaction.outcome() == Outcome::kAborted) return SuperiorGuard::kAborted;
   if (transaction.goal == Goal::kCommit || transaction.outcome() == Outcome::kCommitted) {
     return SuperiorGuard::kCommitted;
   }
-  const bool rolls_back = transaction.superior_rolls_back ||
-                          transaction.state() == TransactionState::kRollingBack ||
-                          transaction.outcome() == Outcome::kAborted;
+  const bool rolls_back =
+      transaction.superior_rolls_back || transaction.state() == TransactionState::kRollingBack;
   return rolls_back ? SuperiorGuard::kAborted : SuperiorGuard::kUndecided;
 }
 

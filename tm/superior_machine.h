@@ -119,7 +119,9 @@ inline constexpr auto kSuperiorTable = [] {
     {S::kPrePrepared,        E::kRolledBack,      G::kAlways,     S::kAborting,              A::kSendRollback},
     {S::kPreparing,          E::kRolledBack,      G::kAlways,     S::kAborting,              A::kSendRollback},
     {S::kCommitting,         E::kRolledBack,      G::kAlways,     S::kAborting,              A::kSendRollback},
+    {S::kInDoubt,            E::kRolledBack,      G::kAlways,     S::kAborting,              A::kSendRollback},
     {S::kOffline,            E::kRolledBack,      G::kAlways,     S::kForgotten,             A::kFinish},
+    {S::kRecovering,         E::kRolledBack,      G::kAlways,     S::kForgotten,             A::kFinish},
     // it goes away
     {S::kActive,             E::kRelease,         G::kRevoke,     S::kForgotten,             A::kLeaveAndAbort},
     {S::kCommitRequested,    E::kRelease,         G::kRevoke,     S::kForgotten,             A::kLeaveAndAbort},
@@ -152,6 +154,7 @@ inline constexpr auto kSuperiorTable = [] {
     {S::kRecovering,         E::kRecover,         G::kCommitted,  S::kCommitting,            A::kNone},
     {S::kRecovering,         E::kCommitDone,      G::kAlways,     S::kForgotten,             A::kFinish},
     {S::kForgotten,          E::kRecover,         G::kCommitted,  S::kForgotten,             A::kSendCommitComplete},
+    {S::kForgotten,          E::kRecover,         G::kAborted,    S::kForgotten,             A::kSendRollbackComplete},
   });
 }();
 

@@ -71,6 +71,11 @@ constexpr const char* kSuperiorLetsGo =
     "a superior that lets go of its handle does what one does whose session ends, before the votes";
 constexpr const char* kVolatileSuperior =
     "the superior is durable; of a volatile one that is gone nothing is known, and so it says";
+constexpr const char* kAsPrepared =
+    "what is promised asks for a rollback as it does from Prepared, which members.pml shows";
+constexpr const char* kHeldBack =
+    "the models' logs take a record when it is there; only one that a freeze held back is refused "
+    "after the superior has come back";
 constexpr const char* kByHand =
     "an administrator's act breaks what the models show; tests/tm/by_hand_test.cc says how it ends";
 constexpr const char* kUnhardened =
@@ -109,6 +114,9 @@ const std::map<std::string, const char*>& not_modelled() {
       {"superior Committing RolledBack Always Aborting", kHandedDown},
       {"superior InDoubt OutcomeAsked Always InDoubt", kQuery},
       {"superior PrePrepared Commit Always Committing", kHandedDown},
+      {"superior Recovering RolledBack Always Forgotten", kHandedDown},
+      {"superior Forgotten Recover Aborted Forgotten", kHandedDown},
+      {"superior InDoubt RolledBack Always Aborting", kHeldBack},
       {"superior PrePrepared Release Revoke Forgotten", kSuperiorLetsGo},
       {"superior PrePreparing Release Revoke Forgotten", kSuperiorLetsGo},
       {"superior Prepared Disconnect Lose OutcomeUnavailable", kVolatileSuperior},

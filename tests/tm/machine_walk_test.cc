@@ -711,6 +711,7 @@ TEST(SuperiorWalk, EveryVerbInEveryStateDoesWhatItMust) {
         {{S::kForgotten, V::kPrepare}, no(C::kAlreadyAborted)},
         {{S::kForgotten, V::kCommit}, no(C::kAlreadyAborted)},
         {{S::kForgotten, V::kRollback}, no(C::kAlreadyAborted)},
+        {{S::kForgotten, V::kRecover}, again()},  // its session has ended: nobody is told
     };
     const auto found = special.find({state, verb});
     return found != special.end() ? found->second : no(C::kRequestNotValid);

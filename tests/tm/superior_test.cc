@@ -374,5 +374,71 @@ TEST_F(Superior, ReadOnlyBranchWritesNoPrepareRecord) {
   EXPECT_EQ(records(), "restart");
 }
 
+// --- rolled back while its superior comes back ---
+
+// The superior ordered the commit before the votes, and lost its session.
+TEST_F(Superior, OfferedAgainAndRolledBackByAVoteIsNotKept) {
+  for (const bool opened : {false, true}) {
+    Branch work = branch({&rm_});
+    EXPECT_OK(work.superior.superior_commit());
+    above_ = open_rm(9);
+    EXPECT_OK(above_.session().recover());
+    EXPECT_EQ(above_.hear(), "RECOVER LAST_RECOVER");
+    Enlistment again;
+    if (opened) again = *above_.session().open_enlistment(work.superior.id());
+    EXPECT_OK(work.enlistments[0].rollback());
+    EXPECT_OK(work.enlistments[0].rollback_complete());
+    EXPECT_EQ(work.transaction.outcome(), Outcome::kAborted);
+    EXPECT_EQ(tm_.information()->enlistments, 0u);
+    EXPECT_CODE(above_.session().open_enlistment(work.superior.id()), kNotFound);
+    if (!opened) continue;
+    EXPECT_OK(again.recover(91)) << "its session knows it still";
+    EXPECT_EQ(above_.hear(), "ROLLBACK_COMPLETE");
+  }
+}
+
+TEST_F(Superior, WhoTookItOverHearsThatItWasRolledBackByAVote) {
+  Branch work = branch({&rm_});
+  EXPECT_OK(work.superior.superior_commit());
+  above_ = open_rm(9);
+  EXPECT_OK(above_.session().recover());
+  Enlistment again = take_over(above_, 91);
+  EXPECT_EQ(above_.hear(), "LAST_RECOVER");
+  EXPECT_OK(work.enlistments[0].rollback());
+  EXPECT_OK(work.enlistments[0].rollback_complete());
+  EXPECT_EQ(above_.hear(), "ROLLBACK ROLLBACK_COMPLETE");
+  EXPECT_EQ(tm_.information()->enlistments, 0u);
+}
+
+// The promise is held back while the superior comes back; then the log does not take it.
+TEST_F(Superior, InDoubtHearsThatThePromiseWasNotWritten) {
+  ASSERT_OK(tm_.freeze(kSoon, kSoon));
+  Branch work = branch({&rm_});
+  EXPECT_OK(work.superior.superior_prepare());
+  EXPECT_OK(work.enlistments[0].prepare_complete());
+  above_ = open_rm(9);
+  EXPECT_OK(above_.session().recover());
+  EXPECT_EQ(above_.hear(), "RECOVER_QUERY LAST_RECOVER");
+  Enlistment again = *above_.session().open_enlistment(work.superior.id());
+  EXPECT_OK(again.recover(91));
+  storage_->inject({.kind = sim::FaultKind::kIoError, .on = sim::IoKind::kCompleteWrite});
+  ASSERT_FALSE(log_->create_stream("other").is_ok());  // poisons the log
+  EXPECT_OK(tm_.thaw());
+  EXPECT_EQ(work.transaction.outcome(), Outcome::kAborted);
+  EXPECT_EQ(above_.hear(), "ROLLBACK");
+  EXPECT_OK(work.enlistments[0].rollback_complete());
+  EXPECT_EQ(above_.hear(), "ROLLBACK_COMPLETE");
+  EXPECT_EQ(tm_.information()->enlistments, 0u);
+}
+
+TEST_F(Superior, WaitForWhatIsInDoubtDoesNotCallItCommittedWhenTheManagerCloses) {
+  Branch work = prepared();
+  EXPECT_OK(tm_.close());
+  const Status waited = work.transaction.wait(WaitFor::kDecided, kSoon);
+  EXPECT_CODE(waited, kObjectExpired);
+  EXPECT_EQ(waited.message().find("committed"), std::string::npos) << waited.to_string();
+  EXPECT_NE(waited.message().find("Prepared"), std::string::npos) << waited.to_string();
+}
+
 }  // namespace
 }  // namespace cairn::tm

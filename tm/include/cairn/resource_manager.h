@@ -106,7 +106,8 @@ class ResourceManager {
   // kSuperiorExists; kTmVolatile (a volatile resource manager, of a durable manager).
   [[nodiscard]] Result<Enlistment> enlist(const Transaction& transaction, NotificationMask mask,
                                           std::uint64_t key, const EnlistmentOptions& options = {});
-  // A reference to one of its unfinished enlistments. Error: kNotFound.
+  // A reference to one of its unfinished enlistments. Error: kNotFound (also for one that was
+  // offered by RECOVER or RECOVER_QUERY and has ended since: nothing is owed to it any more).
   [[nodiscard]] Result<Enlistment> open_enlistment(const Uuid& enlistment);
 
   // Ends the session now, for all its copies, as if the last one were gone, and says why: the text
