@@ -50,7 +50,8 @@ struct TransactionObject {
 
   const Uuid id;
   std::chrono::nanoseconds timeout{0};
-  std::optional<std::chrono::nanoseconds> deadline;  // while it is queued for expiry
+  std::optional<std::chrono::nanoseconds> expires;   // absent: never
+  std::optional<std::chrono::nanoseconds> deadline;  // the same, while it is queued for expiry
   std::uint32_t isolation_level = 0;
   std::uint32_t isolation_flags = 0;
   std::string description;

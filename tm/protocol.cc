@@ -88,7 +88,8 @@ Result<TransactionPtr> Protocol::create_transaction(const TransactionOptions& op
   transaction->isolation_level = options.isolation_level;
   transaction->isolation_flags = options.isolation_flags;
   transaction->description = options.description;
-  set_deadline(*transaction, deadline_of(options.timeout, now));
+  transaction->expires = deadline_of(options.timeout, now);
+  set_deadline(*transaction, transaction->expires);
   return transaction;
 }
 
@@ -110,7 +111,8 @@ Status Protocol::set_properties(TransactionObject& transaction,
   if (properties.timeout) CAIRN_RETURN_IF_ERROR(check_timeout(*properties.timeout));
   if (properties.timeout) {
     transaction.timeout = *properties.timeout;
-    set_deadline(transaction, deadline_of(*properties.timeout, now));
+    transaction.expires = deadline_of(*properties.timeout, now);
+    set_deadline(transaction, transaction.expires);
   }
   if (properties.isolation_level) transaction.isolation_level = *properties.isolation_level;
   if (properties.isolation_flags) transaction.isolation_flags = *properties.isolation_flags;

@@ -278,7 +278,10 @@ void Protocol::act(const EnlistmentPtr& enlistment, EnlistmentAction action) {
       return;
     case EnlistmentAction::kOwnerRejected:
       enlistment->mask &= ~bit(NotificationKind::kSinglePhaseCommit);
-      fire(transaction, TransactionEvent::kReject);
+      // Back before the votes, its time counts again; all of it, the owner's too.
+      if (fire(transaction, TransactionEvent::kReject)) {
+        set_deadline(*transaction, transaction->expires);
+      }
       return;
     case EnlistmentAction::kOwnerGone:
       finish(enlistment);

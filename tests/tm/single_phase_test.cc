@@ -68,6 +68,19 @@ TEST_F(SinglePhase, RejectAfterPrePrepareDoesNotAskForThatAgain) {
   EXPECT_EQ(rm_.hear(), "PREPARE");
 }
 
+TEST_F(SinglePhase, RejectedOnesTimeCountsOn) {
+  transaction_ = begin({.timeout = std::chrono::seconds(5)});
+  delegate();
+  now_ += std::chrono::seconds(6);
+  EXPECT_OK(tm_.run_background());
+  EXPECT_EQ(transaction_.outcome(), Outcome::kUndetermined) << "its owner may have committed";
+  EXPECT_OK(enlistment_.single_phase_reject());
+  EXPECT_EQ(rm_.hear(), "PREPARE");
+  EXPECT_OK(tm_.run_background());
+  EXPECT_EQ(transaction_.outcome(), Outcome::kAborted);
+  EXPECT_CODE(transaction_.information()->abort_reason, kTimeout);
+}
+
 TEST_F(SinglePhase, IsNotForTwoVoters) {
   enlistment_ = rm_.enlist(transaction_, kTwoOrSinglePhase);
   const Enlistment second = other_.enlist(transaction_, kTwoOrSinglePhase);
