@@ -30,7 +30,7 @@ void BridgeCore::hear_above(const Notification& heard) {
   if (heard.kind == NotificationKind::kTmOnline) return hear_online(heard.manager);
   Branch* branch = find_by_key(heard.key);
   if (branch == nullptr || branch->above == BranchAbove::kAbsent) return;
-  branch->clock = std::max(branch->clock, heard.clock);
+  branch->hear(heard.clock);
   switch (heard.kind) {
     case NotificationKind::kPrePrepare:
       branch->above = BranchAbove::kPrePrepare;
@@ -66,7 +66,7 @@ void BridgeCore::hear_below(const Notification& heard) {
   if (heard.kind == NotificationKind::kTmOnline) return hear_online(heard.manager);
   Branch* branch = find_by_key(heard.key);
   if (branch == nullptr) return;
-  branch->clock = std::max(branch->clock, heard.clock);
+  branch->hear(heard.clock);
   switch (heard.kind) {
     // The end of a phase that was broken off meanwhile says nothing.
     case NotificationKind::kPrePrepareComplete:
@@ -164,7 +164,7 @@ void BridgeCore::hear_recover_above(const Notification& heard) {
     found.below = below_.recovered ? BranchBelow::kAbsent : BranchBelow::kUnknown;
     branch = &add(std::move(found));
   }
-  branch->clock = std::max(branch->clock, heard.clock);
+  branch->hear(heard.clock);
   if (!accepted(above_, *branch, offer->enlistment.recover(branch->key))) return;
   branch->upper = std::move(offer->enlistment);
   branch->contradictory = false;
@@ -186,7 +186,7 @@ void BridgeCore::hear_recover_below(const Notification& heard) {
     found.above = above_.recovered ? BranchAbove::kAbsent : BranchAbove::kUnknown;
     branch = &add(std::move(found));
   }
-  branch->clock = std::max(branch->clock, heard.clock);
+  branch->hear(heard.clock);
   if (!accepted(below_, *branch, offer->enlistment.recover(branch->key))) return;
   branch->lower = std::move(offer->enlistment);
   branch->contradictory = false;

@@ -82,9 +82,10 @@ Status BridgeCore::connect(Side& side) {
     if (opened) side.manager = *std::move(opened);
   }
   const auto begin = [&]() -> Result<ResourceManager> {
-    Result<ResourceManager> session =
-        side.manager.create_resource_manager(options_.id, side.kind, "bridge");
-    if (session.code() == StatusCode::kNameCollision) {
+    Result<ResourceManager> session = Status(StatusCode::kNotFound, "not tried yet");
+    while (session.code() == StatusCode::kNotFound) {  // again: what it was known for has ended
+      session = side.manager.create_resource_manager(options_.id, side.kind, "bridge");
+      if (session.code() != StatusCode::kNameCollision) break;
       session = side.manager.open_resource_manager(options_.id);
     }
     if (!session) return session;

@@ -12,6 +12,7 @@
 #ifndef CAIRN_TM_BRIDGE_CORE_H_
 #define CAIRN_TM_BRIDGE_CORE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -70,6 +71,9 @@ class BridgeCore {
     std::uint64_t clock = 0;  // the highest that either side sent
     Status refused{};
     bool contradictory = false;  // an order was refused because the opposite was decided by hand
+
+    // A clock that has risen above what may be handed in is handed on as the highest that may.
+    void hear(std::uint64_t sent) { clock = std::max(clock, std::min(sent, kMaxClock)); }
   };
 
   // --- sessions ---

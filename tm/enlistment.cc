@@ -12,7 +12,7 @@ namespace {
 Status answer(const std::shared_ptr<EnlistmentReference>& reference, EnlistmentEvent event,
               const Clock& clock) {
   if (!reference) return refers_to_nothing("enlistment");
-  CAIRN_RETURN_IF_ERROR(check_clock(clock));
+  CAIRN_RETURN_IF_ERROR(reference->core->check_clock(clock));
   return reference->core->on_session(*reference->object->resource_manager, reference->session,
                                      [&](Protocol& protocol) {
                                        protocol.raise_clock(clock.value_or(0));
@@ -24,7 +24,7 @@ Status answer(const std::shared_ptr<EnlistmentReference>& reference, EnlistmentE
 Status order(const std::shared_ptr<EnlistmentReference>& reference, SuperiorEvent verb,
              const Clock& clock) {
   if (!reference) return refers_to_nothing("enlistment");
-  CAIRN_RETURN_IF_ERROR(check_clock(clock));
+  CAIRN_RETURN_IF_ERROR(reference->core->check_clock(clock));
   return reference->core->on_session(*reference->object->resource_manager, reference->session,
                                      [&](Protocol& protocol) {
                                        protocol.raise_clock(clock.value_or(0));
@@ -113,7 +113,7 @@ Status Enlistment::rollback(Clock clock) {
 
 Status Enlistment::rollback(const Status& why, Clock clock) {
   if (!reference_) return refers_to_nothing("enlistment");
-  CAIRN_RETURN_IF_ERROR(check_clock(clock));
+  CAIRN_RETURN_IF_ERROR(reference_->core->check_clock(clock));
   return reference_->core->on_session(*reference_->object->resource_manager, reference_->session,
                                       [&](Protocol& protocol) {
                                         protocol.raise_clock(clock.value_or(0));

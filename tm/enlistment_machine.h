@@ -120,6 +120,7 @@ inline constexpr auto kEnlistmentTable = [] {
     // it must know
     {S::kPrepared,       E::kRequestOutcome,     G::kRevocable,       S::kPrepared,              A::kAbortTransaction},
     {S::kPrepared,       E::kRequestOutcome,     G::kIrrevocable,     S::kPrepared,              A::kAskSuperior},
+    {S::kInDoubt,        E::kRequestOutcome,     G::kRevocable,       S::kInDoubt,               A::kAbortTransaction},
     {S::kInDoubt,        E::kRequestOutcome,     G::kIrrevocable,     S::kInDoubt,               A::kAskSuperior},
     // commit; Active and PrePrepared: it did not ask to vote
     {S::kActive,         E::kTellCommit,         G::kWantsCommit,     S::kCommittedNotify,       A::kSendCommit},

@@ -386,6 +386,7 @@ void Protocol::write_record(const TransactionPtr& transaction) {
     transaction->write_waits = true;
   } else if (frozen_) {
     held_.push_back(transaction);
+    transaction->changed.notify_all();  // who waits for its record to be written waits no longer
   } else {
     work_.push_back({LogWork::Kind::kWrite, transaction});
   }
@@ -470,7 +471,11 @@ void Protocol::finish(const EnlistmentPtr& enlistment) {
   }
   if (enlistment->state() == EnlistmentState::kCommitted &&
       enlistment->wants(NotificationKind::kCommitFinalize)) {
-    transaction.finalize.push_back(enlistment);
+    if (transaction.completed) {  // that was told already, without this one
+      send(*enlistment, NotificationKind::kCommitFinalize);
+    } else {
+      transaction.finalize.push_back(enlistment);
+    }
   }
   transaction.enlistments.erase(enlistment->place);
   rm.enlistments.erase(enlistment->id);

@@ -26,7 +26,9 @@ bool Registry::add(const Uuid& id, std::weak_ptr<TmReference> reference) {
 
 void Registry::watch(const Uuid& own, std::weak_ptr<NotificationQueue> queue) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(watchers_, [](const auto& watcher) { return watcher.second.expired(); });
+  std::erase_if(watchers_, [&](const auto& watcher) {
+    return watcher.second.expired() || watcher.second.lock() == queue.lock();  // it watched already
+  });
   watchers_.emplace_back(own, std::move(queue));
 }
 

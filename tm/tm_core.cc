@@ -6,8 +6,11 @@
 
 namespace cairn::tm {
 
-Status check_clock(const Clock& clock) {
+Status TmCore::check_clock(const Clock& clock) const {
   if (!clock || *clock <= kMaxClock) return Status::ok();
+  // What it has said itself comes back with the answers.
+  const std::lock_guard lock(mutex_);
+  if (*clock <= protocol_.clock()) return Status::ok();
   return Status(StatusCode::kInvalidArgument, "virtual clock " + std::to_string(*clock) +
                                                   ", expected at most " +
                                                   std::to_string(kMaxClock));
@@ -266,8 +269,11 @@ std::optional<Status> TmCore::verdict_locked(const TransactionObject& transactio
     return {};
   }
   return Status(StatusCode::kObjectExpired,
-                name + " is committed, and the transaction manager went offline before every " +
-                    "resource manager had answered");
+                transaction.outcome() == Outcome::kCommitted
+                    ? name + " is committed, and the transaction manager went offline before " +
+                          "every resource manager had answered"
+                    : name + " is " + std::string(transaction_state_name(transaction.state())) +
+                          ", and the transaction manager went offline before it was decided");
 }
 
 Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
@@ -322,23 +328,22 @@ Status TmCore::recover_resource_manager(const ResourceManagerPtr& rm, std::uint6
   });
 }
 
+Status TmCore::check_covered_locked(const EnlistmentObject& enlistment, Lsn by) const {
+  if (log_ == nullptr || enlistment.resource_manager->kind == RmKind::kVolatile) {
+    return Status(StatusCode::kTmVolatile,
+                  "no record is written for this enlistment that could cover another");
+  }
+  if (by.is_valid() && by < log_->end_lsn()) return Status::ok();
+  return Status(StatusCode::kLsnInvalid, "covered by LSN " + by.to_string() + ", the log ends at " +
+                                             log_->end_lsn().to_string());
+}
+
 Status TmCore::prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t session,
                                 std::optional<std::span<const std::byte>> data, Clock clock,
                                 std::optional<Lsn> covered_by) {
   CAIRN_RETURN_IF_ERROR(check_clock(clock));
-  if (covered_by) {
-    const std::lock_guard lock(mutex_);
-    if (log_ == nullptr || !enlistment->is_logged()) {
-      return Status(StatusCode::kTmVolatile,
-                    "no record is written for this enlistment that could cover another");
-    }
-    if (!covered_by->is_valid() || *covered_by >= log_->end_lsn()) {
-      return Status(StatusCode::kLsnInvalid, "covered by LSN " + covered_by->to_string() +
-                                                 ", the log ends at " +
-                                                 log_->end_lsn().to_string());
-    }
-  }
   return on_session(*enlistment->resource_manager, session, [&](Protocol& protocol) -> Status {
+    if (covered_by) CAIRN_RETURN_IF_ERROR(check_covered_locked(*enlistment, *covered_by));
     const bool asked = !enlistment->superior && enlistment->state() == EnlistmentState::kPreparing;
     if (data && asked) {
       const std::size_t bytes = record_bytes(*enlistment->transaction) -

@@ -90,6 +90,9 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   [[nodiscard]] Status close();
   [[nodiscard]] TmInformation information() const;
 
+  // Absent or usable; else kInvalidArgument.
+  [[nodiscard]] Status check_clock(const Clock& clock) const;
+
   [[nodiscard]] std::chrono::nanoseconds now() const;
   [[nodiscard]] std::uint64_t wall_clock_ns() const;
 
@@ -113,6 +116,8 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   // What a wait is answered in this state; nothing: wait on.
   [[nodiscard]] std::optional<Status> verdict_locked(const TransactionObject& transaction,
                                                      WaitFor wait) const;
+  // Whether the manager's next record of this enlistment makes the one at `by` durable.
+  [[nodiscard]] Status check_covered_locked(const EnlistmentObject& enlistment, Lsn by) const;
   [[nodiscard]] Result<RecoveryReport> recover(std::optional<std::uint64_t> up_to);
   // What was found; nothing is built of it.
   [[nodiscard]] RecoveryReport report_on(const recovery::RecoveredState& state) const;
@@ -181,9 +186,6 @@ auto TmCore::on_session(const ResourceManagerObject& rm, std::uint64_t session,
     return operation(protocol);
   });
 }
-
-// Absent or usable; else kInvalidArgument.
-[[nodiscard]] Status check_clock(const Clock& clock);
 
 }  // namespace cairn::tm
 

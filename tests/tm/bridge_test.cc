@@ -262,6 +262,20 @@ TEST_F(Bridge, ClocksOfBothManagersFollowOneAnother) {
       << "it was decided later";
 }
 
+TEST_F(Bridge, CarriesOnWhenAClockHasReachedItsHighest) {
+  Transaction own = *upper_.create_transaction();
+  EXPECT_OK(above_.enlist(own, kTwoPhase).rollback(Clock(kMaxClock)));
+  settle();
+  for (int i = 0; i < 2; ++i) {
+    Work made = work_of_all();
+    EXPECT_OK(made.upper.commit_async());
+    settle();
+    EXPECT_EQ(made.branch.outcome(), Outcome::kCommitted);
+    EXPECT_EQ(state_of(made.upper), TransactionState::kForgotten);
+  }
+  EXPECT_GT(upper_.clock(), kMaxClock);
+}
+
 TEST_F(Bridge, RefusesWhatCannotBe) {
   BridgeOptions options{.id = numbered_id(51), .upper = upper_, .lower = upper_};
   EXPECT_CODE(SubordinateBridge::create(options), kInvalidArgument);

@@ -369,6 +369,7 @@ TEST_F(ByHand, TwoManagersOfOneIdentityAreNotOpenAtOnce) {
 
 TEST_F(ByHand, WatchersHearOfManagersThatComeOnline) {
   EXPECT_OK(rm_.session().watch_managers());
+  EXPECT_OK(rm_.session().watch_managers()) << "once is enough";
   TmOptions options;
   options.background = Background::kManual;
   auto other = TransactionManager::create(options);

@@ -217,6 +217,18 @@ TEST_F(Commit, ClockHandedInOnlyEverRaises) {
   EXPECT_EQ(tm_.clock(), 101u);
 }
 
+TEST_F(Commit, ClockThatTheManagerSaidItselfIsTakenBack) {
+  Rm rm = make_rm(1);
+  Transaction transaction = begin();
+  Enlistment enlistment = rm.enlist(transaction);
+  ASSERT_OK(transaction.commit_async());
+  EXPECT_OK(enlistment.prepare_complete(std::nullopt, kMaxClock));
+  EXPECT_EQ(rm.hear(), "PREPARE COMMIT");
+  EXPECT_EQ(rm.last().clock, kMaxClock + 1);
+  EXPECT_CODE(enlistment.commit_complete(kMaxClock + 2), kInvalidArgument);
+  EXPECT_OK(enlistment.commit_complete(rm.last().clock));
+}
+
 TEST_F(Commit, TenThousandEnlistmentsAreTakenAndNotOneMore) {
   Rm rm = make_rm(1);
   Transaction transaction = begin();

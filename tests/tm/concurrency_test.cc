@@ -133,9 +133,12 @@ class Concurrency : public testing::Test {
     ASSERT_OK(tm_.recover());
   }
   Result<ResourceManager> open_session(std::uint8_t number) {
-    auto session = tm_.create_resource_manager(numbered_id(number), RmKind::kDurable);
-    if (session.code() != StatusCode::kNameCollision) return session;
-    return tm_.open_resource_manager(numbered_id(number));
+    for (;;) {
+      auto session = tm_.create_resource_manager(numbered_id(number), RmKind::kDurable);
+      if (session.code() != StatusCode::kNameCollision) return session;
+      session = tm_.open_resource_manager(numbered_id(number));
+      if (session.code() != StatusCode::kNotFound) return session;
+    }
   }
   // Others may create, open and leave the same one at the same time.
   std::unique_ptr<AnsweringRm> make_rm(std::uint8_t number) {

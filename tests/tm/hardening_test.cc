@@ -127,5 +127,25 @@ TEST_F(Hardening, VoteIsNotCoveredByWhatIsNotThere) {
   EXPECT_CODE(unlogged.prepare_complete_covered(Lsn(1)), kTmVolatile);
 }
 
+TEST_F(Hardening, VoteOfAnEndedSessionIsFencedWhateverCoversIt) {
+  Transaction transaction = begin();
+  Enlistment enlistment = rm_.enlist(transaction);
+  EXPECT_OK(transaction.commit_async());
+  rm_ = open_rm(1);
+  EXPECT_CODE(enlistment.prepare_complete_covered(log_->end_lsn()), kFenced);
+  EXPECT_OK(tm_.close());
+  EXPECT_CODE(enlistment.prepare_complete_covered(Lsn(1)), kObjectExpired);
+}
+
+TEST_F(Hardening, CommitFinalizeComesWhenTheCommitIsHardened) {
+  Work work = decide({&rm_, &other_}, kTwoPhase | NotificationKind::kCommitFinalize);
+  EXPECT_OK(work.enlistments[0].commit_complete(Hardened::kNo));
+  EXPECT_OK(work.enlistments[1].commit_complete());
+  EXPECT_EQ(other_.hear(), "PREPARE COMMIT COMMIT_FINALIZE");
+  EXPECT_EQ(rm_.hear(), "PREPARE COMMIT");
+  EXPECT_OK(work.enlistments[0].hardened());
+  EXPECT_EQ(rm_.hear(), "COMMIT_FINALIZE");
+}
+
 }  // namespace
 }  // namespace cairn::tm

@@ -286,7 +286,7 @@ Expected expected(S state, E verb) {
       {{S::kPrePrepared, E::kRequestOutcome}, no(C::kRequestNotValid)},
       {{S::kPreparing, E::kRequestOutcome}, no(C::kRequestNotValid)},
       {{S::kPrepared, E::kRequestOutcome}, to(S::kAborting)},  // nobody has decided
-      {{S::kInDoubt, E::kRequestOutcome}, no(C::kRequestNotValid)},
+      {{S::kInDoubt, E::kRequestOutcome}, to(S::kAborting)},
       {{S::kDelegated, E::kRequestOutcome}, no(C::kRequestNotValid)},
       {{S::kCommittedNotify, E::kRequestOutcome}, no(C::kAlreadyCommitted)},
       {{S::kAborting, E::kRequestOutcome}, no(C::kAlreadyAborted)},

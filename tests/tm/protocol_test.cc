@@ -1,6 +1,10 @@
 // What only the engine itself can show: moments between two steps of one call.
 #include "protocol.h"
 
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
 #include "tm/harness.h"
 
 namespace cairn::tm {
@@ -171,6 +175,35 @@ TEST_F(ProtocolMoments, OutcomesAreDeliveredFromMemoryTakenBefore) {
   protocol_.written(transaction, Lsn::null(), TransactionEvent::kDurable, Status::ok());
   EXPECT_TRUE(enlistment_->outcome_entry.empty()) << "it went into the queue";
   EXPECT_EQ(entry->kind, NotificationKind::kCommit);
+}
+
+// freeze() waits for what is about to be appended; what is held back instead will not be.
+TEST_F(ProtocolMoments, RecordThatIsHeldBackIsNotWaitedForAnyLonger) {
+  TransactionPtr transaction = *protocol_.create_transaction({}, std::chrono::nanoseconds(0));
+  transaction->references = 1;
+  enlistment_ = *protocol_.enlist(rm_, transaction, kTwoPhase, 1);
+  const EnlistmentPtr superior = *protocol_.enlist_superior(rm_, transaction, kSuperior, 2);
+  EXPECT_OK(protocol_.order(superior, SuperiorEvent::kPrepare));
+  protocol_.reserved(transaction, log::Reservation());
+  EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kPrepareComplete));
+  EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
+  protocol_.appended(*transaction, Lsn(40));
+  protocol_.written(transaction, Lsn(40), TransactionEvent::kDurable, Status::ok());
+  ASSERT_TRUE(protocol_.begin_copy(*transaction));
+  EXPECT_OK(protocol_.order(superior, SuperiorEvent::kCommit));
+  protocol_.freeze();
+  EXPECT_EQ(protocol_.writing().size(), 1u);
+
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::thread copier([&] {
+    const std::lock_guard inner(mutex);
+    protocol_.end_copy(transaction, Lsn(80));
+  });
+  EXPECT_EQ(transaction->changed.wait_for(lock, kSoon), std::cv_status::no_timeout);
+  lock.unlock();
+  copier.join();
+  EXPECT_TRUE(protocol_.writing().empty());
 }
 
 }  // namespace

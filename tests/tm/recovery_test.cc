@@ -159,6 +159,22 @@ TEST_F(Recovery, RecoverOfAnEnlistmentTwiceSendsOnce) {
 
 // --- the manager lives, the resource manager restarts ---
 
+TEST_F(Recovery, TakenOverWhileOthersVoteItMayAskForTheOutcome) {
+  Rm one = make_rm(1);
+  Rm two = make_rm(2);
+  Work work{begin(), {}};
+  for (Rm* rm : {&one, &two}) work.enlistments.push_back(rm->enlist(work.transaction));
+  EXPECT_OK(work.transaction.commit_async());
+  EXPECT_OK(work.enlistments[0].prepare_complete());
+  one = open_rm(1);
+  EXPECT_OK(one.session().recover());
+  Enlistment again = take_over(one, 5);
+  EXPECT_EQ(one.hear(), "LAST_RECOVER INDOUBT");
+  EXPECT_OK(again.request_outcome()) << "it is prepared, and nobody has decided";
+  EXPECT_EQ(work.transaction.outcome(), Outcome::kAborted);
+  EXPECT_EQ(one.hear(), "ROLLBACK");
+}
+
 TEST_F(Recovery, PromisedEnlistmentIsOfflineUntilItsResourceManagerIsBack) {
   Rm one = make_rm(1);
   Rm two = make_rm(2);

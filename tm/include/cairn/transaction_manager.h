@@ -139,7 +139,8 @@ class TransactionManager {
   // which is returned. For a copy of a log, which must not come up as the original: resource
   // managers that keep the identity with their work then leave that of the original alone. Errors:
   // kIdentityMismatch (it is not `expected`), kLocked (it is open in this process), kNotFound,
-  // kRecoveryFailed (what the stream holds cannot be read), and those of the log.
+  // kRecoveryFailed (what the stream holds cannot be read), kInvalidArgument (options; no log),
+  // kResourceExhausted (renamed 64 times without having been recovered), and those of the log.
   [[nodiscard]] static Result<Uuid> rename(const TmOptions& options, const Uuid& expected);
 
   // Holds back every decision and prepare record, for a snapshot of the stores of several resource
@@ -182,7 +183,8 @@ class TransactionManager {
   [[nodiscard]] Result<ResourceManager> create_resource_manager(const Uuid& id, RmKind kind,
                                                                 std::string_view description = {});
   // Begins a new session of a known resource manager and fences the one before. Error: kNotFound
-  // (nothing is known of it: create it).
+  // (nothing is known of it: create it. Also after kNameCollision: the last enlistment that it was
+  // known for may have ended in between).
   [[nodiscard]] Result<ResourceManager> open_resource_manager(const Uuid& id);
 
   // Not forgotten ones.
