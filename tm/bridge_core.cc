@@ -82,12 +82,8 @@ Status BridgeCore::connect(Side& side) {
     if (opened) side.manager = *std::move(opened);
   }
   const auto begin = [&]() -> Result<ResourceManager> {
-    Result<ResourceManager> session = Status(StatusCode::kNotFound, "not tried yet");
-    while (session.code() == StatusCode::kNotFound) {  // again: what it was known for has ended
-      session = side.manager.create_resource_manager(options_.id, side.kind, "bridge");
-      if (session.code() != StatusCode::kNameCollision) break;
-      session = side.manager.open_resource_manager(options_.id);
-    }
+    Result<ResourceManager> session =
+        side.manager.open_or_create_resource_manager(options_.id, side.kind, "bridge");
     if (!session) return session;
     if (options_.background == Background::kThread) {
       CAIRN_RETURN_IF_ERROR(session->event_fd().status());

@@ -183,12 +183,29 @@ Result<Transaction> TransactionManager::open_transaction(const Uuid& unit_of_wor
 Result<ResourceManager> TransactionManager::create_resource_manager(const Uuid& id, RmKind kind,
                                                                     std::string_view description) {
   return begin_session(id, [&](Protocol& protocol) -> Result<ResourceManagerPtr> {
-    if (kind == RmKind::kDurable && !reference_->core->is_durable()) {
-      return Status(StatusCode::kTmVolatile,
-                    "a durable resource manager needs a durable transaction manager");
-    }
+    CAIRN_RETURN_IF_ERROR(check_kind(kind));
     return protocol.create_resource_manager(id, kind, description);
   });
+}
+
+Result<ResourceManager> TransactionManager::open_or_create_resource_manager(
+    const Uuid& id, RmKind kind, std::string_view description) {
+  return begin_session(id, [&](Protocol& protocol) -> Result<ResourceManagerPtr> {
+    CAIRN_RETURN_IF_ERROR(check_kind(kind));
+    ResourceManagerPtr found = protocol.find_resource_manager(id);
+    if (found == nullptr) return protocol.create_resource_manager(id, kind, description);
+    if (found->kind == kind) return found;
+    const auto name = [](RmKind of) { return of == RmKind::kDurable ? "durable" : "volatile"; };
+    return Status(StatusCode::kNameCollision, "resource manager " + id.to_string() + ": a " +
+                                                  name(kind) + " one expected, a " +
+                                                  name(found->kind) + " one is known");
+  });
+}
+
+Status TransactionManager::check_kind(RmKind kind) const {
+  if (kind != RmKind::kDurable || reference_->core->is_durable()) return Status::ok();
+  return Status(StatusCode::kTmVolatile,
+                "a durable resource manager needs a durable transaction manager");
 }
 
 Result<ResourceManager> TransactionManager::open_resource_manager(const Uuid& id) {

@@ -48,13 +48,8 @@ KvStore::~KvStore() {
 
 // The manager may know the store from its own log, or from before a disconnect, or not at all.
 Status KvStore::begin_session() {
-  auto session =
-      manager_.create_resource_manager(options_.id, tm::RmKind::kDurable, options_.stream);
-  if (session.code() == StatusCode::kNameCollision) {
-    session = manager_.open_resource_manager(options_.id);
-  }
-  CAIRN_RETURN_IF_ERROR(session.status());
-  session_ = *session;
+  CAIRN_ASSIGN_OR_RETURN(session_, manager_.open_or_create_resource_manager(
+                                       options_.id, tm::RmKind::kDurable, options_.stream));
   return session_.recover();
 }
 

@@ -12,8 +12,8 @@ namespace {
 constexpr char kManagerDirectory[] = "manager";
 constexpr char kSubjectDirectory[] = "subject";
 constexpr std::chrono::microseconds kPause{20};  // of a wait in which nothing happened
-// So many of them after a fault, and the subject is taken to say nothing more. If it does later, the
-// run has seen less than it could.
+// So many of them after a fault, and the subject is taken to say nothing more. If it does later,
+// the run has seen less than it could.
 constexpr int kQuiet = 50;
 
 sim::CrashChoice choice_of(Fate fate, std::uint64_t seed) {
@@ -52,12 +52,8 @@ Status Machine::boot_manager() {
   options.background = tm::Background::kManual;
   CAIRN_ASSIGN_OR_RETURN(manager_, tm::TransactionManager::open_or_create(options));
   CAIRN_RETURN_IF_ERROR(manager_.recover().status());
-  auto session = manager_.create_resource_manager(environment_.kit, tm::RmKind::kDurable, "kit");
-  if (session.code() == StatusCode::kNameCollision) {
-    session = manager_.open_resource_manager(environment_.kit);
-  }
-  CAIRN_RETURN_IF_ERROR(session.status());
-  session_ = *session;
+  CAIRN_ASSIGN_OR_RETURN(session_, manager_.open_or_create_resource_manager(
+                                       environment_.kit, tm::RmKind::kDurable, "kit"));
   return Status::ok();
 }
 

@@ -171,13 +171,8 @@ Status RocksDbResourceManager::Impl::adopt_prepared() {
 }
 
 Status RocksDbResourceManager::Impl::begin_session() {
-  auto session =
-      manager_.create_resource_manager(options_.id, tm::RmKind::kDurable, options_.description);
-  if (session.code() == StatusCode::kNameCollision) {
-    session = manager_.open_resource_manager(options_.id);
-  }
-  CAIRN_RETURN_IF_ERROR(session.status());
-  session_ = *session;
+  CAIRN_ASSIGN_OR_RETURN(session_, manager_.open_or_create_resource_manager(
+                                       options_.id, tm::RmKind::kDurable, options_.description));
   return session_.recover();
 }
 

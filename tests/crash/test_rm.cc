@@ -75,10 +75,7 @@ Status TestRm::write(RecordType type, const Uuid& transaction, log::Durability d
 
 Status TestRm::connect(tm::TransactionManager& tm) {
   tm_id_ = tm.id();
-  auto session = tm.create_resource_manager(id_, tm::RmKind::kDurable);
-  if (session.code() == StatusCode::kNameCollision) session = tm.open_resource_manager(id_);
-  CAIRN_RETURN_IF_ERROR(session.status());
-  session_ = std::move(*session);
+  CAIRN_ASSIGN_OR_RETURN(session_, tm.open_or_create_resource_manager(id_, tm::RmKind::kDurable));
   return session_.recover();
 }
 

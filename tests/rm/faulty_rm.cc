@@ -1,6 +1,7 @@
 #include "rm/faulty_rm.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <span>
 #include <thread>
@@ -24,11 +25,8 @@ Result<std::unique_ptr<Subject>> FaultyRm::open(const Surroundings& at, Defect d
     CAIRN_ASSIGN_OR_RETURN(rm->log_, log::Log::open_or_create(at.directory, create, options));
   }
   CAIRN_RETURN_IF_ERROR(rm->replay());
-  auto session = at.manager;
-  auto opened = session.create_resource_manager(at.id, tm::RmKind::kDurable, "faulty");
-  if (opened.code() == StatusCode::kNameCollision) opened = session.open_resource_manager(at.id);
-  CAIRN_RETURN_IF_ERROR(opened.status());
-  rm->session_ = *opened;
+  CAIRN_ASSIGN_OR_RETURN(rm->session_, rm->manager_.open_or_create_resource_manager(
+                                           at.id, tm::RmKind::kDurable, "faulty"));
   CAIRN_RETURN_IF_ERROR(rm->session_.recover());
   while (true) {
     CAIRN_ASSIGN_OR_RETURN(const bool served, rm->serve());
@@ -92,7 +90,7 @@ Result<std::uint64_t> FaultyRm::enlist(const tm::Transaction& transaction,
   if (way_ == Way::kPrePrepares) mask = mask | NotificationKind::kPrePrepare;
   auto enlistment = session_.enlist(transaction, mask, key);
   if (is_late) {
-    for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // has much to do, and is too late
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // has much to do, and is too late
     lock.lock();
     works_[key] = work;
   }

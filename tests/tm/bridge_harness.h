@@ -31,10 +31,7 @@ class Member {
   // A session, recovered; what is offered is answered like all else.
   void connect(TransactionManager& tm, std::uint8_t number, RmKind kind = RmKind::kDurable) {
     kept_.clear();
-    auto session = tm.create_resource_manager(numbered_id(number), kind);
-    if (session.code() == StatusCode::kNameCollision) {
-      session = tm.open_resource_manager(numbered_id(number));
-    }
+    auto session = tm.open_or_create_resource_manager(numbered_id(number), kind);
     ASSERT_OK(session);
     session_ = *std::move(session);
     if (kind == RmKind::kVolatile) return;

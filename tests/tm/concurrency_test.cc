@@ -133,26 +133,15 @@ class Concurrency : public testing::Test {
     ASSERT_OK(tm_.recover());
   }
   Result<ResourceManager> open_session(std::uint8_t number) {
-    for (;;) {
-      auto session = tm_.create_resource_manager(numbered_id(number), RmKind::kDurable);
-      if (session.code() != StatusCode::kNameCollision) return session;
-      session = tm_.open_resource_manager(numbered_id(number));
-      if (session.code() != StatusCode::kNotFound) return session;
-    }
+    return tm_.open_or_create_resource_manager(numbered_id(number), RmKind::kDurable);
   }
   // Others may create, open and leave the same one at the same time.
   std::unique_ptr<AnsweringRm> make_rm(std::uint8_t number) {
-    for (;;) {
-      auto session = tm_.create_resource_manager(numbered_id(number), RmKind::kDurable);
-      if (session.code() == StatusCode::kNameCollision) {
-        session = tm_.open_resource_manager(numbered_id(number));
-      }
-      if (session.code() == StatusCode::kNotFound) continue;
-      EXPECT_OK(session);
-      const Status recovered = session->recover();
-      EXPECT_TRUE(recovered || recovered.code() == StatusCode::kFenced) << recovered.to_string();
-      return std::make_unique<AnsweringRm>(std::move(*session));
-    }
+    auto session = open_session(number);
+    EXPECT_OK(session);
+    const Status recovered = session->recover();
+    EXPECT_TRUE(recovered || recovered.code() == StatusCode::kFenced) << recovered.to_string();
+    return std::make_unique<AnsweringRm>(std::move(*session));
   }
   // Runs `work(thread)` on so many threads.
   static void in_parallel(int threads, const std::function<void(int)>& work) {

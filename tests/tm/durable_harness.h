@@ -72,10 +72,7 @@ class DurableTm : public testing::Test {
   }
   // The same, not recovered.
   Rm open_rm(std::uint8_t number) {
-    auto session = tm_.create_resource_manager(numbered_id(number), RmKind::kDurable);
-    if (session.code() == StatusCode::kNameCollision) {
-      session = tm_.open_resource_manager(numbered_id(number));
-    }
+    auto session = tm_.open_or_create_resource_manager(numbered_id(number), RmKind::kDurable);
     EXPECT_OK(session);
     return session ? Rm(std::move(*session)) : Rm();
   }

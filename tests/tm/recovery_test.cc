@@ -49,6 +49,8 @@ TEST_F(Recovery, OffersEachUnfinishedEnlistmentThenTheLastAndTellsTheOutcome) {
   EXPECT_EQ(report.enlistments, 1u);
   EXPECT_EQ(report.resource_managers, 1u);
   EXPECT_CODE(tm_.create_resource_manager(numbered_id(1), RmKind::kDurable), kNameCollision);
+  EXPECT_CODE(tm_.open_or_create_resource_manager(numbered_id(1), RmKind::kVolatile),
+              kNameCollision);
   Rm again = open_rm(1);
   ASSERT_OK(again.session().recover());
   Enlistment taken = take_over(again, 99);

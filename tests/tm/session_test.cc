@@ -33,6 +33,17 @@ TEST_F(Session, IdentityIsTakenOnceAndUnknownOnesAreNotFound) {
   EXPECT_CODE(tm_.open_resource_manager(numbered_id(9)), kNotFound);
 }
 
+TEST_F(Session, IsOpenedOrCreatedInOneStepAsWhatItIs) {
+  auto known = tm_.open_or_create_resource_manager(numbered_id(1), RmKind::kVolatile);
+  ASSERT_OK(known);
+  EXPECT_CODE(rm_.session().try_get_notification(), kFenced);
+  auto unknown = tm_.open_or_create_resource_manager(numbered_id(9), RmKind::kVolatile, "nine");
+  ASSERT_OK(unknown);
+  EXPECT_EQ(unknown->information()->description, "nine");
+  EXPECT_CODE(tm_.open_or_create_resource_manager(numbered_id(8), RmKind::kDurable), kTmVolatile);
+  EXPECT_CODE(tm_.open_or_create_resource_manager(Uuid{}, RmKind::kVolatile), kInvalidArgument);
+}
+
 TEST_F(Session, DisconnectWithoutWorkLeavesNothing) {
   rm_.disconnect();
   EXPECT_CODE(tm_.open_resource_manager(numbered_id(1)), kNotFound);

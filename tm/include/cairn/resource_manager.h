@@ -1,9 +1,7 @@
 // ResourceManager: the session of a program that keeps data under transactions.
 //
 // The order of a resource manager's start:
-//   auto rm = tm.create_resource_manager(guid, RmKind::kDurable, "orders");
-//   if (rm.code() == StatusCode::kNameCollision) rm = tm.open_resource_manager(guid);
-//   (the other order works too; while others are at work, kNotFound: begin again)
+//   auto rm = tm.open_or_create_resource_manager(guid, RmKind::kDurable, "orders");
 //   rm->recover();
 //   loop: n = rm->get_notification();
 //     kRecover:     e = rm->open_enlistment(n->enlistment); data = e.recovery_information();

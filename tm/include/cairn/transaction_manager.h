@@ -7,7 +7,7 @@
 //   auto log = std::shared_ptr(std::move(*cairn::log::Log::open_or_create("/var/lib/app/log")));
 //   auto tm = cairn::tm::TransactionManager::open_or_create({.log = log});
 //   tm->recover();
-//   auto rm = tm->create_resource_manager(kOrders, RmKind::kDurable, "orders");
+//   auto rm = tm->open_or_create_resource_manager(kOrders, RmKind::kDurable, "orders");
 //   ... recover it: see resource_manager.h ...
 //   auto transaction = tm->create_transaction();
 //   ... work, enlist ...
@@ -171,7 +171,7 @@ class TransactionManager {
   [[nodiscard]] Status give_up(const Uuid& unit_of_work, const Uuid& resource_manager,
                                const Administrator& by);
 
-  // Errors of the next four: kNotOnline, kInvalidArgument.
+  // Errors of the next five: kNotOnline, kInvalidArgument.
   // Also kNameCollision (the unit of work is live), kResourceExhausted.
   [[nodiscard]] Result<Transaction> create_transaction(const TransactionOptions& options = {});
   // Error: kNotFound.
@@ -186,6 +186,11 @@ class TransactionManager {
   // (nothing is known of it: create it. Also after kNameCollision: the last enlistment that it was
   // known for may have ended in between).
   [[nodiscard]] Result<ResourceManager> open_resource_manager(const Uuid& id);
+  // The one or the other, in one step: what is known between two calls may be forgotten meanwhile,
+  // as what an older session left ends. Errors: as of create_resource_manager(), kNameCollision
+  // only if what is known is of the other kind.
+  [[nodiscard]] Result<ResourceManager> open_or_create_resource_manager(
+      const Uuid& id, RmKind kind, std::string_view description = {});
 
   // Not forgotten ones.
   [[nodiscard]] Result<std::vector<Uuid>> transactions() const;
@@ -212,6 +217,7 @@ class TransactionManager {
 
  private:
   explicit TransactionManager(std::shared_ptr<TmReference> reference);
+  [[nodiscard]] Status check_kind(RmKind kind) const;
   template <typename Find>
   Result<ResourceManager> begin_session(const Uuid& id, Find find);
 

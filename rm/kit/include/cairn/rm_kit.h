@@ -21,10 +21,10 @@
 //               steps, while the old object lives on with its old directory, cut off. Shows what a
 //               killed process leaves: everything written is there, so it cannot show a missing
 //               fsync, nor a crash in the middle of a write. Let your own tests do that.
-//   kManagersLog  in a stream of the manager's own log, which the kit gives it. Crashes of the manager
-//               are crashes of its data. When the resource manager alone ends, its next opening does
-//               not see what was not forced, as a cursor shows durable records only; that may still
-//               become durable later.
+//   kManagersLog  in a stream of the manager's own log, which the kit gives it. Crashes of the
+//               manager are crashes of its data. When the resource manager alone ends, its next
+//               opening does not see what was not forced, as a cursor shows durable records only;
+//               that may still become durable later.
 // What neither shows: defects of threads but by chance (rule 8 is raced, not proven), and what your
 // data means: the kit sees counts of items.
 #ifndef CAIRN_RM_KIT_H_
@@ -55,7 +55,7 @@ struct Surroundings {
   tm::TransactionManager manager;         // recovered
   Uuid id;                                // of the resource manager, the same at each start
   std::shared_ptr<log::Storage> storage;  // kSimulated, else null
-  // Where to keep data: a path in `storage`, or with kFiles a real directory, which exists; else "".
+  // Where to keep data: a path in `storage`, or with kFiles a real directory, which exists; or "".
   std::string directory;
   std::shared_ptr<log::Log> log;  // kManagersLog: the manager's, else null
 };
