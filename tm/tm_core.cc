@@ -90,6 +90,8 @@ Status TmCore::check_online_locked(StatusCode refusal) const {
 void TmCore::finish(std::unique_lock<std::mutex>& lock) {
   const std::vector<LogWork> work = protocol_.take_work();
   wake_if_due_locked();
+  if (work.empty()) return lock.unlock();
+  ++working_;
   lock.unlock();
   for (const LogWork& item : work) {
     switch (item.kind) {
@@ -109,6 +111,9 @@ void TmCore::finish(std::unique_lock<std::mutex>& lock) {
       }
     }
   }
+  lock.lock();
+  if (--working_ == 0) rested_.notify_all();
+  lock.unlock();
 }
 
 // Room for every later record is taken before anyone is asked to promise, so that a full log blocks

@@ -147,6 +147,8 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   std::uint64_t rolled_forward_to_ = 0;
   bool closed_ = false;
   bool registered_ = false;
+  std::uint64_t working_ = 0;       // calls of finish() that do work on the log
+  std::condition_variable rested_;  // none does
   std::uint64_t checkpoints_ = 0;
   std::uint64_t carried_forward_ = 0;
   std::uint64_t forgets_unwritten_ = 0;

@@ -143,6 +143,9 @@ Status TmCore::close() {
   lock.unlock();
   if (online && sound) last = write_checkpoint(*log);
   lock.lock();
+  // Others may be at the forget record of what they finished: they hold room in the log, and the
+  // log, which may be gone once this returns.
+  rested_.wait(lock, [this] { return working_ == 0; });
   protocol_.release_rooms();
   log_ = nullptr;
   return last;
