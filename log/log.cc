@@ -5,6 +5,7 @@
 #include <cairn/log.h>
 
 #include "log_core.h"
+#include "unfinished_creation.h"
 
 namespace cairn::log {
 namespace {
@@ -39,6 +40,15 @@ Result<std::unique_ptr<Log>> Log::open_or_create(const std::string& path,
   auto created = create(path, create_options, open_options);
   return created.code() == StatusCode::kAlreadyExists ? open(path, open_options)
                                                       : std::move(created);
+}
+
+Status Log::remove(const std::string& path, const OpenOptions& options) {
+  std::shared_ptr<Storage> storage = options.storage;
+  if (storage == nullptr) {
+    CAIRN_ASSIGN_OR_RETURN(storage, make_storage());
+  }
+  CAIRN_ASSIGN_OR_RETURN(const auto directory, storage->open_directory(path, false));
+  return remove_log(*directory, options.lock_wait);
 }
 
 Status Log::close() { return core_->close(); }

@@ -77,6 +77,8 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Result<Reservation> reserve(StreamId stream, std::uint64_t records,
                                             std::uint64_t bytes);
   void release(StreamId stream, std::uint64_t records, std::uint64_t bytes);
+  // Of a reservation that stays.
+  void give_back(StreamId stream, std::uint64_t records, std::uint64_t bytes);
   // One reservation takes over another.
   void merge(StreamId from, StreamId to, std::uint64_t records, std::uint64_t bytes);
   [[nodiscard]] std::uint32_t max_record() const {

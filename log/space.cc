@@ -223,6 +223,12 @@ void LogCore::release(StreamId stream, std::uint64_t records, std::uint64_t byte
   note_space();
 }
 
+void LogCore::give_back(StreamId stream, std::uint64_t records, std::uint64_t bytes) {
+  const Lock lock(writer_->mutex());
+  ledger_->release(stream, 0, records, bytes);
+  note_space();
+}
+
 void LogCore::merge(StreamId from, StreamId to, std::uint64_t records, std::uint64_t bytes) {
   const Lock lock(writer_->mutex());
   ledger_->reserve(to, 0, records, bytes);
@@ -308,6 +314,20 @@ void Reservation::release() {
   core_ = nullptr;
   records_ = 0;
   bytes_ = 0;
+}
+
+Status Reservation::give_back(std::uint64_t records, std::uint64_t bytes) {
+  if (records > records_ || bytes > bytes_) {
+    return Status(StatusCode::kInvalidArgument,
+                  "reservation to give back: expected at most " + std::to_string(records_) +
+                      " records and " + std::to_string(bytes_) + " bytes, found " +
+                      std::to_string(records) + " and " + std::to_string(bytes));
+  }
+  if (records == 0 && bytes == 0) return {};
+  core_->give_back(stream_, records, bytes);
+  records_ -= records;
+  bytes_ -= bytes;
+  return {};
 }
 
 void Reservation::merge(Reservation&& other) {

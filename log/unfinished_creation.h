@@ -1,4 +1,4 @@
-// What a creation leaves behind that did not come to its end.
+// What a creation leaves behind that did not come to its end, and logs that are to go.
 #ifndef CAIRN_LOG_UNFINISHED_CREATION_H_
 #define CAIRN_LOG_UNFINISHED_CREATION_H_
 
@@ -13,6 +13,10 @@ namespace cairn::log {
 // kAlreadyExists if a log is there.
 [[nodiscard]] Status clear_unfinished_creation(Directory& directory,
                                                std::chrono::milliseconds lock_wait);
+
+// Removes the log in the directory. It becomes an unfinished creation first, so that a crash in
+// between leaves no log that lost some of its containers. Errors as Log::remove().
+[[nodiscard]] Status remove_log(Directory& directory, std::chrono::milliseconds lock_wait);
 
 }  // namespace cairn::log
 

@@ -15,7 +15,7 @@ foreach(file ${sources})
   string(REPLACE "\ncairn_forbidden_include(" "Dependencies." found "${found}")
   list(APPEND tests ${found})
   # Of scripts, all rules of a group in one call.
-  string(REGEX MATCHALL "\ncairn_script_tests\\(${name} [a-z_]+\\.sh[^)]*\\)" groups "${text}")
+  string(REGEX MATCHALL "\ncairn_(script|c_program)_tests\\(${name} [a-z_]+\\.(sh|c)[^)]*\\)" groups "${text}")
   foreach(group ${groups})
     string(REGEX MATCHALL "${name}" words "${group}")
     list(POP_FRONT words suite)

@@ -173,5 +173,75 @@ TEST_F(Creation, OpenOrCreateOpensWhatAnotherMadeMeanwhile) {
   EXPECT_TRUE((*log)->open_stream("s").is_ok());
 }
 
+// A log, a stream in it and a file that is not the log's, in `storage`.
+class Removal : public Creation {
+ protected:
+  void SetUp() override {
+    make_a_log_with_a_record(storage);
+    storage->add_file(kDirectory, "note.txt", Bytes(3));
+  }
+  static Status remove(const std::shared_ptr<sim::SimStorage>& from) {
+    return log::Log::remove(kDirectory, manual_options(from));
+  }
+
+  std::shared_ptr<sim::SimStorage> storage = std::make_shared<sim::SimStorage>();
+};
+
+TEST_F(Removal, LeavesNoFileOfTheLogAndAllOthers) {
+  ASSERT_TRUE(remove(storage));
+  EXPECT_EQ(storage->list(kDirectory), std::vector<std::string>{"note.txt"});
+  EXPECT_EQ(log::Log::open(kDirectory, manual_options(storage)).code(), StatusCode::kNotALog);
+  EXPECT_EQ(remove(storage).code(), StatusCode::kNotALog);
+  EXPECT_EQ(log::Log::remove("nowhere", manual_options(storage)).code(), StatusCode::kNotFound);
+}
+
+TEST_F(Removal, OfAnOpenLogIsRefused) {
+  const auto log = log::Log::open(kDirectory, manual_options(storage));
+  ASSERT_TRUE(log.is_ok());
+  log::OpenOptions options = manual_options(storage);
+  options.lock_wait = std::chrono::milliseconds(0);
+  EXPECT_EQ(log::Log::remove(kDirectory, options).code(), StatusCode::kLocked);
+  EXPECT_TRUE((*log)->open_stream("s").is_ok());
+}
+
+TEST_F(Removal, OfALogWithADamagedBaseLogAndNoContainerSucceeds) {
+  for (const std::string& name : storage->list(kDirectory)) {
+    if (name != "base.cairn") storage->remove_file(kDirectory, name);
+  }
+  EXPECT_NE(storage->list(kDirectory).size(), 0U);
+  storage->truncate(kDirectory, "base.cairn", 0);
+  EXPECT_TRUE(remove(storage));
+  EXPECT_TRUE(storage->list(kDirectory).empty());
+}
+
+TEST_F(Removal, ThatACrashEndsLeavesTheLogOrWhatCreatingClearsAway) {
+  int whole = 0;
+  int begun = 0;
+  for (std::uint64_t at = 1;; ++at) {
+    const auto machine = storage->clone();
+    machine->crash_at(at);
+    if (remove(machine)) break;
+    for (const auto& choice : {sim::survive_all(), sim::survive_none()}) {
+      const auto after = machine->after_crash(choice);
+      if (log::Log::open(kDirectory, manual_options(after->clone())).is_ok()) {
+        ++whole;
+        expect_the_record(after);
+        continue;
+      }
+      ++begun;
+      const auto removed = after->clone();
+      if (removed->exists(kDirectory, "base.cairn")) {
+        EXPECT_TRUE(remove(removed)) << "I/O " << at;
+      }
+      EXPECT_EQ(removed->list(kDirectory), std::vector<std::string>{"note.txt"});
+      after->remove_file(kDirectory, "note.txt");
+      make_a_log_with_a_record(after);
+      expect_the_record(after);
+    }
+  }
+  EXPECT_GT(whole, 0);
+  EXPECT_GT(begun, 0);
+}
+
 }  // namespace
 }  // namespace cairn::log_test

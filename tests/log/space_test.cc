@@ -63,6 +63,23 @@ TEST_F(Space, ReservationsMoveAndMergeAndGiveBackWhatIsLeft) {
   EXPECT_EQ(held().bytes, 0U);
 }
 
+TEST_F(Space, PartsOfAReservationAreGivenBack) {
+  create();
+  log::Reservation room = stream("s").reserve(3, 300).value();
+  const std::uint64_t all = room.bytes();
+  EXPECT_TRUE(room.give_back(1, 144));
+  EXPECT_EQ(room.records(), 2U);
+  EXPECT_EQ(room.bytes(), all - 144);
+  EXPECT_EQ(log->log().info().space.reserved.bytes, all - 144);
+  EXPECT_EQ(room.give_back(3, 8).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(room.give_back(1, all).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(room.bytes(), all - 144);
+  EXPECT_TRUE(room.give_back(2, room.bytes()));
+  EXPECT_EQ(log->log().info().space.reserved.bytes, 0U);
+  EXPECT_TRUE(log::Reservation().give_back(0, 0));
+  EXPECT_EQ(log::Reservation().give_back(1, 0).code(), StatusCode::kInvalidArgument);
+}
+
 TEST_F(Space, OneCallPaysReservesAndGivesBack) {
   create();
   const Bytes payload(100);

@@ -257,6 +257,12 @@ class Log {
       const std::string& path, const CreateOptions& create_options = {},
       const OpenOptions& open_options = {});
 
+  // Removes the log in the directory `path`: all of its files, no others; the directory stays. A
+  // crash leaves the log as it was, or something that create() clears away and calling this again
+  // does, too. A log whose files are damaged or missing can be removed. Errors: kNotFound, kNotALog
+  // (nothing was removed), kLocked, kNewerVersion, kPermissionDenied, kIoError.
+  [[nodiscard]] static Status remove(const std::string& path, const OpenOptions& options = {});
+
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
   // Closes; an error of that is lost. Call close() to see it.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <cairn/record.h>
+#include <cairn/status.h>
 
 namespace cairn::log {
 
@@ -53,6 +54,9 @@ class Reservation {
   [[nodiscard]] StreamId stream() const { return stream_; }
   // Gives everything back now.
   void release();
+  // Gives `records` records and `bytes` bytes of what is held back now. Error, and nothing was
+  // given back: kInvalidArgument (more than there is).
+  [[nodiscard]] Status give_back(std::uint64_t records, std::uint64_t bytes);
   // Takes over what `other` holds, for this one's stream. REQUIRES: both are of the same log, or
   // one is empty.
   void merge(Reservation&& other);
