@@ -208,6 +208,26 @@ format::BaseSlot LogCore::present_slot() const {
   return slot;
 }
 
+// Each opening after a crash takes the log a part of a container further. Where process after
+// process dies before its housekeeping begins, the opening itself does what keeps the log short:
+// what its maximum, and the time of the next opening, are promised to depend on.
+Status LogCore::catch_up() {
+  {
+    const Lock lock(writer_->mutex());
+    const std::uint64_t size = geometry_.container_size;
+    const std::uint64_t oldest = catalog_.oldest_needed(writer_->end()).container(size);
+    const std::uint64_t dead = oldest - std::min(oldest, tail().container(size));
+    const std::uint64_t to_read =
+        writer_->container_number() - Lsn(scan_start_.load()).container(size);
+    if (std::max(dead, to_read) <= 2 * ledger_->snapshot_interval()) return Status::ok();
+  }
+  const Status status = reclaim();
+  // An append that lacks room says so.
+  const bool is_full =
+      status.code() == StatusCode::kLogFull || status.code() == StatusCode::kNoSpace;
+  return is_full ? Status::ok() : status;
+}
+
 // Steps 2 to 4.
 Status LogCore::reclaim(bool urgent) {
   const std::lock_guard round(housekeeping_mutex_);

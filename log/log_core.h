@@ -243,6 +243,8 @@ class LogCore final : public ReadHorizon {
   [[nodiscard]] Status provide_container(bool append_waits);
   // `urgent`: an append would meet a full log otherwise, or waits for space.
   [[nodiscard]] Status reclaim(bool urgent = false);
+  // At the end of an opening: the same, if earlier openings did not live long enough for it.
+  [[nodiscard]] Status catch_up();
   struct Snapshot {
     Lsn block;  // that begins with the snapshot
     Lsn tail;   // oldest LSN that the streams of the snapshot, or the snapshot itself, need

@@ -309,6 +309,7 @@ Result<std::unique_ptr<LogCore>> LogOpener::open() {
   const Lsn dead = to.epoch_block + core.geometry_.alignment;
   if (dead < to.position) core.catalog_.add_gap(dead, to.position);
   CAIRN_RETURN_IF_ERROR(start_writer(std::move(container), to));
+  CAIRN_RETURN_IF_ERROR(core.catch_up());
   return std::move(core_);
 }
 

@@ -1,4 +1,5 @@
 // A full log: what is held back, what it says, whom it asks, and who waits.
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <string>
@@ -30,6 +31,23 @@ TEST_F(Space, AThousandStreamsCanEachWriteARestartAreaIntoAFullLog) {
   ASSERT_TRUE(stream("s").advance_base(stream("s").last_lsn()));
   ASSERT_TRUE(log->log().run_background());
   EXPECT_TRUE(stream("s").append(Bytes(100), durable()));
+}
+
+// Each opening goes on a part of a container behind what the process before it may have written.
+TEST_F(Space, ProcessesThatDieBeforeTheirHousekeepingKeepALogBelowItsMaximumAndSoonOpened) {
+  create(small_log(6));
+  std::uint64_t most_read = 0;
+  for (int round = 0; round < 60; ++round) {
+    ASSERT_TRUE(append(100)) << round;
+    ASSERT_TRUE(log->advance_base("s", stream("s").last_lsn())) << round;
+    crash(sim::survive_none());
+    ASSERT_TRUE(reopen()) << round;
+    EXPECT_LE(log->log().info().space.containers, 6U) << round;
+    const auto view = storage->clone();
+    ASSERT_TRUE(log::Log::open(kDirectory, manual_options(view)));
+    most_read = std::max(most_read, view->bytes_read());
+  }
+  EXPECT_LE(most_read, 4 * log::kMinContainerSize);
 }
 
 TEST_F(Space, OneStreamCannotUseUpTheRestartAreasOfOthers) {
