@@ -1,5 +1,7 @@
 // Restart areas are written, bases advance, ends are set.
 #include <cstddef>
+#include <mutex>
+#include <optional>
 #include <span>
 
 #include <cairn/clfsw32.h>
@@ -41,8 +43,9 @@ Status write_from_reservation(MarshallingArea& area, std::span<const std::byte> 
 // What changes when a base has moved.
 void note_moved_base(PhysicalLog& log) {
   {
-    const std::lock_guard lock(log.container_mutex());
-    if (log.containers_to_remove > 0) remove_what_became_free(log);
+    // Whoever holds it adds containers, which may take long, and nothing here is urgent.
+    const std::unique_lock lock(log.container_mutex(), std::try_to_lock);
+    if (lock.owns_lock()) remove_what_became_free(log);
   }
   log.clients.settle(log);
 }

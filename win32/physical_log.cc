@@ -161,8 +161,10 @@ std::shared_ptr<LogFile> PhysicalLog::open_stream(const ClfsName& name, const Op
   return file;
 }
 
-// Of a log without containers nothing is known but that it is there.
+// A dedicated log and its stream are one thing: a crash between the two leaves a log of no kind
+// yet. Of a log without containers nothing is known but that it is there.
 bool PhysicalLog::stream_exists_locked(const std::string& key, bool existed) const {
+  if (key == kDedicatedStream) return existed;
   if (key.empty() || log_ == nullptr) {
     const auto found = streams_.find(key);
     return found != streams_.end() || (existed && (key.empty() || streams_.empty()));

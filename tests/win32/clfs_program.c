@@ -1,6 +1,11 @@
 /* A program by CLFS's names: logs, containers, records, chains, reservations, restart areas, bases,
  * ends, archives. Each section is a test of its own. */
 #define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "clfs_check.h"
 
 /* --- logs and containers --- */
@@ -177,6 +182,25 @@ static void streams_are_on_their_own(void) {
   CHECK(open_log_as("dedicated::stream", OPEN_ALWAYS, 0) == INVALID_HANDLE_VALUE);
   CHECK(GetLastError() == ERROR_LOG_DEDICATED);
   CHECK(CloseHandle(dedicated));
+}
+
+/* A log with containers and no stream, as a crash in the creation of either kind may leave it. */
+static void the_first_opening_decides_the_kind(void) {
+  const HANDLE log = open_log_as("kind::", CREATE_NEW, 0);
+  CHECK(log != INVALID_HANDLE_VALUE);
+  add_containers(log, 2);
+  CHECK(CloseHandle(log));
+  CHECK(open_log_as("kind", CREATE_NEW, 0) == INVALID_HANDLE_VALUE);
+  CHECK(GetLastError() == ERROR_ALREADY_EXISTS);
+  const HANDLE dedicated = open_log_as("kind", OPEN_EXISTING, 0);
+  CHECK(dedicated != INVALID_HANDLE_VALUE);
+  CHECK((information_of(dedicated).Attributes & FILE_ATTRIBUTE_DEDICATED) != 0);
+  const PVOID area = new_area(dedicated);
+  append_text(area, "dedicated", NULL, NULL);
+  CHECK(DeleteLogMarshallingArea(area));
+  CHECK(CloseHandle(dedicated));
+  CHECK(open_log_as("kind::stream", OPEN_ALWAYS, 0) == INVALID_HANDLE_VALUE);
+  CHECK(GetLastError() == ERROR_LOG_DEDICATED);
 }
 
 static void a_deleted_log_goes_with_its_last_handle(void) {
@@ -371,6 +395,79 @@ static void entries_are_gathered_and_aligned(void) {
   CHECK_ERROR(ERROR_LOG_RECORD_NONEXISTENT,
               ReserveAndAppendLog(area, entries, 1, &beyond, NULL, 0, NULL, 0, NULL, NULL));
   CHECK(append_bytes(area, 1, 'w', CLFS_FLAG_FORCE_APPEND, &lsn));
+  CHECK(DeleteLogMarshallingArea(area));
+  CHECK(CloseHandle(log));
+}
+
+/* Appends what it reserved before, again and again. */
+static void* append_reserved(void* area) {
+  CLFS_WRITE_ENTRY entry = {(PVOID) "reserved", 9};
+  for (int i = 0; i < 200; ++i) {
+    LONGLONG size[1] = {9};
+    CHECK(ReserveAndAppendLog(area, &entry, 1, NULL, NULL, 1, size, 0, NULL, NULL));
+    CHECK(ReserveAndAppendLog(area, &entry, 1, NULL, NULL, 0, NULL, CLFS_FLAG_USE_RESERVATION, NULL,
+                              NULL));
+  }
+  CHECK(FlushLogBuffers(area, NULL));
+  return NULL;
+}
+
+static void any_number_of_threads_share_an_area(void) {
+  const HANDLE log = new_log("threads");
+  add_containers(log, 3);
+  const PVOID area = new_area(log);
+  pthread_t threads[4];
+  for (int i = 0; i < 4; ++i) {
+    CHECK(pthread_create(&threads[i], NULL, append_reserved, area) == 0);
+  }
+  for (int i = 0; i < 4; ++i) CHECK(pthread_join(threads[i], NULL) == 0);
+  CLFS_LSN base = information_of(log).BaseLsn;
+  PVOID context = read_at(area, base, ClfsContextForward, "reserved");
+  PVOID buffer;
+  ULONG bytes;
+  CLFS_RECORD_TYPE type = ClfsDataRecord;
+  int count = 1;
+  while (ReadNextLogRecord(context, &buffer, &bytes, &type, NULL, NULL, NULL, NULL, NULL)) ++count;
+  CHECK(GetLastError() == ERROR_HANDLE_EOF && count == 4 * 2 * 200);
+  CHECK(TerminateReadLog(context));
+  CHECK(information_of(log).TotalReservation == 0);
+  CHECK(DeleteLogMarshallingArea(area));
+  CHECK(CloseHandle(log));
+}
+
+/* What a program does that is killed: nothing is closed. */
+static void append_and_be_killed(void) {
+  const HANDLE log = new_log("killed");
+  add_containers(log, 2);
+  const PVOID area = new_area(log);
+  CLFS_LSN lsn = append_text(area, "flushed", NULL, NULL);
+  CHECK(WriteLogRestartArea(area, (PVOID) "restart", 8, &lsn, 0, NULL, NULL, NULL));
+  CHECK(append_bytes(area, 100, 'k', CLFS_FLAG_FORCE_FLUSH, &lsn));
+  append_text(area, "not flushed", NULL, NULL);
+  kill(getpid(), SIGKILL);
+}
+
+static void what_was_flushed_survives_a_kill(void) {
+  int status = 0;
+  const pid_t child = fork();
+  if (child == 0) append_and_be_killed();
+  CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGKILL);
+  const HANDLE log = open_log_as("killed", OPEN_EXISTING, 0);
+  CHECK(log != INVALID_HANDLE_VALUE);
+  const PVOID area = new_area(log);
+  PVOID buffer;
+  PVOID context;
+  ULONG bytes;
+  CLFS_LSN lsn;
+  CHECK(ReadLogRestartArea(area, &buffer, &bytes, &lsn, &context, NULL));
+  CHECK(strcmp((const char*)buffer, "restart") == 0);
+  CHECK(TerminateReadLog(context));
+  context = read_at(area, information_of(log).BaseLsn, ClfsContextForward, "flushed");
+  CLFS_RECORD_TYPE type = ClfsDataRecord;
+  CHECK(ReadNextLogRecord(context, &buffer, &bytes, &type, NULL, NULL, NULL, &lsn, NULL));
+  CHECK(bytes == 100 && ((const char*)buffer)[99] == 'k');
+  CHECK(TerminateReadLog(context));
   CHECK(DeleteLogMarshallingArea(area));
   CHECK(CloseHandle(log));
 }
@@ -800,6 +897,9 @@ int main(int argc, char** argv) {
       {"RecordsAreReadInEachMode", records_are_read_in_each_mode},
       {"WhatCannotBeReadSaysWhy", what_cannot_be_read_says_why},
       {"EntriesAreGatheredAndAligned", entries_are_gathered_and_aligned},
+      {"TheFirstOpeningDecidesTheKind", the_first_opening_decides_the_kind},
+      {"AnyNumberOfThreadsShareAnArea", any_number_of_threads_share_an_area},
+      {"WhatWasFlushedSurvivesAKill", what_was_flushed_survives_a_kill},
       {"ReservationsPayInAFullLog", reservations_pay_in_a_full_log},
       {"ReservationsAreGivenBack", reservations_are_given_back},
       {"RestartAreasAreReadNewestFirst", restart_areas_are_read_newest_first},
