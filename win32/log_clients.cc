@@ -130,9 +130,20 @@ void LogClients::add(const std::shared_ptr<LogClient>& client) {
   clients_.push_back(client);
 }
 
+// Who waits for what this one pins is told that nobody answers for it any more.
 void LogClients::remove(const std::shared_ptr<LogClient>& client) {
-  const std::lock_guard lock(mutex_);
-  std::erase_if(clients_, [&](const auto& known) { return known.lock() == client; });
+  Due due;
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(clients_, [&](const auto& known) { return known.lock() == client; });
+    const std::string& stream = client->file().log_stream().name;
+    const bool another = std::ranges::any_of(live_locked(), [&](const auto& other) {
+      return other->file().log_stream().name == stream;
+    });
+    if (!another) end_waits_locked(stream, ERROR_LOG_PINNED, &due);
+    count_locked();
+  }
+  deliver(due);
 }
 
 std::vector<std::shared_ptr<LogClient>> LogClients::live_locked() {
@@ -145,28 +156,38 @@ std::vector<std::shared_ptr<LogClient>> LogClients::live_locked() {
 
 void LogClients::count_locked() {
   const auto live = live_locked();
-  anyone_waits_.store(std::ranges::any_of(
-      live, [](const auto& client) { return client->waits_ || client->told_pinned_; }));
+  anyone_waits_.store(std::ranges::any_of(live, [](const auto& client) {
+    return client->resolving_ || client->waits_ || client->told_pinned_at_.is_valid();
+  }));
 }
 
 void LogClients::deliver(const Due& due) {
   for (const auto& [client, notification] : due) client->deliver(notification);
 }
 
-void LogClients::end_wait_locked(const std::shared_ptr<LogClient>& client, DWORD error, bool pinned,
-                                 Due* due) {
+// `pinned_at` null: the log is not pinned.
+void LogClients::end_wait_locked(const std::shared_ptr<LogClient>& client, DWORD error,
+                                 Lsn pinned_at, Due* due) {
+  client->resolving_ = false;
   client->waits_.reset();
-  client->told_pinned_ = pinned;
-  due->emplace_back(client, log_full_handled(error, pinned));
+  client->told_pinned_at_ = pinned_at;
+  due->emplace_back(client, log_full_handled(error, pinned_at.is_valid()));
+}
+
+// Of all who wait for this stream, whose pin stays.
+void LogClients::end_waits_locked(const std::string& stream, DWORD error, Due* due) {
+  for (const auto& client : live_locked()) {
+    if (!client->waits_ || client->waits_->stream != stream) continue;
+    end_wait_locked(client, error, client->waits_->pin, due);
+  }
 }
 
 // A larger log is the first way out, the client that pins the tail the second.
 DWORD LogClients::handle_full(PhysicalLog& log, const std::shared_ptr<LogClient>& client) {
   {
     const std::lock_guard lock(mutex_);
-    if (client->waits_) return ERROR_LOG_FULL_HANDLER_IN_PROGRESS;
-    client->waits_.emplace();
-    client->told_pinned_ = false;
+    if (client->waits_ || client->resolving_) return ERROR_LOG_FULL_HANDLER_IN_PROGRESS;
+    client->resolving_ = true;
     anyone_waits_.store(true);  // before anything is looked at that a settle() may follow
   }
   bool grown = false;
@@ -182,9 +203,9 @@ DWORD LogClients::handle_full(PhysicalLog& log, const std::shared_ptr<LogClient>
   {
     const std::lock_guard lock(mutex_);
     if (grown) {
-      end_wait_locked(client, ERROR_SUCCESS, false, &due);
+      end_wait_locked(client, ERROR_SUCCESS, Lsn::null(), &due);
     } else {
-      due = ask_locked(log, *client);
+      due = ask_locked(log, client);
     }
     count_locked();
   }
@@ -194,46 +215,50 @@ DWORD LogClients::handle_full(PhysicalLog& log, const std::shared_ptr<LogClient>
 }
 
 // Asks whoever pins the tail, once; where nobody can be asked, that is how the wait ends.
-LogClients::Due LogClients::ask_locked(PhysicalLog& log, LogClient& client) {
+LogClients::Due LogClients::ask_locked(PhysicalLog& log, const std::shared_ptr<LogClient>& client) {
   Due due;
-  const auto self = client.shared_from_this();
   const log::LogInfo info = log.log()->info();
+  const std::uint64_t size = info.container_size;
   const TailHolder holder = tail_holder(info);
-  client.pinned_at_ = holder.lsn;
   if (!holder.kind) {
     const bool reserved = info.space.reserved.records > 0;
-    end_wait_locked(self, reserved ? ERROR_LOG_PINNED_RESERVATION : ERROR_SUCCESS, reserved, &due);
+    end_wait_locked(client, reserved ? ERROR_LOG_PINNED_RESERVATION : ERROR_SUCCESS,
+                    reserved ? info.end : Lsn::null(), &due);
     return due;
   }
   if (*holder.kind == log::PinKind::kArchive) {
-    end_wait_locked(self, ERROR_LOG_PINNED_ARCHIVE_TAIL, true, &due);
+    end_wait_locked(client, ERROR_LOG_PINNED_ARCHIVE_TAIL, holder.lsn, &due);
     return due;
   }
   const auto live = live_locked();
-  const auto owner = std::ranges::find_if(
+  const auto found = std::ranges::find_if(
       live, [&](const auto& other) { return other->file().log_stream().name == holder.stream; });
   std::uint32_t wanted = 0;
   {
     const std::lock_guard lock(log.container_mutex());
     wanted = log.policies.tail_of(static_cast<std::uint32_t>(info.containers.size()));
   }
-  if (owner == live.end() || wanted == 0) {
-    end_wait_locked(self, ERROR_LOG_PINNED, true, &due);
+  if (found == live.end() || wanted == 0) {
+    end_wait_locked(client, ERROR_LOG_PINNED, holder.lsn, &due);
     return due;
   }
-  if ((*owner)->cannot_) {
-    end_wait_locked(self, *(*owner)->cannot_, true, &due);
+  LogClient& owner = **found;
+  const auto is_here = [&](Lsn pin) {
+    return pin.is_valid() && pin.container(size) == holder.lsn.container(size);
+  };
+  if (is_here(owner.cannot_at_)) {
+    end_wait_locked(client, owner.cannot_why_, holder.lsn, &due);
     return due;
   }
-  client.waits_ = LogClient::FullLog{holder.stream, holder.lsn};
-  if ((*owner)->asked_) return due;
-  (*owner)->asked_ = true;
-  const std::uint64_t size = info.container_size;
+  client->resolving_ = false;
+  client->waits_ = LogClient::FullLog{holder.stream, holder.lsn};
+  if (is_here(owner.asked_at_)) return due;
+  owner.asked_at_ = holder.lsn;
   const std::uint64_t target =
       std::min(holder.lsn.container(size) + wanted, info.end.container(size)) * size;
   LogNotification request = of_type(ClfsMgmtAdvanceTailNotification);
   request.target = LsnCodec(size).encode(Lsn(target));
-  due.emplace_back(*owner, request);
+  due.emplace_back(*found, request);
   return due;
 }
 
@@ -247,45 +272,35 @@ void LogClients::settle(PhysicalLog& log) {
     const log::LogInfo info = open->info();
     const std::uint64_t size = info.container_size;
     const TailHolder holder = tail_holder(info);
-    const auto live = live_locked();
     const auto moved = [&](Lsn pin) {
       return !holder.kind || holder.lsn.container(size) > pin.container(size);
     };
-    bool any = false;
-    for (const auto& client : live) {
+    for (const auto& client : live_locked()) {
       if (client->waits_ && moved(client->waits_->pin)) {
-        end_wait_locked(client, ERROR_SUCCESS, false, &due);
-        any = true;
-      } else if (client->told_pinned_ && moved(client->pinned_at_)) {
-        client->told_pinned_ = false;
+        end_wait_locked(client, ERROR_SUCCESS, Lsn::null(), &due);
+      } else if (client->told_pinned_at_.is_valid() && moved(client->told_pinned_at_)) {
+        client->told_pinned_at_ = Lsn::null();
         due.emplace_back(client, of_type(ClfsMgmtLogUnpinnedNotification));
-        any = true;
       }
-    }
-    // Whoever was asked did something: it may be asked again.
-    for (const auto& client : live) {
-      if (!any) break;
-      client->asked_ = false;
-      client->cannot_.reset();
     }
     count_locked();
   }
   deliver(due);
 }
 
-void LogClients::cannot_advance(const std::shared_ptr<LogClient>& client, DWORD reason) {
+void LogClients::cannot_advance(PhysicalLog& log, const std::shared_ptr<LogClient>& client,
+                                DWORD reason) {
   Due due;
   {
     const std::lock_guard lock(mutex_);
-    client->asked_ = false;
-    client->cannot_ = reason;
     const std::string& stream = client->file().log_stream().name;
-    for (const auto& other : live_locked()) {
-      if (other->waits_ && other->waits_->stream == stream) {
-        other->pinned_at_ = other->waits_->pin;
-        end_wait_locked(other, reason, true, &due);
-      }
+    if (const auto open = log.log(); open != nullptr) {
+      const TailHolder holder = tail_holder(open->info());
+      if (holder.stream == stream) client->cannot_at_ = holder.lsn;
     }
+    client->cannot_why_ = reason;
+    client->asked_at_ = Lsn::null();
+    end_waits_locked(stream, reason, &due);
     count_locked();
   }
   deliver(due);

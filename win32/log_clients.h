@@ -66,11 +66,12 @@ class LogClient : public std::enable_shared_from_this<LogClient> {
     std::string stream;  // that pinned the tail
     Lsn pin;
   };
+  bool resolving_ = false;  // it is being found out what there is to wait for
   std::optional<FullLog> waits_;
-  bool told_pinned_ = false;  // and is told when that ends
-  Lsn pinned_at_;
-  bool asked_ = false;           // to advance, and did neither do so nor say that it cannot
-  std::optional<DWORD> cannot_;  // why it cannot, until the tail moves
+  Lsn told_pinned_at_;  // and is told when that pin has moved; null: not
+  Lsn asked_at_;        // the pin that it was asked away last; null: none
+  Lsn cannot_at_;       // the pin that it said it cannot move, and why
+  DWORD cannot_why_ = 0;
 };
 
 // Those of a physical log. Thread-safe; calls back without its lock.
@@ -85,14 +86,15 @@ class LogClients {
   // A base, the archive tail or the number of containers has changed.
   void settle(PhysicalLog& log);
   // LogTailAdvanceFailure().
-  void cannot_advance(const std::shared_ptr<LogClient>& client, DWORD reason);
+  void cannot_advance(PhysicalLog& log, const std::shared_ptr<LogClient>& client, DWORD reason);
 
  private:
   using Due = std::vector<std::pair<std::shared_ptr<LogClient>, LogNotification>>;
   [[nodiscard]] std::vector<std::shared_ptr<LogClient>> live_locked();
-  [[nodiscard]] Due ask_locked(PhysicalLog& log, LogClient& client);
-  void end_wait_locked(const std::shared_ptr<LogClient>& client, DWORD error, bool pinned,
-                       Due* due);
+  [[nodiscard]] Due ask_locked(PhysicalLog& log, const std::shared_ptr<LogClient>& client);
+  static void end_wait_locked(const std::shared_ptr<LogClient>& client, DWORD error, Lsn pinned_at,
+                              Due* due);
+  void end_waits_locked(const std::string& stream, DWORD error, Due* due);
   void count_locked();
   static void deliver(const Due& due);
 

@@ -136,7 +136,7 @@ BOOL LogTailAdvanceFailure(HANDLE hLog, DWORD dwReason) {
   if (client == nullptr) return FALSE;
   if (dwReason == ERROR_SUCCESS) return fail(ERROR_INVALID_PARAMETER, "a reason expected");
   PhysicalLog& log = client->file().physical();
-  log.clients.cannot_advance(client, dwReason);
+  log.clients.cannot_advance(log, client, dwReason);
   return TRUE;
 }
 

@@ -282,7 +282,45 @@ static void who_pins_the_tail_is_asked(void) {
   CHECK_ERROR(ERROR_IO_PENDING, HandleLogFull(pinned.new_log));
   CHECK(owner.asked == 2 && full.handled == 3 && full.error == ERROR_SUCCESS);
   CHECK(append_bytes(pinned.new_area, 30000, 'n', 0, &pinned.newest));
+  /* A client that is gone answers for nothing any more. */
+  append_text(pinned.old_area, "old", NULL, NULL);
+  CHECK(fill_log(pinned.new_area, &pinned.newest) == ERROR_LOG_FULL);
+  CHECK(AdvanceLogBase(pinned.new_area, &pinned.newest, 0, NULL));
+  owner.follows = FALSE;
+  CHECK_ERROR(ERROR_IO_PENDING, HandleLogFull(pinned.new_log));
+  CHECK(owner.asked == 3 && full.handled == 3);
+  CHECK(DeregisterManageableLogClient(pinned.old_log));
+  CHECK(full.handled == 4 && full.error == ERROR_LOG_PINNED && full.pinned);
+  end = information_of(pinned.old_log).LastLsn;
+  CHECK(full.unpinned == 0 && AdvanceLogBase(pinned.old_area, &end, 0, NULL));
+  CHECK(full.unpinned == 1);
   close_pinned(&pinned);
+}
+
+static void who_pins_its_own_log_is_asked(void) {
+  const HANDLE log = new_log("own");
+  add_containers(log, 3);
+  set_maximum(log, 3);
+  const PVOID area = new_area(log);
+  Client client;
+  register_client(log, &client, area);
+  client.follows = TRUE;
+  for (int round = 1; round <= 3; ++round) {
+    CLFS_LSN last;
+    CHECK(fill_log(area, &last) == ERROR_LOG_FULL);
+    CHECK_ERROR(ERROR_IO_PENDING, HandleLogFull(log));
+    CHECK(client.asked == round && client.handled == round && client.error == ERROR_SUCCESS);
+    CHECK(append_bytes(area, 30000, 'o', 0, &last));
+  }
+  /* With a tail of 0, nobody is asked. */
+  CLFS_MGMT_POLICY tail = policy_of(ClfsMgmtPolicyLogTail);
+  CHECK(InstallLogPolicy(log, &tail));
+  CLFS_LSN last;
+  CHECK(fill_log(area, &last) == ERROR_LOG_FULL);
+  CHECK_ERROR(ERROR_IO_PENDING, HandleLogFull(log));
+  CHECK(client.asked == 3 && client.handled == 4 && client.error == ERROR_LOG_PINNED);
+  CHECK(DeleteLogMarshallingArea(area));
+  CHECK(CloseHandle(log));
 }
 
 static CLFS_MGMT_NOTIFICATION read_notification(HANDLE log) {
@@ -389,6 +427,7 @@ int main(int argc, char** argv) {
       {"ALogGrowsAndShrinksByItselfOnlyIfTold", a_log_grows_and_shrinks_by_itself_only_if_told},
       {"AFullLogGrowsAsThePoliciesSay", a_full_log_grows_as_the_policies_say},
       {"WhoPinsTheTailIsAsked", who_pins_the_tail_is_asked},
+      {"WhoPinsItsOwnLogIsAsked", who_pins_its_own_log_is_asked},
       {"AClientThatCannotAdvanceSaysSo", a_client_that_cannot_advance_says_so},
       {"TheArchiveThatPinsIsNamed", the_archive_that_pins_is_named},
       {"AClientIsToldThatTheLogWasWrittenTo", a_client_is_told_that_the_log_was_written_to},
