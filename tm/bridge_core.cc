@@ -69,6 +69,7 @@ Status BridgeCore::recover() {
   // The lower one first, so that nothing is asked for above that could not be ordered below.
   const Status below = connect(below_);
   const Status above = connect(above_);
+  advance_all();  // what was refused for want of room in a log
   wake();
   return below ? above : below;
 }
@@ -234,6 +235,10 @@ Status BridgeCore::join(Branch& branch, const Transaction& upper) {
 // --- carrying ---
 
 Result<bool> BridgeCore::pump() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!closed_) advance_all();  // what was refused for want of room in a log
+  }
   for (bool any = false;;) {
     while (pump_once()) any = true;
     TransactionManager drive;

@@ -25,11 +25,19 @@ Status order(const std::shared_ptr<EnlistmentReference>& reference, SuperiorEven
              const Clock& clock) {
   if (!reference) return refers_to_nothing("enlistment");
   CAIRN_RETURN_IF_ERROR(reference->core->check_clock(clock));
-  return reference->core->on_session(*reference->object->resource_manager, reference->session,
-                                     [&](Protocol& protocol) {
-                                       protocol.raise_clock(clock.value_or(0));
-                                       return protocol.order(reference->object, verb);
-                                     });
+  const TransactionPtr& transaction = reference->object->transaction;
+  const bool commits = reference->object->superior && verb == SuperiorEvent::kCommit;
+  if (commits) CAIRN_RETURN_IF_ERROR(reference->core->make_room(transaction));
+  return reference->core->on_session(
+      *reference->object->resource_manager, reference->session, [&](Protocol& protocol) -> Status {
+        // Another order of it found no room at the same moment.
+        if (commits && transaction->lacks_room &&
+            transaction->state() == TransactionState::kInDoubt) {
+          return Status(StatusCode::kLogFull, "the decision has no room in the log yet");
+        }
+        protocol.raise_clock(clock.value_or(0));
+        return protocol.order(reference->object, verb);
+      });
 }
 
 // Whether recovery information of this size can be kept for this enlistment.

@@ -82,6 +82,7 @@ struct TransactionObject {
   // Of a transaction that is logged:
   log::Reservation room;            // for every record it must yet write
   std::size_t room_for_record = 0;  // payload bytes of the record that `room` was taken for
+  bool lacks_room = false;          // promised, and rebuilt from a log that was full
   // Its decision, or while it has none, what it promised. Null: neither was written.
   std::shared_ptr<const recovery::TransactionRecord> record;
   std::shared_ptr<const recovery::TransactionRecord> written;  // that in flight

@@ -118,6 +118,7 @@ Status TmCore::resolve(const Uuid& unit_of_work, Outcome outcome, const Administ
   if (log != nullptr) {
     transaction->room.merge(std::move(room));
     transaction->room_for_record = bytes;
+    transaction->lacks_room = false;
   }
   protocol_.resolve(transaction, outcome, act);
   finish(lock);

@@ -1,5 +1,7 @@
 // TmCore, checkpoints: restart areas that move the base, and records carried forward so that it can
 // move.
+#include <algorithm>
+
 #include "tm_core.h"
 
 namespace cairn::tm {
@@ -43,9 +45,12 @@ Status TmCore::write_checkpoint(TmLog& log) {
 void TmCore::carry_forward(TmLog& log) {
   std::unique_lock lock(mutex_);
   const Lsn end = log.end_lsn();
-  if (end.value() <= options_.carry_forward_bytes) return;
-  for (const TransactionPtr& transaction :
-       protocol_.logged_before(Lsn(end.value() - options_.carry_forward_bytes))) {
+  // In a small log sooner: once it is full nothing can be copied.
+  const std::uint64_t distance = log.max_size() == 0
+                                     ? options_.carry_forward_bytes
+                                     : std::min(options_.carry_forward_bytes, log.max_size() / 4);
+  if (end.value() <= distance) return;
+  for (const TransactionPtr& transaction : protocol_.logged_before(Lsn(end.value() - distance))) {
     // It may have moved on while another one was copied.
     if (!protocol_.begin_copy(*transaction)) continue;
     recovery::TransactionRecord copy = *transaction->record;

@@ -133,11 +133,7 @@ void TmCore::reserve(const TransactionPtr& transaction) {
                                                     " bytes, the log's largest record is " +
                                                     std::to_string(log->max_record()));
     }
-    Result<log::Reservation> room = log->reserve(records, bytes, true);
-    // A checkpoint may free what forgotten transactions still hold.
-    if (room.code() != StatusCode::kLogFull) return room;
-    if (!write_checkpoint(*log) || !log->drop_previous_checkpoint()) return room;
-    return log->reserve(records, bytes, true);
+    return take_room(*log, records, bytes);
   };
   Result<log::Reservation> room = take();
 
@@ -145,6 +141,36 @@ void TmCore::reserve(const TransactionPtr& transaction) {
   transaction->room_for_record = bytes;
   protocol_.reserved(transaction, std::move(room));
   finish(lock);
+}
+
+Result<log::Reservation> TmCore::take_room(TmLog& log, std::uint32_t records, std::size_t bytes) {
+  Result<log::Reservation> room = log.reserve(records, bytes, true);
+  // A checkpoint may free what forgotten transactions still hold.
+  if (room.code() != StatusCode::kLogFull) return room;
+  if (!write_checkpoint(log) || !log.drop_previous_checkpoint()) return room;
+  return log.reserve(records, bytes, true);
+}
+
+Status TmCore::make_room(const TransactionPtr& transaction) {
+  std::unique_lock lock(mutex_);
+  const std::shared_ptr<TmLog> log = log_;
+  const bool lacks = transaction->lacks_room && transaction->state() == TransactionState::kInDoubt;
+  if (log == nullptr || !lacks) return Status::ok();
+  const std::size_t bytes = record_bytes(*transaction);
+  lock.unlock();
+  Result<log::Reservation> room = take_room(*log, 1, bytes);
+  if (!room) {
+    return room.status().with_context("transaction " + transaction->id.to_string() +
+                                      " was recovered in a full log; its decision needs room");
+  }
+  lock.lock();
+  // It may have been decided by hand meanwhile: then the room goes back with this call.
+  if (log_ != nullptr && transaction->state() == TransactionState::kInDoubt &&
+      std::exchange(transaction->lacks_room, false)) {
+    transaction->room = std::move(*room);
+    transaction->room_for_record = bytes;
+  }
+  return Status::ok();
 }
 
 // The record that the transaction's state calls for: appends it and begins to force it.

@@ -73,6 +73,9 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
                             std::optional<std::chrono::nanoseconds> limit);
   [[nodiscard]] Status recover_resource_manager(const ResourceManagerPtr& rm,
                                                 std::uint64_t session);
+  // Takes the room that the decision of a promised transaction could not be given at recovery.
+  // Error: kLogFull.
+  [[nodiscard]] Status make_room(const TransactionPtr& transaction);
   // Votes yes, with recovery information if given.
   [[nodiscard]] Status prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t session,
                                         std::optional<std::span<const std::byte>> data, Clock clock,
@@ -126,8 +129,11 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   void carry_forward(TmLog& log);
   [[nodiscard]] bool checkpoint_due_locked() const;
   void settle_records_in_flight(TmLog& log);
-  // Room for what rebuilt transactions must yet write. Error: of what is promised and got none.
-  [[nodiscard]] Status reserve_for_rebuilt(TmLog& log);
+  // Room for so many records, and for a forget record. Error: kLogFull.
+  [[nodiscard]] Result<log::Reservation> take_room(TmLog& log, std::uint32_t records,
+                                                   std::size_t bytes);
+  // Room for what rebuilt transactions must yet write; false if there is not enough.
+  bool reserve_for_rebuilt(TmLog& log);
   void keep_house();
   // When housekeeping has something to do next; null: nothing is known of.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> next_due_locked() const;

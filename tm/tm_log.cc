@@ -21,7 +21,8 @@ TmLog::TmLog(std::shared_ptr<log::Log> log, std::string name, const log::LogInfo
       name_(std::move(name)),
       log_id_(info.id),
       path_(info.path),
-      max_record_(info.max_record) {}
+      max_record_(info.max_record),
+      max_size_(info.max_size) {}
 
 TmLog::~TmLog() { Registry::get().release_stream(*log_, name_); }
 

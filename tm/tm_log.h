@@ -38,6 +38,8 @@ class TmLog {
   [[nodiscard]] const Uuid& log_id() const { return log_id_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const std::string& stream_name() const { return name_; }
+  // Bytes of the log at most, as it was opened; 0: no maximum.
+  [[nodiscard]] std::uint64_t max_size() const { return max_size_; }
   // Payload bytes of the largest record.
   [[nodiscard]] std::size_t max_record() const { return max_record_; }
 
@@ -92,6 +94,7 @@ class TmLog {
   const Uuid log_id_;
   const std::string path_;
   const std::size_t max_record_;
+  const std::uint64_t max_size_;
   log::Stream stream_;
   Uuid tm_id_;
   std::vector<recovery::FormerIdentity> former_;

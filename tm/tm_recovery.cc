@@ -59,8 +59,10 @@ Result<RecoveryReport> TmCore::recover(std::optional<std::uint64_t> up_to) {
   RecoveryReport report = report_on(*state);
   rebuild(*state, report);
   // Nobody works yet, so no lock is needed for the order of things.
-  if (const Status reserved = reserve_for_rebuilt(*log); !reserved) return fail(reserved);
+  const bool reserved = reserve_for_rebuilt(*log);
   if (const Status written = write_checkpoint(*log); !written) return fail(written);
+  // The base has moved. What finds no room even so is not lost: see make_room().
+  if (!reserved && log->drop_previous_checkpoint()) reserve_for_rebuilt(*log);
   report.duration = std::chrono::steady_clock::now() - begin;
   lock.lock();
   fire_locked(TmEvent::kRecovered);
@@ -99,21 +101,25 @@ void TmCore::rebuild(const recovery::RecoveredState& state, RecoveryReport& repo
   report.resource_managers = protocol_.resource_manager_count();
 }
 
-Status TmCore::reserve_for_rebuilt(TmLog& log) {
-  for (const TransactionPtr& transaction : protocol_.transactions()) {
-    const bool promised = transaction->state() == TransactionState::kInDoubt;
-    const std::size_t bytes = record_bytes(*transaction);
-    Result<log::Reservation> room = log.reserve(promised ? 1 : 0, bytes, true);
-    // Without its forget record a committed one is only told once more.
-    if (!room && promised) {
-      return room.status().with_context("transaction " + transaction->id.to_string() +
-                                        " is promised to a superior; its decision needs room");
+// A full log does not keep the manager from coming online: its resource managers may be those that
+// can make room. Promises come first.
+bool TmCore::reserve_for_rebuilt(TmLog& log) {
+  bool all = true;
+  for (const bool promises : {true, false}) {
+    for (const TransactionPtr& transaction : protocol_.transactions()) {
+      const bool promised = transaction->state() == TransactionState::kInDoubt;
+      if (promised != promises || transaction->room.records() > 0) continue;
+      const std::size_t bytes = record_bytes(*transaction);
+      Result<log::Reservation> room = log.reserve(promised ? 1 : 0, bytes, true);
+      all = all && room;
+      transaction->lacks_room = promised && !room;
+      // Without its forget record a committed one is only told once more.
+      if (!room) continue;
+      transaction->room = std::move(*room);
+      transaction->room_for_record = bytes;
     }
-    if (!room) continue;
-    transaction->room = std::move(*room);
-    transaction->room_for_record = bytes;
   }
-  return Status::ok();
+  return all;
 }
 
 Status TmCore::close() {

@@ -133,7 +133,7 @@ TEST_F(Checkpoint, KeepsALogOfBoundedSizeGoingForEverThoughOneIsLost) {
   storage_ = std::make_shared<sim::SimStorage>();
   create_options_.max_size = 4 * log::kMinContainerSize;
   tm_options_.checkpoint_bytes = 64 << 10;
-  tm_options_.carry_forward_bytes = 256 << 10;
+  tm_options_.carry_forward_bytes = TmOptions().carry_forward_bytes;  // more than the log is long
   start_and_recover();
   Rm lost = make_rm(1);
   Rm rm = make_rm(2);

@@ -39,6 +39,13 @@ class Superior : public DurableTm {
     EXPECT_EQ(above_.hear(), "PREPARE_COMPLETE");
     return made;
   }
+  // Answers RECOVER_QUERY.
+  Enlistment take_over_query(Rm& rm) {
+    EXPECT_EQ(rm.hear(), "RECOVER_QUERY LAST_RECOVER");
+    Enlistment superior = *rm.session().open_enlistment(rm.session().enlistments()->front());
+    EXPECT_OK(superior.recover(91));
+    return superior;
+  }
   // After a crash or a stop: everything but sessions.
   void boot() { report_ = start_and_recover(); }
 
@@ -438,6 +445,58 @@ TEST_F(Superior, WaitForWhatIsInDoubtDoesNotCallItCommittedWhenTheManagerCloses)
   EXPECT_CODE(waited, kObjectExpired);
   EXPECT_EQ(waited.message().find("committed"), std::string::npos) << waited.to_string();
   EXPECT_NE(waited.message().find("Prepared"), std::string::npos) << waited.to_string();
+}
+
+// --- in a full log ---
+
+// What a torn tail takes up is gone, and what was reserved before the crash may have lain there.
+TEST_F(Superior, ComesBackInAFullLogAndItsDecisionWaitsForRoom) {
+  int refused = 0;
+  for (std::size_t round = 0; round < 6 && !HasFailure(); ++round) {
+    rm_ = above_ = Rm();
+    stop();
+    storage_ = std::make_shared<sim::SimStorage>(sim::SimOptions{.seed = round + 1});
+    create_options_.max_size = 4 * log::kMinContainerSize;
+    boot();
+    auto filler = *log_->create_stream("filler");
+    const std::vector<std::byte> payload(30000);
+    while (log_->end_lsn().value() < 3 * log::kMinContainerSize) {
+      ASSERT_OK(filler.append(payload));
+      ASSERT_OK(log_->run_background());
+    }
+    rm_ = make_rm(1);
+    above_ = make_rm(9);
+    Branch work = branch({&rm_});
+    EXPECT_OK(work.enlistments[0].set_recovery_information(std::span(payload).first(3000 * round)));
+    EXPECT_OK(work.superior.superior_prepare());
+    EXPECT_OK(work.enlistments[0].prepare_complete());
+    force();
+    for (std::size_t size = payload.size(); size > 0; size /= 2) {
+      while (filler.append(std::span(payload).first(size))) ASSERT_OK(log_->run_background());
+    }
+    crash(sim::survive_none());
+    boot();
+    EXPECT_EQ(report_.in_doubt.size(), 1u);
+    above_ = open_rm(9);
+    EXPECT_OK(above_.session().recover());
+    Enlistment superior = take_over_query(above_);
+    const Status ordered = superior.superior_commit();
+    if (!ordered) {
+      ++refused;
+      EXPECT_CODE(ordered, kLogFull);
+      EXPECT_EQ(state_of(superior), EnlistmentState::kInDoubt) << "nothing has changed";
+      EXPECT_EQ(tm_.information()->state, TmState::kOnline);
+      EXPECT_OK(log_->open_stream("filler")->advance_base(log_->end_lsn()));
+      ASSERT_OK(log_->run_background());
+      EXPECT_OK(superior.superior_commit());
+    }
+    force();
+    rm_ = open_rm(1);
+    EXPECT_OK(rm_.session().recover());
+    EXPECT_OK(take_over(rm_, 1).commit_complete());
+    EXPECT_EQ(tm_.information()->transactions, 0u);
+  }
+  EXPECT_GT(refused, 0) << "no round has shown it";
 }
 
 }  // namespace

@@ -177,7 +177,8 @@ class Enlistment {
   [[nodiscard]] Status superior_prepare(Clock clock = {});
   // Decides to commit; COMMIT_COMPLETE follows. REQUIRES, of one that prepared: its own decision is
   // durable. Before superior_prepare() it runs all the phases, and leaves the decision to the
-  // votes; then nobody but this session learns the outcome.
+  // votes; then nobody but this session learns the outcome. Error also: kLogFull (only after a
+  // recovery in a full log; still in doubt: make room, then order it again. A rollback needs none).
   [[nodiscard]] Status superior_commit(Clock clock = {});
   // Decides to roll back; ROLLBACK_COMPLETE follows. The same as rollback() of a superior.
   [[nodiscard]] Status superior_rollback(Clock clock = {});

@@ -139,8 +139,9 @@ class SubordinateBridge {
   // carried by the thread or by pump(). First after both managers have recovered, in any order.
   // Later, a manager that was closed and comes online again, with the same identity, is connected
   // by itself as long as the other is; if both were closed, or another bridge of this identity took
-  // over, it takes another call. Repeating it is OK. Errors: of the manager that cannot be
-  // connected (kNotOnline: recover it first); the other one is.
+  // over, it takes another call. Repeating it is OK. It and pump() try again what a manager refused
+  // with kLogFull. Errors: of the manager that cannot be connected (kNotOnline: recover it first);
+  // the other one is.
   [[nodiscard]] Status recover();
 
   // The branch of `upper`, a transaction of the upper manager: the same one each time. It is

@@ -44,7 +44,8 @@ struct TmOptions {
   std::chrono::nanoseconds checkpoint_interval = std::chrono::seconds(60);
   // A committed transaction whose resource managers stay away pins the log's tail. Once its record
   // lies this many bytes behind the end of the log, a checkpoint writes it again at the end, so
-  // that the base can move. At least 4096.
+  // that the base can move. At least 4096. More than a quarter of the log's maximum size counts as
+  // that.
   std::uint64_t carry_forward_bytes = std::uint64_t{16} << 20;
 };
 
