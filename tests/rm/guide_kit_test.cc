@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cairn/rm_kit.h>
+#include <cairn/sim/sim_storage.h>
 
 #include "rm/kit_options.h"
 
@@ -54,6 +55,26 @@ TEST(GuidesResourceManager, BreaksNoRuleInTheLogOfItsManager) {
   const Report report = check(GuideSubject::open, in_one_log);
   EXPECT_TRUE(report.status.is_ok() && report.violations.empty()) << report.to_string();
   std::printf("[ kit      ] %s", report.to_string().c_str());
+}
+
+// What is committed again is told by its work, not by its name.
+TEST(GuidesResourceManager, CommitsAUnitOfWorkThatIsUsedAgain) {
+  log::CreateOptions create;
+  create.container_size = log::kMinContainerSize;
+  create.calibrate = false;
+  log::OpenOptions options;
+  options.storage = std::make_shared<sim::SimStorage>();
+  const auto log = std::shared_ptr(log::Log::create("/log", create, options).value());
+  tm::TransactionManager manager = tm::TransactionManager::create({.log = log}).value();
+  ASSERT_TRUE(manager.recover().is_ok());
+  const Uuid id = Uuid::generate();
+  auto counters = guide::Counters::open(log, manager, id).value();
+  for (std::uint64_t count = 1; count <= 3; ++count) {
+    auto transaction = manager.create_transaction({.unit_of_work = id}).value();
+    ASSERT_TRUE(counters->add(transaction, "again").is_ok());
+    ASSERT_TRUE(transaction.commit().is_ok());
+    EXPECT_EQ(counters->count("again"), count);
+  }
 }
 
 TEST(GuidesResourceManager, RulesAreThoseOfTheKit) {
