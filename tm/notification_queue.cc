@@ -36,13 +36,19 @@ void NotificationQueue::end(Status reason) {
 
 Result<Notification> NotificationQueue::pop(std::optional<std::chrono::nanoseconds> limit) {
   std::unique_lock lock(mutex_);
-  const auto ready = [this] { return ended_ || !entries_.empty(); };
-  if (!limit) {
-    changed_.wait(lock, ready);
-  } else if (!changed_.wait_until(lock, deadline_after(*limit), ready)) {
-    return Status(StatusCode::kTimeout, "no notification within the time limit");
+  CAIRN_RETURN_IF_ERROR(wait_locked(lock, limit));
+  return take_locked();
+}
+
+Result<Notification> NotificationQueue::pop_if(const std::function<bool(const Notification&)>& fits,
+                                               std::optional<std::chrono::nanoseconds> limit) {
+  std::unique_lock lock(mutex_);
+  CAIRN_RETURN_IF_ERROR(wait_locked(lock, limit));
+  if (!fits(entries_.front())) {
+    changed_.notify_one();  // another reader may have room for it
+    return Status(StatusCode::kBufferTooSmall,
+                  "no room for the next notification: " + entries_.front().to_string());
   }
-  if (ended_) return *ended_;
   return take_locked();
 }
 
@@ -85,6 +91,18 @@ Result<int> NotificationQueue::event_fd() {
 std::size_t NotificationQueue::size() const {
   const std::lock_guard lock(mutex_);
   return entries_.size();
+}
+
+// OK: there is something to take.
+Status NotificationQueue::wait_locked(std::unique_lock<std::mutex>& lock,
+                                      std::optional<std::chrono::nanoseconds> limit) {
+  const auto ready = [this] { return ended_ || !entries_.empty(); };
+  if (!limit) {
+    changed_.wait(lock, ready);
+  } else if (!changed_.wait_until(lock, deadline_after(*limit), ready)) {
+    return Status(StatusCode::kTimeout, "no notification within the time limit");
+  }
+  return ended_ ? *ended_ : Status::ok();
 }
 
 Notification NotificationQueue::take_locked() {

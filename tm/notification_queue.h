@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -39,6 +40,10 @@ class NotificationQueue {
   // Waits up to `limit`, or without one until there is something. Errors: kTimeout, the reason
   // given to end().
   [[nodiscard]] Result<Notification> pop(std::optional<std::chrono::nanoseconds> limit);
+  // The same, but leaves the next one where it is if `fits`, called with the lock held, says no:
+  // kBufferTooSmall.
+  [[nodiscard]] Result<Notification> pop_if(const std::function<bool(const Notification&)>& fits,
+                                            std::optional<std::chrono::nanoseconds> limit);
   [[nodiscard]] Result<std::optional<Notification>> try_pop();
   // Waits until there is something, or `stop` is set by interrupt(): then the error is kClosed, and
   // nothing was taken.
@@ -49,6 +54,8 @@ class NotificationQueue {
   [[nodiscard]] std::size_t size() const;
 
  private:
+  [[nodiscard]] Status wait_locked(std::unique_lock<std::mutex>& lock,
+                                   std::optional<std::chrono::nanoseconds> limit);
   [[nodiscard]] Notification take_locked();
   void signal_locked();
 

@@ -25,6 +25,14 @@ Result<Notification> ResourceManager::get_notification(
   return queue->pop(limit);
 }
 
+Result<Notification> ResourceManager::get_notification(
+    const std::function<bool(const Notification&)>& fits,
+    std::optional<std::chrono::nanoseconds> limit) {
+  if (!reference_) return refers_to_nothing("resource manager");
+  const std::shared_ptr<NotificationQueue> queue = reference_->queue;
+  return queue->pop_if(fits, limit);
+}
+
 Result<std::optional<Notification>> ResourceManager::try_get_notification() {
   if (!reference_) return refers_to_nothing("resource manager");
   return reference_->queue->try_pop();

@@ -40,6 +40,8 @@ class Object {
 
   [[nodiscard]] HandleType type() const { return type_; }
 
+  // CloseHandle() took its handle. Calls that use the object may still run, and may wait in it.
+  virtual void closed() {}
   // Contexts are not closed by CloseHandle(), but by a function of their own.
   [[nodiscard]] virtual bool is_handle() const { return true; }
   // Waits up to `limit` (absent: without one). Whether it is signaled; absent: it is none of those

@@ -8,9 +8,10 @@
 using cairn::win32::HandleTable;
 
 BOOL CloseHandle(HANDLE hObject) {
-  // What closing does to the object happens here, after the table has let go of it.
   const auto object = HandleTable::get().take_handle(hObject);
-  return object == nullptr ? cairn::win32::fail(ERROR_INVALID_HANDLE) : TRUE;
+  if (object == nullptr) return cairn::win32::fail(ERROR_INVALID_HANDLE);
+  object->closed();
+  return TRUE;
 }
 
 DWORD WaitForSingleObject(HANDLE hHandle, DWORD dwMilliseconds) {

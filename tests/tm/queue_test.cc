@@ -35,6 +35,41 @@ TEST_F(Queue, WaitEndsWithANotification) {
   EXPECT_EQ(heard->kind, NotificationKind::kRollback);
 }
 
+TEST_F(Queue, NotificationThatDoesNotFitStaysTheNextOne) {
+  Transaction first = begin();
+  Transaction second = begin();
+  const Enlistment a = rm_.enlist(first, kTwoPhase, 1);
+  const Enlistment b = rm_.enlist(second, kTwoPhase, 2);
+  const auto never = [](const Notification&) { return false; };
+  const auto always = [](const Notification&) { return true; };
+  EXPECT_CODE(rm_.session().get_notification(never, std::chrono::nanoseconds(0)), kTimeout);
+  EXPECT_OK(first.rollback());
+  EXPECT_OK(second.rollback());
+  EXPECT_CODE(rm_.session().get_notification(never, kSoon), kBufferTooSmall);
+  EXPECT_CODE(rm_.session().get_notification(never, kSoon), kBufferTooSmall);
+  auto heard = rm_.session().get_notification(always, kSoon);
+  ASSERT_OK(heard);
+  EXPECT_EQ(heard->key, 1u);
+  heard = rm_.session().get_notification();
+  ASSERT_OK(heard);
+  EXPECT_EQ(heard->key, 2u);
+}
+
+TEST_F(Queue, WaiterThatHasRoomGetsWhatAnotherHasNoneFor) {
+  auto without_room = std::async(std::launch::async, [&] {
+    return rm_.session().get_notification([](const Notification&) { return false; }, std::nullopt);
+  });
+  auto with_room = std::async(std::launch::async, [&] {
+    return rm_.session().get_notification([](const Notification&) { return true; }, kSoon);
+  });
+  Transaction transaction = begin();
+  const Enlistment enlistment = rm_.enlist(transaction);
+  EXPECT_OK(transaction.rollback());
+  EXPECT_OK(with_room.get());
+  EXPECT_OK(rm_.session().disconnect(Status(StatusCode::kClosed, "the end of the test")));
+  EXPECT_FALSE(without_room.get().is_ok());
+}
+
 TEST_F(Queue, LongestLimitIsNoLimit) {
   auto heard = std::async(std::launch::async, [&] {
     return rm_.session().get_notification(std::chrono::nanoseconds::max());

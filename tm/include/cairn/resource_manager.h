@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,6 +79,12 @@ class ResourceManager {
   // is one or the session ends. Errors: kTimeout.
   [[nodiscard]] Result<Notification> get_notification(
       std::optional<std::chrono::nanoseconds> limit = std::nullopt);
+  // The same, for one who may have no room for it: where `fits` answers no, it stays the next one,
+  // and the error is kBufferTooSmall. `fits` is called with the queue's lock held: it must be short
+  // and call nothing of Cairn. REQUIRES: `fits` is not empty.
+  [[nodiscard]] Result<Notification> get_notification(
+      const std::function<bool(const Notification&)>& fits,
+      std::optional<std::chrono::nanoseconds> limit);
   // The next notification if there is one.
   [[nodiscard]] Result<std::optional<Notification>> try_get_notification();
   // See also cairn/delivery.h: notifications that come to a handler.

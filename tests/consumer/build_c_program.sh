@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# build_c_program.sh PREFIX DIRECTORY PROGRAM.c: compiles the program with the C compiler alone, against the installed library as
+# pkg-config names it, shared and static, and runs both.
+set -euo pipefail
+
+prefix=$1 directory=$2 source=$3
+rm -rf "$directory"
+mkdir -p "$directory"
+packages=$(dirname "$(find "$prefix" -name cairn-win32.pc)")
+export PKG_CONFIG_PATH=$packages
+# shellcheck disable=SC2046  # flags are words
+cc -std=c11 "$source" -o "$directory/shared" $(pkg-config --cflags --libs cairn-win32) -Wl,-rpath,"$(dirname "$packages")"
+# shellcheck disable=SC2046
+cc -std=c11 "$source" -o "$directory/static" $(pkg-config --cflags --libs cairn-win32-static)
+ldd "$directory/shared" | grep -q libcairn_win32
+if ldd "$directory/static" | grep -q libcairn; then
+  echo "the static program needs a shared library of Cairn" >&2
+  exit 1
+fi
+for program in shared static; do
+  mkdir "$directory/log-$program"
+  "$directory/$program" "$directory/log-$program" all
+done
