@@ -3,9 +3,13 @@
 #ifndef CAIRN_TM_MACHINE_H_
 #define CAIRN_TM_MACHINE_H_
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <type_traits>
 
 namespace cairn::tm {
 
@@ -30,6 +34,43 @@ constexpr auto find_transition(const Table& table, State state, Event event, Gua
     }
   }
   return nullptr;
+}
+
+// For each state and event the first row about them; the table's size where there is none.
+template <const auto& kTable>
+inline constexpr auto kFirstRows = [] {
+  constexpr auto count = [](auto member) {
+    std::size_t most = 0;
+    for (const auto& row : kTable) most = std::max(most, static_cast<std::size_t>(row.*member));
+    return most + 1;
+  };
+  using Row = typename std::remove_cvref_t<decltype(kTable)>::value_type;
+  std::array<std::array<std::uint8_t, count(&Row::event)>, count(&Row::from)> first{};
+  static_assert(kTable.size() < 256);
+  for (auto& of_state : first) of_state.fill(static_cast<std::uint8_t>(kTable.size()));
+  for (std::size_t i = kTable.size(); i-- > 0;) {
+    first[static_cast<std::size_t>(kTable[i].from)][static_cast<std::size_t>(kTable[i].event)] =
+        static_cast<std::uint8_t>(i);
+  }
+  return first;
+}();
+
+// The same as find_transition(), for the commit path: begins at the first row that can hold.
+template <const auto& kTable, typename State, typename Event, typename Guard>
+constexpr auto find_row(State state, Event event, Guard guard) {
+  const auto& first = kFirstRows<kTable>;
+  const auto from = static_cast<std::size_t>(state);
+  const auto on = static_cast<std::size_t>(event);
+  using Found = decltype(kTable.data());
+  if (from >= first.size() || on >= first[0].size()) return Found{nullptr};
+  for (std::size_t i = first[from][on]; i < kTable.size(); ++i) {
+    const auto& row = kTable[i];
+    if (row.from == state && row.event == event &&
+        (row.guard == Guard::kAlways || row.guard == guard)) {
+      return Found{&row};
+    }
+  }
+  return Found{nullptr};
 }
 
 // No two rows can hold for the same state, event and condition.

@@ -73,7 +73,7 @@ Result<TransactionPtr> Protocol::create_transaction(const TransactionOptions& op
   if (transactions_.size() >= kMaxTransactions) {
     return limit_reached("live transactions", kMaxTransactions);
   }
-  const Uuid id = options.unit_of_work.is_null() ? Uuid::generate() : options.unit_of_work;
+  const Uuid id = options.unit_of_work.is_null() ? identities_.next() : options.unit_of_work;
   // Its next decision must not come before that forget record: recovery would find it decided
   // twice.
   if (forgetting_.contains(id)) {
@@ -325,7 +325,7 @@ Result<EnlistmentPtr> Protocol::enlist(const ResourceManagerPtr& rm,
   const auto guard = (mask & bit(NotificationKind::kPrePrepare)) != 0
                          ? TransactionGuard::kAsksPrePrepare
                          : TransactionGuard::kNoPrePrepare;
-  if (find_transition(kTransactionTable, transaction->state(), TransactionEvent::kEnlist, guard) ==
+  if (find_row<kTransactionTable>(transaction->state(), TransactionEvent::kEnlist, guard) ==
       nullptr) {
     return Status(illegal_transaction_event(transaction->state(), transaction->outcome(),
                                             TransactionEvent::kEnlist),
@@ -338,7 +338,7 @@ Result<EnlistmentPtr> Protocol::enlist(const ResourceManagerPtr& rm,
   }
   fire(transaction, TransactionEvent::kEnlist, guard);
   const EnlistmentPtr enlistment =
-      add_enlistment(rm, transaction, Uuid::generate(), mask, EnlistmentState::kActive);
+      add_enlistment(rm, transaction, identities_.next(), mask, EnlistmentState::kActive);
   enlistment->key = key;
   return enlistment;
 }

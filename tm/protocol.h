@@ -23,6 +23,7 @@
 #include <cairn/transaction_manager.h>
 
 #include "enlistment_machine.h"
+#include "identities.h"
 #include "objects.h"
 #include "resource_manager_machine.h"
 #include "superior_machine.h"
@@ -213,7 +214,8 @@ class Protocol {
   void set_pin(TransactionObject& transaction, Lsn pin);
 
   std::unordered_map<Uuid, TransactionPtr> transactions_;  // not forgotten
-  std::unordered_set<Uuid> forgetting_;     // forgotten, and the forget record is not in the log
+  std::unordered_set<Uuid> forgetting_;  // forgotten, and the forget record is not in the log
+  Identities identities_;
   std::vector<TransactionPtr> unresolved_;  // dropped with an unknown outcome, for ~Protocol()
   std::unordered_map<Uuid, ResourceManagerPtr> resource_managers_;
   std::set<std::pair<std::chrono::nanoseconds, Uuid>> deadlines_;

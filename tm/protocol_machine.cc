@@ -24,7 +24,7 @@ bool awaits_superior(const TransactionObject& transaction) {
 
 bool Protocol::fire(const TransactionPtr& transaction, TransactionEvent event,
                     TransactionGuard guard) {
-  const auto* row = find_transition(kTransactionTable, transaction->state(), event, guard);
+  const auto* row = find_row<kTransactionTable>(transaction->state(), event, guard);
   if (row == nullptr) return false;
   if (row->to != row->from) enter(*transaction, row->to);
   act(transaction, row->action);
@@ -33,7 +33,7 @@ bool Protocol::fire(const TransactionPtr& transaction, TransactionEvent event,
 
 bool Protocol::fire(const EnlistmentPtr& enlistment, EnlistmentEvent event) {
   const auto* row =
-      find_transition(kEnlistmentTable, enlistment->state(), event, guard_of(*enlistment, event));
+      find_row<kEnlistmentTable>(enlistment->state(), event, guard_of(*enlistment, event));
   if (row == nullptr) return false;
   enter(*enlistment, row->to);
   act(enlistment, row->action);
@@ -42,7 +42,7 @@ bool Protocol::fire(const EnlistmentPtr& enlistment, EnlistmentEvent event) {
 
 bool Protocol::fire(ResourceManagerObject& rm, RmEvent event) {
   const auto guard = rm.kind == RmKind::kDurable ? RmGuard::kDurable : RmGuard::kVolatile;
-  const auto* row = find_transition(kRmTable, rm.state(), event, guard);
+  const auto* row = find_row<kRmTable>(rm.state(), event, guard);
   if (row == nullptr) return false;
   enter(rm, row->to);
   return true;

@@ -61,7 +61,7 @@ Result<EnlistmentPtr> Protocol::enlist_superior(const ResourceManagerPtr& rm,
                   name_of(*transaction) + " has a superior, " + name_of(*transaction->superior));
   }
   const EnlistmentPtr superior =
-      add_superior(rm, transaction, Uuid::generate(), mask, EnlistmentState::kActive);
+      add_superior(rm, transaction, identities_.next(), mask, EnlistmentState::kActive);
   superior->key = key;
   return superior;
 }
@@ -105,8 +105,7 @@ Status Protocol::order(const EnlistmentPtr& enlistment, SuperiorEvent verb) {
 }
 
 bool Protocol::fire(const EnlistmentPtr& superior, SuperiorEvent event) {
-  const auto* row =
-      find_transition(kSuperiorTable, superior->state(), event, guard_of(*superior, event));
+  const auto* row = find_row<kSuperiorTable>(superior->state(), event, guard_of(*superior, event));
   if (row == nullptr) return false;
   if (row->to != row->from) enter(*superior, row->to);
   act(superior, row->action);

@@ -56,7 +56,7 @@ std::uint64_t TmCore::wall_clock_ns() const {
 // --- the machine ---
 
 bool TmCore::fire_locked(TmEvent event) {
-  const auto* row = find_transition(kTmTable, state_, event, guard());
+  const auto* row = find_row<kTmTable>(state_, event, guard());
   if (row == nullptr) return false;
   state_ = row->to;
   switch (row->action) {
@@ -79,7 +79,7 @@ bool TmCore::fire_locked(TmEvent event) {
 }
 
 Status TmCore::check_online_locked(StatusCode refusal) const {
-  if (find_transition(kTmTable, state_, TmEvent::kWork, guard()) != nullptr) return Status::ok();
+  if (find_row<kTmTable>(state_, TmEvent::kWork, guard()) != nullptr) return Status::ok();
   return Status(refusal, "transaction manager " + id_.to_string() + " is " +
                              std::string(tm_state_name(state_)) +
                              (cause_ ? "" : ": " + cause_.to_string()));
@@ -279,14 +279,14 @@ void TmCore::release(const ResourceManagerPtr& rm, std::uint64_t session) {
 
 std::optional<Status> TmCore::verdict_locked(const TransactionObject& transaction,
                                              WaitFor wait) const {
-  const std::string name = "transaction " + transaction.id.to_string();
+  const auto name = [&] { return "transaction " + transaction.id.to_string(); };
   switch (transaction.outcome()) {
     case Outcome::kAborted:
       return Status(StatusCode::kAlreadyAborted,
-                    name + " is rolled back: " + transaction.reason.to_string());
+                    name() + " is rolled back: " + transaction.reason.to_string());
     case Outcome::kUnknown:
       return Status(StatusCode::kOutcomeUnknown,
-                    "the outcome of " + name + " is unknown: " + transaction.reason.to_string());
+                    "the outcome of " + name() + " is unknown: " + transaction.reason.to_string());
     case Outcome::kCommitted:
       if (wait == WaitFor::kDecided || transaction.completed) {
         return Status::ok();
@@ -301,9 +301,9 @@ std::optional<Status> TmCore::verdict_locked(const TransactionObject& transactio
   }
   return Status(StatusCode::kObjectExpired,
                 transaction.outcome() == Outcome::kCommitted
-                    ? name + " is committed, and the transaction manager went offline before " +
+                    ? name() + " is committed, and the transaction manager went offline before " +
                           "every resource manager had answered"
-                    : name + " is " + std::string(transaction_state_name(transaction.state())) +
+                    : name() + " is " + std::string(transaction_state_name(transaction.state())) +
                           ", and the transaction manager went offline before it was decided");
 }
 

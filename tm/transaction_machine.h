@@ -199,8 +199,8 @@ static_assert(leads_only_to(kTransactionTable, TransactionState::kForgotten), "t
 
 // Whether a rollback is still possible, whoever asks.
 constexpr bool can_roll_back(TransactionState state) {
-  return find_transition(kTransactionTable, state, TransactionEvent::kRollback,
-                         TransactionGuard::kAlways) != nullptr;
+  return find_row<kTransactionTable>(state, TransactionEvent::kRollback,
+                                     TransactionGuard::kAlways) != nullptr;
 }
 
 // What a verb is answered that the table does not have. `outcome` matters for Forgotten.

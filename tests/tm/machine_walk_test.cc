@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <type_traits>
 
 #include "protocol.h"
 #include "sim/test_counters.h"
@@ -846,6 +847,30 @@ TEST(TmWalk, WorkIsLegalOnlineOnlyAndRecoveryOnlyOnce) {
   EXPECT_EQ(illegal_tm_event(TmEvent::kWork, TmGuard::kDurable), StatusCode::kNotOnline);
   EXPECT_EQ(illegal_tm_event(TmEvent::kRecover, TmGuard::kDurable), StatusCode::kRequestNotValid);
   EXPECT_EQ(illegal_tm_event(TmEvent::kRecover, TmGuard::kVolatile), StatusCode::kTmVolatile);
+}
+
+// Values beyond those of the enumerations included.
+template <const auto& kTable>
+void expect_the_index_to_agree() {
+  using Row = typename std::remove_cvref_t<decltype(kTable)>::value_type;
+  for (int state = 0; state < 32; ++state) {
+    for (int event = 0; event < 48; ++event) {
+      for (int guard = 0; guard < 24; ++guard) {
+        const auto from = static_cast<decltype(Row::from)>(state);
+        const auto on = static_cast<decltype(Row::event)>(event);
+        const auto when = static_cast<decltype(Row::guard)>(guard);
+        ASSERT_EQ(find_row<kTable>(from, on, when), find_transition(kTable, from, on, when));
+      }
+    }
+  }
+}
+
+TEST(TableWalk, ARowIsFoundByTheIndexAsBySearching) {
+  expect_the_index_to_agree<kTransactionTable>();
+  expect_the_index_to_agree<kEnlistmentTable>();
+  expect_the_index_to_agree<kSuperiorTable>();
+  expect_the_index_to_agree<kRmTable>();
+  expect_the_index_to_agree<kTmTable>();
 }
 
 }  // namespace
