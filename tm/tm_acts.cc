@@ -46,9 +46,10 @@ Status TmCore::freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds h
   CAIRN_RETURN_IF_ERROR(check_online_locked(StatusCode::kNotOnline));
   if (protocol_.frozen()) return Status(StatusCode::kRequestNotValid, "decisions are frozen");
   protocol_.freeze();
+  const std::uint64_t mine = ++freezes_;
   frozen_until_ = now() + std::min(hold, std::chrono::nanoseconds::max() - now());
   // Those that are on their way already are let through.
-  while (protocol_.frozen()) {
+  while (protocol_.frozen() && freezes_ == mine) {
     const std::vector<TransactionPtr> writing = protocol_.writing();
     if (writing.empty()) {
       wake_if_due_locked();
@@ -67,7 +68,7 @@ Status TmCore::freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds h
       if (!late) settle(transaction, lsn, TmLog::verdict_on_force(forced), forced);
       lock.lock();
     }
-    if (late) {
+    if (late && freezes_ == mine) {  // not another one that began meanwhile
       protocol_.thaw();
       finish(lock);
       return Status(StatusCode::kTimeout,

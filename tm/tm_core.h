@@ -150,6 +150,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   std::shared_ptr<TmLog> log_;  // null: volatile, or closed
   std::chrono::nanoseconds last_checkpoint_{0};
   std::chrono::nanoseconds frozen_until_{0};  // while the protocol is frozen
+  std::uint64_t freezes_ = 0;                 // which one that is
   std::uint64_t rolled_forward_to_ = 0;
   bool closed_ = false;
   bool registered_ = false;
