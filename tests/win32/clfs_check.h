@@ -110,11 +110,12 @@ static inline CLFS_INFORMATION information_of(HANDLE log) {
   return information;
 }
 
-/* Appends until the log is full; each record durable, so that nothing waits in memory. Returns the
- * error that says so, and the last record. */
+/* Appends until the log, of 10 containers at most, is full. Returns the error that says so, and the
+ * last record. */
 static inline DWORD fill_log(PVOID area, CLFS_LSN* last) {
   ULONG bytes = 30000;
-  for (;;) {
+  for (int records = 0;; ++records) {
+    CHECK(records < 1000);
     if (append_bytes(area, bytes, 'f', CLFS_FLAG_NO_FLAGS, last)) continue;
     const DWORD error = GetLastError();
     if (bytes == 0 || (error != ERROR_LOG_FULL && error != ERROR_LOG_PINNED_ARCHIVE_TAIL &&

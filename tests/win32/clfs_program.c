@@ -545,8 +545,13 @@ static void reservations_are_given_back(void) {
               ReserveAndAppendLog(area, NULL, 0, NULL, NULL, 1, never_reserved, 0, NULL, NULL));
   LONGLONG larger_than_the_log = (LONGLONG)8 << 20;
   CHECK_ERROR(ERROR_LOG_FULL, AllocReservedLog(area, 1000, &larger_than_the_log));
+  /* With the area goes what is left, though a read context still keeps its memory. */
+  const CLFS_LSN record = append_text(area, "record", NULL, NULL);
+  const PVOID context = read_at(area, record, ClfsContextForward, "record");
+  CHECK(information_of(log).TotalReservation == 48);
   CHECK(DeleteLogMarshallingArea(area));
   CHECK(information_of(log).TotalReservation == 0);
+  CHECK(TerminateReadLog(context));
   CHECK(CloseHandle(log));
 }
 
