@@ -1,6 +1,7 @@
 // TmCore, checkpoints: restart areas that move the base, and records carried forward so that it can
 // move.
 #include <algorithm>
+#include <utility>
 
 #include "tm_core.h"
 
@@ -15,8 +16,19 @@ Status TmCore::checkpoint() {
   return write_checkpoint(*log);
 }
 
+// The log asks on a thread of its own, or in run_background(), without its locks held.
+Status TmCore::hear_advance_requests(TmLog& log) {
+  return log.on_advance_request([this](const log::AdvanceRequest& request) {
+    const std::lock_guard lock(mutex_);
+    advance_to_ = std::max(advance_to_, request.target);
+    wake_if_due_locked();
+  });
+}
+
 bool TmCore::checkpoint_due_locked() const {
-  if (log_ == nullptr || log_->bytes_since_checkpoint() == 0) return false;
+  if (log_ == nullptr) return false;
+  if (!advance_to_.is_null()) return true;
+  if (log_->bytes_since_checkpoint() == 0) return false;
   if (log_->bytes_since_checkpoint() >= options_.checkpoint_bytes) return true;
   return options_.checkpoint_interval.count() > 0 &&
          now() - last_checkpoint_ >= options_.checkpoint_interval;
@@ -24,8 +36,11 @@ bool TmCore::checkpoint_due_locked() const {
 
 Status TmCore::write_checkpoint(TmLog& log) {
   const std::lock_guard one(checkpoint_);
-  carry_forward(log);
   std::unique_lock lock(mutex_);
+  const Lsn asked = std::exchange(advance_to_, Lsn());
+  lock.unlock();
+  carry_forward(log, asked);
+  lock.lock();
   const recovery::RestartRecord record{id_, protocol_.clock(), wall_clock_ns(), {}};
   // The end is read under the lock: a decision that is on its way has set its pin before, or comes
   // behind.
@@ -33,6 +48,14 @@ Status TmCore::write_checkpoint(TmLog& log) {
   const Lsn base = pin.is_null() ? log.end_lsn() : pin;
   lock.unlock();
   CAIRN_RETURN_IF_ERROR(log.checkpoint(record, base));
+  // The restart area before it holds the log back as well.
+  if (!asked.is_null()) CAIRN_RETURN_IF_ERROR(log.drop_previous_checkpoint());
+  if (base < asked) {
+    CAIRN_RETURN_IF_ERROR(
+        log.advance_failed(Status(StatusCode::kLogFull, "transaction manager " + id_.to_string() +
+                                                            " still needs what is there from LSN " +
+                                                            base.to_string() + " on")));
+  }
   lock.lock();
   last_checkpoint_ = now();
   ++checkpoints_;
@@ -42,15 +65,16 @@ Status TmCore::write_checkpoint(TmLog& log) {
 // A copy takes its original's place as soon as it is appended: the base moves with a restart area
 // behind it in the log, and that is not durable before the copy is. A transaction that is finished
 // meanwhile writes its forget record behind the copy.
-void TmCore::carry_forward(TmLog& log) {
+// So is what lies before `asked`, which the log wants back.
+void TmCore::carry_forward(TmLog& log, Lsn asked) {
   std::unique_lock lock(mutex_);
   const Lsn end = log.end_lsn();
   // In a small log sooner: once it is full nothing can be copied.
   const std::uint64_t distance = log.max_size() == 0
                                      ? options_.carry_forward_bytes
                                      : std::min(options_.carry_forward_bytes, log.max_size() / 4);
-  if (end.value() <= distance) return;
-  for (const TransactionPtr& transaction : protocol_.logged_before(Lsn(end.value() - distance))) {
+  const Lsn before = std::max(asked, Lsn(end.value() > distance ? end.value() - distance : 0));
+  for (const TransactionPtr& transaction : protocol_.logged_before(before)) {
     // It may have moved on while another one was copied.
     if (!protocol_.begin_copy(*transaction)) continue;
     recovery::TransactionRecord copy = *transaction->record;

@@ -398,7 +398,9 @@ std::optional<std::chrono::nanoseconds> TmCore::next_due_locked() const {
   if (!check_online_locked(StatusCode::kNotOnline)) return std::nullopt;
   std::optional<std::chrono::nanoseconds> due = protocol_.next_deadline();
   if (protocol_.frozen()) due = due ? std::min(*due, frozen_until_) : frozen_until_;
-  if (log_ == nullptr || log_->bytes_since_checkpoint() == 0) return due;
+  if (log_ == nullptr) return due;
+  if (!advance_to_.is_null()) return now();
+  if (log_->bytes_since_checkpoint() == 0) return due;
   if (log_->bytes_since_checkpoint() >= options_.checkpoint_bytes) return now();
   if (options_.checkpoint_interval.count() > 0) {
     const auto left = std::chrono::nanoseconds::max() - last_checkpoint_;

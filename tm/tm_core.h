@@ -126,7 +126,8 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   [[nodiscard]] RecoveryReport report_on(const recovery::RecoveredState& state) const;
   void rebuild(const recovery::RecoveredState& state, RecoveryReport& report);
   [[nodiscard]] Status write_checkpoint(TmLog& log);
-  void carry_forward(TmLog& log);
+  void carry_forward(TmLog& log, Lsn asked);
+  [[nodiscard]] Status hear_advance_requests(TmLog& log);
   [[nodiscard]] bool checkpoint_due_locked() const;
   void settle_records_in_flight(TmLog& log);
   // Room for so many records, and for a forget record. Error: kLogFull.
@@ -165,6 +166,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   std::mutex checkpoint_;
   std::mutex lifecycle_;
 
+  Lsn advance_to_;  // the log asks for the base to be here at least; null: it does not
   std::thread housekeeper_;
   std::condition_variable wake_;
   bool stop_housekeeping_ = false;

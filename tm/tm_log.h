@@ -74,6 +74,14 @@ class TmLog {
   // Gives up the restart area before the newest, which pins the log's tail until the next one.
   [[nodiscard]] Status drop_previous_checkpoint() { return stream_.advance_base(stream_.base()); }
 
+  // Who is asked to move the base when the log is short of space, by its own or by other streams;
+  // an empty callback: nobody, and none runs any more on return.
+  [[nodiscard]] Status on_advance_request(log::AdvanceCallback callback) {
+    return stream_.on_advance_request(std::move(callback));
+  }
+  // That it could not be moved so far, and why: who waits for space is told.
+  [[nodiscard]] Status advance_failed(const Status& why) { return stream_.advance_failed(why); }
+
   // No record appended from now on gets a lower LSN. Waits for nothing.
   [[nodiscard]] Lsn end_lsn() const { return log_->end_lsn(); }
   [[nodiscard]] Lsn base() const { return stream_.base(); }

@@ -63,6 +63,7 @@ Result<RecoveryReport> TmCore::recover(std::optional<std::uint64_t> up_to) {
   if (const Status written = write_checkpoint(*log); !written) return fail(written);
   // The base has moved. What finds no room even so is not lost: see make_room().
   if (!reserved && log->drop_previous_checkpoint()) reserve_for_rebuilt(*log);
+  if (const Status heard = hear_advance_requests(*log); !heard) return fail(heard);
   report.duration = std::chrono::steady_clock::now() - begin;
   lock.lock();
   fire_locked(TmEvent::kRecovered);
@@ -142,6 +143,8 @@ Status TmCore::close() {
   if (housekeeper.joinable()) housekeeper.join();
   if (registered_) Registry::get().remove(id_);
   if (log == nullptr) return Status::ok();
+  // Its log may outlive it. That it cannot be told is no reason to stay.
+  static_cast<void>(log->on_advance_request({}));
   settle_records_in_flight(*log);
   Status last = Status::ok();
   lock.lock();

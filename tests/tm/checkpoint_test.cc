@@ -155,6 +155,40 @@ TEST_F(Checkpoint, KeepsALogOfBoundedSizeGoingForEverThoughOneIsLost) {
   EXPECT_LE(log_->info().containers.size(), 4u);
 }
 
+// By its own bytes and times it would write none.
+TEST_F(Checkpoint, IsWrittenWhenAnotherStreamNeedsTheSpaceOfTheLog) {
+  stop();
+  storage_ = std::make_shared<sim::SimStorage>();
+  create_options_.max_size = 4 * log::kMinContainerSize;
+  tm_options_.checkpoint_bytes = std::uint64_t{1} << 40;
+  tm_options_.checkpoint_interval = std::chrono::seconds(0);
+  start_and_recover();
+  auto data = log_->open_or_create_stream("data");
+  ASSERT_OK(data);
+  Rm lost = make_rm(1);
+  const Work pinned = decide({&lost});
+  lost.disconnect();
+  const std::vector<std::byte> record(60000, std::byte{7});
+  int full = 0;
+  while (!HasFailure() && log_->end_lsn().value() < 5 * create_options_.max_size) {
+    Result<Lsn> lsn = data->append(record);
+    if (lsn.code() == StatusCode::kLogFull) {
+      ++full;
+      ASSERT_OK(log_->run_background());  // asks
+      ASSERT_OK(tm_.run_background());
+      ASSERT_OK(log_->run_background());  // takes what is free
+      lsn = data->append(record);
+    }
+    ASSERT_OK(lsn);
+    ASSERT_OK(data->advance_base(*lsn));
+    ASSERT_OK(log_->run_background());
+  }
+  EXPECT_GT(full, 2);
+  EXPECT_GT(base(), Lsn(4 * create_options_.max_size));
+  crash();
+  EXPECT_EQ(start_and_recover().committed, std::vector{pinned.transaction.id()});
+}
+
 TEST_F(Checkpoint, IsWrittenByItselfWhenTheLogIsFullOfForgottenOnes) {
   stop();
   storage_ = std::make_shared<sim::SimStorage>();
