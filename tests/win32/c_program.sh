@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the tests do with programs in plain C.
-#   c_program.sh run PROGRAM DIRECTORY SECTION          runs a section, or all, with an empty directory
+#   c_program.sh run PROGRAM DIRECTORY SECTION          runs a section, or all, with an empty directory (all: that one)
 #   c_program.sh valgrind PROGRAM DIRECTORY SECTION...  the same under valgrind; no report, nothing lost
 #   c_program.sh compile "COMPILER FLAGS" INCLUDE FILE...  compiles each file without a warning
 # 77: not there, which ctest shows as skipped.
@@ -9,15 +9,28 @@ set -euo pipefail
 mode=$1
 shift
 
-empty_directory() {
-  rm -rf "$1"
-  mkdir -p "$1"
+# run_in DIRECTORY COMMAND...: COMMAND, in which @ stands for an empty directory: DIRECTORY, or, where there is much room in memory,
+# one there, which takes a tenth of the time.
+run_in() {
+  local directory=$1 room
+  shift
+  room=$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)
+  if [[ $* != *" all" && ${room:-0} -gt 1000000 && -w /dev/shm ]]; then
+    directory=$(mktemp -d /dev/shm/cairn-test.XXXXXX)
+    # shellcheck disable=SC2064 # as it is now
+    trap "rm -rf '$directory'" EXIT
+  else
+    rm -rf "$directory"
+    mkdir -p "$directory"
+  fi
+  "${@/#@/$directory}"
 }
 
 case $mode in
   run)
-    empty_directory "$2"
-    exec "$@"
+    program=$1 directory=$2
+    shift 2
+    run_in "$directory" "$program" @ "$@"
     ;;
   valgrind)
     if ! command -v valgrind >/dev/null; then
@@ -26,11 +39,10 @@ case $mode in
     fi
     program=$1 directory=$2
     shift 2
-    empty_directory "$directory"
     # Valgrind does not know all of io_uring.
     export CAIRN_STORAGE=posix
-    exec valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible \
-      "$program" "$directory" "$@"
+    run_in "$directory" valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible \
+      "$program" @ "$@"
     ;;
   compile)
     read -ra compiler <<<"$1"
