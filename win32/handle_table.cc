@@ -16,7 +16,7 @@ constexpr std::uint64_t kSlotMask = HandleTable::kMaxHandles - 1;
 HANDLE encode(std::uint32_t slot, std::uint32_t generation) {
   const std::uint64_t number =
       (std::uint64_t{generation} << kGenerationShift) | (std::uint64_t{slot} << kSlotShift);
-  return reinterpret_cast<HANDLE>(number);  // NOLINT(performance-no-int-to-ptr): never followed
+  return reinterpret_cast<HANDLE>(number);
 }
 
 }  // namespace
