@@ -34,6 +34,7 @@ class Checker {
     environment_.subject = uuid_of(random);
     environment_.kit = uuid_of(random);
     environment_.begin = &begin_;
+    environment_.number = &number_;
     environment_.openings = &report_.openings;
     environment_.crashes = &report_.crashes;
     environment_.runs = &report_.runs;
@@ -164,7 +165,9 @@ class Checker {
   }
 
   bool do_run(const Plan& plan, std::vector<StepIo>* io) {
-    Disks disks{begin_.manager->clone(), nullptr, {}};
+    // What lies outside cannot be copied: each run begins with nothing, at a place of its own.
+    const bool outside = options_.keeping == Keeping::kOutside;
+    Disks disks = outside ? disks_for_outside(seed_) : Disks{begin_.manager->clone(), nullptr, {}};
     const std::uint64_t number = ++number_;
     if (begin_.subject) disks.subject = begin_.subject->clone();
     if (!begin_.files.empty()) {

@@ -31,6 +31,10 @@ sim::CrashChoice choice_of(Fate fate, std::uint64_t seed) {
 
 }  // namespace
 
+Disks disks_for_outside(std::uint64_t seed) {
+  return {std::make_shared<sim::SimStorage>(sim::SimOptions{.seed = seed}), nullptr, {}};
+}
+
 Machine::Machine(const Environment& environment, Disks disks, std::uint64_t number)
     : environment_(environment),
       disks_(std::move(disks)),
@@ -66,6 +70,7 @@ Status Machine::open_subject() {
   if (disks_.subject) at.directory = kSubjectDirectory;
   if (!disks_.files.empty()) at.directory = disks_.files;
   if (environment_.options->keeping == Keeping::kManagersLog) at.log = log_;
+  if (environment_.options->keeping == Keeping::kOutside) at.directory = name_;
   std::unique_ptr<Subject> opened;
   CAIRN_RETURN_IF_ERROR(call("opening", [&]() -> Status {
     CAIRN_ASSIGN_OR_RETURN(opened, (*environment_.open)(at));

@@ -21,7 +21,7 @@ namespace cairn::rm_kit {
 // Both machines at rest; each run begins from a copy.
 struct Disks {
   std::shared_ptr<sim::SimStorage> manager;
-  std::shared_ptr<sim::SimStorage> subject;  // null with kFiles
+  std::shared_ptr<sim::SimStorage> subject;  // kSimulated, else null
   std::string files;                         // a real directory; "" with kSimulated
 };
 
@@ -31,10 +31,14 @@ struct Environment {
   Uuid subject;                       // its identity
   Uuid kit;                           // of the kit's own resource manager
   const Disks* begin = nullptr;       // what each run begins with a copy of
+  std::uint64_t* number = nullptr;    // counted: of the newest run, which tells its place
   std::uint64_t* openings = nullptr;  // counted
   std::uint64_t* crashes = nullptr;   // counted
   std::uint64_t* runs = nullptr;      // counted
 };
+
+// What a run begins with where nothing can be copied: nothing.
+[[nodiscard]] Disks disks_for_outside(std::uint64_t seed);
 
 // For one thread.
 class Machine {
@@ -100,7 +104,7 @@ class Machine {
   Environment environment_;
   Disks disks_;
   bool is_to_fail_ = false;
-  std::string name_;         // of the run's directories
+  std::string name_;         // of the run's directories, or its place outside
   unsigned generation_ = 0;  // of the directory with files
   std::shared_ptr<log::Log> log_;
   tm::TransactionManager manager_;

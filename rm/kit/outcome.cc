@@ -41,11 +41,14 @@ int Run::rule_of_lost_by_crash() {
 }
 
 int Run::rule_of(const Plan& plan) {
-  Disks disks{environment_.begin->manager->clone(), nullptr, {}};
   if (!environment_.begin->files.empty()) return 0;  // no further runs
+  const bool outside = environment_.options->keeping == Keeping::kOutside;
+  Disks disks =
+      outside ? disks_for_outside(seed_) : Disks{environment_.begin->manager->clone(), nullptr, {}};
   if (environment_.begin->subject) disks.subject = environment_.begin->subject->clone();
   machine_.close();  // one manager of an identity is open at a time, and this run is over
-  Run run(environment_, std::move(disks), plan, seed_, number_);
+  const std::uint64_t number = outside ? ++*environment_.number : number_;
+  Run run(environment_, std::move(disks), plan, seed_, number);
   if (!run.execute() || !run.finding()) return 0;
   return run.finding()->rule;
 }

@@ -72,10 +72,14 @@ Result<Disks> Run::prepare_disks() {
 // Two transactions beside the script's, promised and not decided.
 bool Run::begin() {
   if (!boot_manager() || !open_subject()) return false;
-  Work& old = new_work(kOldItem, Kind::kAlone, true);
-  old.phase = Phase::kDone;
-  old.end = End::kCommitted;
-  old.was_done = true;
+  if (environment_.options->keeping == Keeping::kOutside) {  // which nothing was copied to
+    if (!commit_new(kOldItem)) return false;
+  } else {
+    Work& old = new_work(kOldItem, Kind::kAlone, true);
+    old.phase = Phase::kDone;
+    old.end = End::kCommitted;
+    old.was_done = true;
+  }
   if (plan_.script == Script::kEarly) return true;
   for (const std::string item : {"beside-1", "beside-2"}) {
     Work& work = new_work(item, Kind::kBelow, true);

@@ -13,7 +13,7 @@
 
 #include <cairn/rm_rocksdb.h>
 
-#include "branch_name.h"
+#include "names/branch_name.h"
 
 namespace cairn::rm {
 namespace {

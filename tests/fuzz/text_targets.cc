@@ -5,8 +5,8 @@
 
 #include "archive/manifest.h"
 #include "fuzz/fuzz_target.h"
+#include "names/branch_name.h"
 #include "read/read_source.h"
-#include "rocksdb/branch_name.h"
 
 namespace cairn::fuzz {
 

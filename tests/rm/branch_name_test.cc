@@ -1,5 +1,5 @@
 // Names of prepared transactions: whole, or not ours.
-#include "branch_name.h"
+#include "names/branch_name.h"
 
 #include <gtest/gtest.h>
 

@@ -49,6 +49,41 @@ TEST(Kit, FindsNothingWrongWithOneThatPrePrepares) { expect_nothing(Way::kPrePre
 TEST(Kit, FindsNothingWrongWithPromisesThatAreCovered) { expect_nothing(Way::kCovered); }
 TEST(Kit, FindsNothingWrongWithCommitsThatAreHardenedLater) { expect_nothing(Way::kHardensLater); }
 
+// Storages that live on without the resource manager, as a server does.
+Report report_of_outside(Defect defect) {
+  std::map<std::string, std::shared_ptr<log::Storage>> servers;
+  Options with = options();
+  with.keeping = Keeping::kOutside;
+  with.patience = std::chrono::milliseconds(defect == Defect::kNone ? 5000 : 200);
+  if (defect != Defect::kNone) with.at_most = with.stride = 1;
+  return check(
+      [&](const Surroundings& at) {
+        EXPECT_TRUE(at.storage == nullptr && at.log == nullptr);
+        auto& server = servers[at.directory];
+        if (!server) server = std::make_shared<sim::SimStorage>();
+        Surroundings inside = at;
+        inside.storage = server;
+        return FaultyRm::open(inside, defect, Way::kForces);
+      },
+      with);
+}
+
+TEST(Kit, FindsNothingWrongWithDataOutside) {
+  const Report report = report_of_outside(Defect::kNone);
+  EXPECT_TRUE(report.status.is_ok() && report.violations.empty()) << report.to_string();
+  std::printf("[ kit      ] %s", report.to_string().c_str());
+}
+TEST(KitNotices, PromisesOutsideThatAreForgotten) {
+  const Report report = report_of_outside(Defect::kForgetsPromisesAtRestart);
+  ASSERT_TRUE(report.status && !report.violations.empty()) << report.to_string();
+  EXPECT_EQ(report.violations.front().rule, 1) << report.to_string();
+}
+TEST(KitNotices, OrphansOutsideThatAreKept) {
+  const Report report = report_of_outside(Defect::kKeepsTheUnoffered);
+  ASSERT_TRUE(report.status && !report.violations.empty()) << report.to_string();
+  EXPECT_EQ(report.violations.front().rule, 6) << report.to_string();
+}
+
 TEST(KitNotices, PromisesThatAreForgottenAtARestart) {
   expect_rule(Defect::kForgetsPromisesAtRestart, 1);
 }

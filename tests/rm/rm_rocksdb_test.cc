@@ -12,8 +12,8 @@
 
 #include <cairn/rm_rocksdb.h>
 
-#include "branch_name.h"
 #include "examples/temporary_directory.h"
+#include "names/branch_name.h"
 #include "rm/wal_spy.h"
 
 namespace cairn::rm {

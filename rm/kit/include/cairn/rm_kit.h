@@ -25,6 +25,11 @@
 //               manager are crashes of its data. When the resource manager alone ends, its next
 //               opening does not see what was not forced, as a cursor shows durable records only;
 //               that may still become durable later.
+//   kOutside    in a server, or wherever it lives on without the resource manager. A crash of the
+//               resource manager ends its session, and then the object, with its connections; the
+//               data stays as it is. Each run gets the name of a place of its own, where nothing is
+//               yet. Shows what becomes of promises when either side is gone, and no missing
+//               force. Kill the server in tests of your own.
 // What neither shows: defects of threads but by chance (rule 8 is raced, not proven), and what your
 // data means: the kit sees counts of items.
 #ifndef CAIRN_RM_KIT_H_
@@ -48,14 +53,15 @@
 
 namespace cairn::rm_kit {
 
-enum class Keeping : std::uint8_t { kSimulated, kFiles, kManagersLog };
+enum class Keeping : std::uint8_t { kSimulated, kFiles, kManagersLog, kOutside };
 
 // What the kit gives to the resource manager under test at each start.
 struct Surroundings {
   tm::TransactionManager manager;         // recovered
   Uuid id;                                // of the resource manager, the same at each start
   std::shared_ptr<log::Storage> storage;  // kSimulated, else null
-  // Where to keep data: a path in `storage`, or with kFiles a real directory, which exists; or "".
+  // Where to keep data: a path in `storage`, or with kFiles a real directory, which exists; with
+  // kOutside a name, "run-12"; or "".
   std::string directory;
   std::shared_ptr<log::Log> log;  // kManagersLog: the manager's, else null
 };

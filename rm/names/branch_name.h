@@ -1,13 +1,14 @@
-// BranchName: the name under which RocksDB keeps a prepared transaction, and how it is read back.
+// BranchName: the name under which a database keeps a prepared transaction, and how it is read
+// back.
 //
-// RocksDB knows nothing of managers: all its prepared transactions lie in one list, with one name
-// each. The name says in full which manager, which resource manager and which unit of work a branch
-// belongs to. It is compared as a whole and never by a part, so no manager resolves what another
-// one prepared.
+// A database knows nothing of managers: all its prepared transactions lie in one list, with one
+// name each. The name says in full which manager, which resource manager and which unit of work a
+// branch belongs to. It is compared as a whole and never by a part, so no manager resolves what
+// another one prepared.
 //
 //   cairn:1:<transaction manager>:<resource manager>:<unit of work>      GUIDs, 36 characters each
-#ifndef CAIRN_RM_ROCKSDB_BRANCH_NAME_H_
-#define CAIRN_RM_ROCKSDB_BRANCH_NAME_H_
+#ifndef CAIRN_RM_NAMES_BRANCH_NAME_H_
+#define CAIRN_RM_NAMES_BRANCH_NAME_H_
 
 #include <optional>
 #include <string>
@@ -31,4 +32,4 @@ struct BranchName {
 
 }  // namespace cairn::rm
 
-#endif  // CAIRN_RM_ROCKSDB_BRANCH_NAME_H_
+#endif  // CAIRN_RM_NAMES_BRANCH_NAME_H_

@@ -6,7 +6,7 @@ namespace {
 constexpr std::string_view kPrefix = "cairn:1:";
 constexpr std::size_t kUuidLength = 36;
 constexpr std::size_t kLength = kPrefix.size() + 3 * kUuidLength + 2;
-static_assert(kLength <= 512, "RocksDB's bound on a transaction's name");
+static_assert(kLength < 200, "the bound of PostgreSQL; RocksDB has 512");
 
 }  // namespace
 

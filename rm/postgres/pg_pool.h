@@ -1,0 +1,68 @@
+// PgPool: the connections of one resource manager, each with its lock.
+//
+// Every connection takes one advisory lock of the database, shared, before it does anything: by it
+// the server tells which backends are this resource manager's, in whatever process. So a backend
+// that was left behind is found and ended before anything is concluded from what is prepared.
+#ifndef CAIRN_RM_POSTGRES_PG_POOL_H_
+#define CAIRN_RM_POSTGRES_PG_POOL_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <cairn/status.h>
+#include <cairn/uuid.h>
+
+#include "pg_connection.h"
+#include "promise.h"
+
+namespace cairn::rm {
+
+// Thread-safe.
+class PgPool {
+ public:
+  PgPool(const Uuid& manager, const Uuid& resource_manager, std::string conninfo,
+         unsigned idle_connections);
+
+  // An idle connection, or a new one that still connects; then its first reply is the greeting's,
+  // for welcome().
+  [[nodiscard]] std::unique_ptr<PgConnection> take();
+  // One that is known to be new.
+  [[nodiscard]] std::unique_ptr<PgConnection> make() const;
+  // Whether it may be used: it leads to the database that the first one led to, and that is fit.
+  [[nodiscard]] Status welcome(PgConnection& connection, const PgReply& greeting);
+  // Keeps it for later, if it is idle in no transaction.
+  void give_back(std::unique_ptr<PgConnection> connection);
+  void close_idle();
+
+  // Of the first connection.
+  [[nodiscard]] PgIdentity identity() const;
+  // An expression that changes whenever the server starts, or falls down and comes back: it then
+  // begins its statistics anew.
+  static constexpr char kEpoch[] =
+      "(SELECT pg_postmaster_start_time()::text || ' ' || stats_reset::text FROM pg_stat_bgwriter)";
+  // A query that ends the backends that hold the lock and says how many those were: but the
+  // asking one's, and with a `pid` only that one.
+  [[nodiscard]] std::string fence(int pid) const;
+
+  void note(const Status& trouble);
+  [[nodiscard]] Status trouble() const;
+
+ private:
+  [[nodiscard]] std::string greeting() const;
+
+  const std::uint64_t lock_;
+  const std::string conninfo_;
+  const unsigned idle_connections_;
+
+  mutable std::mutex mutex_;  // guards all below
+  PgIdentity identity_;
+  Status trouble_;
+  std::vector<std::unique_ptr<PgConnection>> idle_;
+};
+
+}  // namespace cairn::rm
+
+#endif  // CAIRN_RM_POSTGRES_PG_POOL_H_

@@ -1,0 +1,58 @@
+// A private PostgreSQL server in a temporary directory, on a Unix socket, with what tests do to it.
+#ifndef CAIRN_TESTS_RM_PG_SERVER_H_
+#define CAIRN_TESTS_RM_PG_SERVER_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <cairn/result.h>
+#include <cairn/rm_postgres.h>
+
+#include "examples/temporary_directory.h"
+
+namespace cairn::rm {
+
+// As another user where this program runs as root, which PostgreSQL refuses to. Its fsync is on.
+class PgServer {
+ public:
+  // Made by initdb and started, with the database and role "app". Errors: kNotFound (PostgreSQL is
+  // not installed).
+  [[nodiscard]] static Result<std::unique_ptr<PgServer>> create();
+  ~PgServer();
+  PgServer(const PgServer&) = delete;
+  PgServer& operator=(const PgServer&) = delete;
+
+  [[nodiscard]] Status start();
+  // All of its processes at once, as a kill -9 of each.
+  void kill();
+  // Without an orderly end of anything: recovery at the next start.
+  void stop_at_once();
+  [[nodiscard]] bool is_running() const { return postmaster_ > 0; }
+
+  // Of its socket.
+  [[nodiscard]] std::string directory() const { return directory_->path(); }
+  // For libpq, with `more` settings behind it.
+  [[nodiscard]] std::string conninfo(const std::string& more = "") const;
+  // A connection of the superuser, whose first column of all rows it gives.
+  [[nodiscard]] std::vector<std::string> ask(const std::string& query) const;
+  // The names of all prepared transactions.
+  [[nodiscard]] std::vector<std::string> prepared() const;
+
+ private:
+  PgServer() = default;
+  [[nodiscard]] Status make();
+  [[nodiscard]] pid_t run(const std::vector<std::string>& command) const;
+  [[nodiscard]] Status wait_for(pid_t child, const std::string& what) const;
+  void reap();
+
+  std::string programs_;
+  std::unique_ptr<TemporaryDirectory> directory_;
+  pid_t postmaster_ = 0;
+};
+
+}  // namespace cairn::rm
+
+#endif  // CAIRN_TESTS_RM_PG_SERVER_H_

@@ -1,0 +1,672 @@
+// PostgreSQL as a resource manager: promises and outcomes across lost connections, servers that are
+// killed, and managers that crash; and nobody else's touched.
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cairn/log.h>
+#include <cairn/rm_postgres.h>
+#include <cairn/sim/sim_storage.h>
+
+#include "names/branch_name.h"
+#include "order_machine.h"
+#include "promise.h"
+#include "rm/pg_proxy.h"
+#include "rm/pg_server.h"
+#include "rm/shared_pg_server.h"
+
+namespace cairn::rm {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using tm::NotificationKind;
+
+constexpr std::chrono::seconds kLimit{60};
+
+// A manager on a simulated storage, which can crash, and an adapter.
+class Node {
+ public:
+  Node() = default;
+  ~Node() { stop(); }
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  Status start_manager() {
+    log::CreateOptions create;
+    create.container_size = log::kMinContainerSize;
+    create.calibrate = false;
+    log::OpenOptions open;
+    open.storage = storage_;
+    CAIRN_ASSIGN_OR_RETURN(log_, log::Log::open_or_create("manager", create, open));
+    tm::TmOptions with;
+    with.log = log_;
+    CAIRN_ASSIGN_OR_RETURN(tm, tm::TransactionManager::open_or_create(with));
+    return tm.recover().status();
+  }
+  Status start_adapter(const std::string& conninfo) {
+    options.id = id;
+    options.conninfo = conninfo;
+    CAIRN_ASSIGN_OR_RETURN(rm, PostgresResourceManager::open(tm, options));
+    return Status::ok();
+  }
+  // The power fails, with nothing kept that was not forced.
+  void crash() {
+    storage_->crash();
+    rm.reset();
+    static_cast<void>(tm.close());
+    tm = {};
+    static_cast<void>(log_->close());
+    log_.reset();
+    storage_ = storage_->after_crash(sim::survive_none(), 1);
+  }
+  void stop() {
+    rm.reset();
+    static_cast<void>(tm.close());
+    tm = {};
+    if (log_) static_cast<void>(log_->close());
+    log_.reset();
+  }
+
+  tm::Transaction begin() { return tm.create_transaction().value(); }
+  Status run(const tm::Transaction& transaction, const std::string& statements) {
+    return rm->work(transaction, [&](PGconn* branch) { return execute(branch, statements); });
+  }
+  Status put(const tm::Transaction& transaction, const std::string& item) {
+    return run(transaction, "INSERT INTO items VALUES ('" + item + "')");
+  }
+
+  const Uuid id = Uuid::generate();
+  tm::TransactionManager tm;
+  PostgresOptions options;
+  std::unique_ptr<PostgresResourceManager> rm;
+
+ private:
+  std::shared_ptr<sim::SimStorage> storage_ = std::make_shared<sim::SimStorage>();
+  std::shared_ptr<log::Log> log_;
+};
+
+// A second resource manager that answers by hand: while it keeps silent, nothing is decided. It
+// remembers what it heard, as a durable one does.
+class Puppet {
+ public:
+  void start(tm::TransactionManager& tm) {
+    session_ = tm.open_or_create_resource_manager(id_, tm::RmKind::kDurable, "puppet").value();
+    EXPECT_TRUE(session_.recover());
+    while (true) {
+      const auto told = session_.get_notification(kLimit);
+      if (!told) return ADD_FAILURE() << told.status().to_string();
+      if (told->kind == NotificationKind::kLastRecover) return;
+      enlistment = session_.open_enlistment(told->enlistment).value();
+      EXPECT_TRUE(enlistment.recover(1));
+    }
+  }
+  void join(const tm::Transaction& transaction) {
+    enlistment = session_.enlist(transaction, tm::kTwoPhase, 1).value();
+  }
+  NotificationKind next() {
+    const auto told = session_.get_notification(kLimit);
+    if (!told) ADD_FAILURE() << told.status().to_string();
+    return told ? told->kind : NotificationKind::kTmOnline;
+  }
+  // Answers what has come by now.
+  void answer() {
+    while (true) {
+      const auto told = session_.try_get_notification();
+      if (!told || !*told) return;
+      if ((*told)->kind == NotificationKind::kPrepare) {
+        static_cast<void>(enlistment.prepare_complete());
+      } else if ((*told)->kind == NotificationKind::kCommit) {
+        has_committed = true;
+        static_cast<void>(enlistment.commit_complete());
+      } else if ((*told)->kind == NotificationKind::kRollback) {
+        static_cast<void>(enlistment.rollback_complete());
+      }
+    }
+  }
+  void stop() {
+    enlistment = {};
+    session_ = {};
+  }
+
+  tm::Enlistment enlistment;
+  bool has_committed = false;
+
+ private:
+  const Uuid id_ = Uuid::generate();
+  tm::ResourceManager session_;
+};
+
+template <typename Condition>
+bool eventually(const Condition& condition) {
+  const auto end = std::chrono::steady_clock::now() + kLimit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return true;
+}
+
+class PostgresRmTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!shared_pg_server()) GTEST_SKIP() << shared_pg_server().status().to_string();
+    if (!server().is_running()) {
+      ASSERT_TRUE(server().start());
+    }
+    psql("DROP TABLE IF EXISTS items; CREATE TABLE items (item text PRIMARY KEY)");
+    ASSERT_TRUE(node.start_manager());
+    puppet.start(node.tm);
+    const Status opened = start_adapter();
+    ASSERT_TRUE(opened) << opened.to_string();
+  }
+  void TearDown() override {
+    puppet.stop();
+    node.stop();
+    if (!shared_pg_server()) return;
+    for (const std::string& left : server().prepared()) {
+      psql("ROLLBACK PREPARED '" + left + "'");
+    }
+  }
+
+  static PgServer& server() { return **shared_pg_server(); }
+  Status start_adapter() { return node.start_adapter(server().conninfo()); }
+  static std::string psql(const std::string& statements) {
+    const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(
+        PQconnectdb(server().conninfo().c_str()), &PQfinish);
+    const std::unique_ptr<PGresult, decltype(&PQclear)> result(
+        PQexec(connection.get(), statements.c_str()), &PQclear);
+    const Status done = from_postgres(connection.get(), result.get());
+    if (!done) return done.to_string();
+    return PQntuples(result.get()) > 0 ? PQgetvalue(result.get(), 0, 0) : "";
+  }
+  static std::string count(const std::string& item) {
+    return psql("SELECT count(*) FROM items WHERE item = '" + item + "'");
+  }
+  // The branch has promised, the puppet has not.
+  tm::Transaction prepare(const std::string& item) {
+    tm::Transaction transaction = node.begin();
+    EXPECT_TRUE(node.put(transaction, item));
+    puppet.join(transaction);
+    EXPECT_TRUE(transaction.commit_async());
+    EXPECT_EQ(puppet.next(), NotificationKind::kPrepare);
+    EXPECT_TRUE(eventually([&] { return !server().prepared().empty(); }));
+    return transaction;
+  }
+  // Decided, and the adapter gone before it could tell the server.
+  tm::Transaction decide_without_adapter(const std::string& item) {
+    PgProxy proxy(server().directory());
+    node.rm.reset();
+    EXPECT_TRUE(node.start_adapter(proxy.conninfo()));
+    tm::Transaction transaction = prepare(item);
+    proxy.arm("COMMIT PREPARED", Cut::kBefore);
+    EXPECT_TRUE(puppet.enlistment.prepare_complete());
+    EXPECT_TRUE(transaction.wait(tm::WaitFor::kDecided, kLimit));
+    EXPECT_TRUE(proxy.wait_held());
+    node.rm.reset();
+    proxy.cut_held();
+    return transaction;
+  }
+
+  Node node;
+  Puppet puppet;
+};
+
+// ---- Ordinary days
+
+TEST_F(PostgresRmTest, ACommitOfTwoPhasesIsThere) {
+  tm::Transaction transaction = prepare("a");
+  EXPECT_THAT(server().prepared(),
+              ElementsAre(BranchName{node.tm.id(), node.id, transaction.id()}.to_string()));
+  EXPECT_EQ(count("a"), "0");
+  ASSERT_TRUE(puppet.enlistment.prepare_complete());
+  ASSERT_TRUE(eventually([&] { return count("a") == "1"; }));
+  EXPECT_THAT(server().prepared(), IsEmpty());
+}
+
+TEST_F(PostgresRmTest, ACommitAloneIsThereAndWasNeverPrepared) {
+  tm::Transaction transaction = node.begin();
+  ASSERT_TRUE(node.put(transaction, "a"));
+  ASSERT_TRUE(node.put(transaction, "b"));
+  ASSERT_TRUE(transaction.commit());
+  EXPECT_EQ(psql("SELECT count(*) FROM items"), "2");
+}
+
+TEST_F(PostgresRmTest, ARollbackLeavesNothing) {
+  tm::Transaction transaction = node.begin();
+  ASSERT_TRUE(node.put(transaction, "a"));
+  ASSERT_TRUE(transaction.rollback());
+  ASSERT_TRUE(eventually([&] { return node.put(node.begin(), "a").is_ok(); }));
+}
+
+TEST_F(PostgresRmTest, ARollbackOfAPromiseLeavesNothing) {
+  tm::Transaction transaction = prepare("a");
+  ASSERT_TRUE(puppet.enlistment.rollback());
+  EXPECT_TRUE(eventually([&] { return server().prepared().empty(); }));
+  EXPECT_EQ(count("a"), "0");
+}
+
+TEST_F(PostgresRmTest, ReadingAloneLeavesNothingPreparedAndIsNotAskedAgain) {
+  tm::Transaction transaction = node.begin();
+  ASSERT_TRUE(node.run(transaction, "SELECT * FROM items"));
+  puppet.join(transaction);
+  ASSERT_TRUE(transaction.commit_async());
+  ASSERT_EQ(puppet.next(), NotificationKind::kPrepare);
+  ASSERT_TRUE(eventually([&] { return transaction.information()->enlistments.size() == 1; }));
+  EXPECT_THAT(server().prepared(), IsEmpty());
+  ASSERT_TRUE(puppet.enlistment.prepare_complete());
+  EXPECT_TRUE(transaction.wait(tm::WaitFor::kDecided, kLimit));
+}
+
+TEST_F(PostgresRmTest, WorkAfterTheCommitWasAskedForIsRefused) {
+  tm::Transaction transaction = prepare("a");
+  EXPECT_EQ(node.put(transaction, "b").code(), StatusCode::kNotActive);
+}
+
+// Two prepares that the server holds up, both of them under way.
+TEST_F(PostgresRmTest, PreparesOfSeveralTransactionsRunAtTheSameTime) {
+  psql(
+      "CREATE OR REPLACE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS "
+      "$$BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NEW; END$$; "
+      "CREATE CONSTRAINT TRIGGER held AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED "
+      "FOR EACH ROW EXECUTE FUNCTION hold()");
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> holder(
+      PQconnectdb(server().conninfo().c_str()), &PQfinish);
+  ASSERT_TRUE(execute(holder.get(), "SELECT pg_advisory_lock(7)"));
+  std::vector<tm::Transaction> all;
+  for (const std::string item : {"a", "b"}) {
+    all.push_back(node.begin());
+    ASSERT_TRUE(node.put(all.back(), item));
+    ASSERT_TRUE(all.back().commit_async());
+  }
+  EXPECT_TRUE(eventually([&] {
+    return psql(
+               "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND "
+               "wait_event_type = 'Lock'") == "2";
+  }));
+  ASSERT_TRUE(execute(holder.get(), "SELECT pg_advisory_unlock(7)"));
+  for (tm::Transaction& one : all) EXPECT_TRUE(one.wait(tm::WaitFor::kDecided, kLimit));
+}
+
+// ---- No, with the server's words
+
+TEST_F(PostgresRmTest, AStatementThatFailedVotesNoWithItsWords) {
+  tm::Transaction transaction = node.begin();
+  ASSERT_TRUE(node.put(transaction, "a"));
+  EXPECT_EQ(node.put(transaction, "a").code(), StatusCode::kAlreadyExists);
+  const Status done = transaction.commit();
+  EXPECT_EQ(done.code(), StatusCode::kAlreadyAborted);
+  EXPECT_THAT(done.message(), HasSubstr("23505"));
+  EXPECT_EQ(count("a"), "0");
+}
+
+TEST_F(PostgresRmTest, AStatementThatWasTakenBackToASavepointDoesNotMatter) {
+  tm::Transaction transaction = node.begin();
+  ASSERT_TRUE(node.run(transaction, "SAVEPOINT s"));
+  EXPECT_FALSE(node.run(transaction, "nonsense"));
+  ASSERT_TRUE(node.run(transaction, "ROLLBACK TO s; INSERT INTO items VALUES ('a')"));
+  EXPECT_TRUE(transaction.commit());
+  EXPECT_EQ(count("a"), "1");
+}
+
+TEST_F(PostgresRmTest, ASerializationFailureVotesNoWithItsWords) {
+  node.rm.reset();
+  node.options.begin = "BEGIN ISOLATION LEVEL SERIALIZABLE";
+  ASSERT_TRUE(start_adapter());
+  tm::Transaction first = node.begin();
+  tm::Transaction second = node.begin();
+  // Each reads what the other one writes.
+  for (const auto& [one, item] : {std::pair{&first, "a"}, std::pair{&second, "b"}}) {
+    ASSERT_TRUE(node.run(*one, "SELECT count(*) FROM items"));
+    ASSERT_TRUE(node.put(*one, item));
+  }
+  const Status done_first = first.commit();
+  const Status done_second = second.commit();
+  EXPECT_NE(done_first.is_ok(), done_second.is_ok());
+  EXPECT_THAT(done_first.message() + done_second.message(), HasSubstr("40001"));
+}
+
+// A constraint that is looked at when the transaction is prepared.
+TEST_F(PostgresRmTest, APrepareThatIsRefusedVotesNoWithItsWords) {
+  psql("DROP TABLE items; CREATE TABLE items (item text UNIQUE DEFERRABLE INITIALLY DEFERRED)");
+  tm::Transaction transaction = node.begin();
+  ASSERT_TRUE(node.run(transaction, "INSERT INTO items VALUES ('a'), ('a')"));
+  puppet.join(transaction);
+  ASSERT_TRUE(transaction.commit_async());
+  const Status done = transaction.wait(tm::WaitFor::kDecided, kLimit);
+  EXPECT_EQ(done.code(), StatusCode::kAlreadyAborted);
+  EXPECT_THAT(done.message(), HasSubstr("23505"));
+}
+
+TEST_F(PostgresRmTest, WorkThatEndsTheTransactionItselfVotesNo) {
+  tm::Transaction transaction = node.begin();
+  ASSERT_TRUE(node.run(transaction, "COMMIT"));
+  EXPECT_EQ(transaction.commit().code(), StatusCode::kAlreadyAborted);
+}
+
+TEST_F(PostgresRmTest, ARollbackCancelsTheStatementThatRuns) {
+  tm::Transaction transaction = node.begin();
+  Status slept;
+  std::thread client([&] { slept = node.run(transaction, "SELECT pg_sleep(600)"); });
+  EXPECT_TRUE(eventually([&] {
+    return psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1";
+  }));
+  EXPECT_TRUE(transaction.rollback());
+  client.join();
+  EXPECT_EQ(slept.code(), StatusCode::kTimeout);
+  EXPECT_THAT(slept.message(), HasSubstr("57014"));
+}
+
+// ---- Recovery
+
+TEST_F(PostgresRmTest, APromiseWithoutDecisionIsRolledBackAfterACrash) {
+  const Uuid id = prepare("a").id();
+  node.crash();
+  puppet.stop();
+  EXPECT_THAT(server().prepared(), SizeIs(1));
+  ASSERT_TRUE(node.start_manager());
+  ASSERT_TRUE(start_adapter());
+  EXPECT_THAT(node.rm->recovery().aborted, ElementsAre(id));
+  EXPECT_THAT(server().prepared(), IsEmpty());
+}
+
+TEST_F(PostgresRmTest, ADecisionIsKeptByTheNextAdapter) {
+  const Uuid id = decide_without_adapter("a").id();
+  EXPECT_THAT(server().prepared(), SizeIs(1));
+  ASSERT_TRUE(start_adapter());
+  EXPECT_THAT(node.rm->recovery().committed, ElementsAre(id));
+  EXPECT_EQ(count("a"), "1");
+}
+
+TEST_F(PostgresRmTest, ACommitWhoseAnswerWasLostIsProvenByItsNumber) {
+  const Uuid id = decide_without_adapter("a").id();
+  psql("COMMIT PREPARED '" + server().prepared().at(0) + "'");
+  ASSERT_TRUE(start_adapter());
+  EXPECT_THAT(node.rm->recovery().redelivered, ElementsAre(id));
+  EXPECT_EQ(count("a"), "1");
+}
+
+TEST_F(PostgresRmTest, ADecidedBranchThatWasRolledBackByHandIsNoCommit) {
+  const Uuid id = decide_without_adapter("a").id();
+  psql("ROLLBACK PREPARED '" + server().prepared().at(0) + "'");
+  const Status opened = start_adapter();
+  EXPECT_EQ(opened.code(), StatusCode::kAlreadyAborted) << opened.to_string();
+  EXPECT_THAT(opened.message(), HasSubstr(id.to_string()));
+}
+
+TEST_F(PostgresRmTest, ADecidedBranchIsNotSoughtInAnotherDatabase) {
+  decide_without_adapter("a");
+  const Status opened = node.start_adapter(server().conninfo("dbname=other"));
+  EXPECT_EQ(opened.code(), StatusCode::kIdentityMismatch) << opened.to_string();
+}
+
+// Two managers in one database, the second of them with a resource manager of the same id; and a
+// program without a manager.
+TEST_F(PostgresRmTest, PromisesOfOthersAreLeftAlone) {
+  const std::string other_manager =
+      BranchName{Uuid::generate(), node.id, Uuid::generate()}.to_string();
+  const std::string other_adapter =
+      BranchName{node.tm.id(), Uuid::generate(), Uuid::generate()}.to_string();
+  const std::string orphan = BranchName{node.tm.id(), node.id, Uuid::generate()}.to_string();
+  for (const std::string& name : {other_manager, other_adapter, orphan, std::string("mine")}) {
+    psql("BEGIN; INSERT INTO items VALUES ('" + name + "'); PREPARE TRANSACTION '" + name + "'");
+  }
+  ASSERT_THAT(server().prepared(), SizeIs(4));
+  node.rm.reset();
+  ASSERT_TRUE(start_adapter());
+  EXPECT_THAT(node.rm->recovery().aborted, SizeIs(1));
+  EXPECT_THAT(node.rm->recovery().foreign,
+              testing::UnorderedElementsAre(other_manager, other_adapter, "mine"));
+  EXPECT_THAT(server().prepared(),
+              testing::UnorderedElementsAre(other_manager, other_adapter, "mine"));
+}
+
+// A process that was killed leaves a backend in the middle of PREPARE TRANSACTION.
+TEST_F(PostgresRmTest, ABackendThatWasLeftBehindIsEndedBeforeTheListIsRead) {
+  psql(
+      "CREATE OR REPLACE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS "
+      "$$BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NEW; END$$; "
+      "CREATE CONSTRAINT TRIGGER held AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED "
+      "FOR EACH ROW EXECUTE FUNCTION hold()");
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> holder(
+      PQconnectdb(server().conninfo().c_str()), &PQfinish);
+  ASSERT_TRUE(execute(holder.get(), "SELECT pg_advisory_lock(7)"));
+  tm::Transaction transaction = node.begin();
+  ASSERT_TRUE(node.put(transaction, "a"));
+  puppet.join(transaction);
+  ASSERT_TRUE(transaction.commit_async());
+  const auto preparing = [&] {
+    return psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'PREPARE TRANS%'") == "1";
+  };
+  ASSERT_TRUE(eventually(preparing));
+  node.crash();
+  puppet.stop();
+  EXPECT_TRUE(preparing()) << "the server does not look whether its client is still there";
+  ASSERT_TRUE(node.start_manager());
+  ASSERT_TRUE(start_adapter());
+  ASSERT_TRUE(execute(holder.get(), "SELECT pg_advisory_unlock(7)"));
+  EXPECT_FALSE(preparing());
+  EXPECT_THAT(server().prepared(), IsEmpty());
+}
+
+TEST_F(PostgresRmTest, AnAdapterWithoutIdentityOrServerIsRefused) {
+  node.rm.reset();
+  EXPECT_EQ(PostgresResourceManager::open(node.tm, {.conninfo = server().conninfo()}).code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(node.start_adapter("host=/nowhere").code(), StatusCode::kIoError);
+}
+
+// ---- Lost answers
+
+TEST_F(PostgresRmTest, WhatBecameOfACommitAloneIsAskedFromTheServer) {
+  for (const Cut cut : {Cut::kBefore, Cut::kAfter}) {
+    for (const bool kills : {false, true}) {
+      SCOPED_TRACE(std::string(cut == Cut::kBefore ? "before" : "after") +
+                   (kills ? ", killed" : ""));
+      const std::string item = std::string(kills ? "k" : "c") + (cut == Cut::kBefore ? "b" : "a");
+      PgProxy proxy(server().directory());
+      node.rm.reset();
+      ASSERT_TRUE(node.start_adapter(proxy.conninfo()));
+      tm::Transaction transaction = node.begin();
+      ASSERT_TRUE(node.put(transaction, item));
+      proxy.arm("COMMIT", cut);
+      ASSERT_TRUE(transaction.commit_async());
+      ASSERT_TRUE(proxy.wait_held());
+      if (kills) server().kill();
+      proxy.cut_held();
+      if (kills) {
+        ASSERT_TRUE(server().start());
+      }
+      const Status done = transaction.wait(tm::WaitFor::kDecided, kLimit);
+      // A number that is committed behind a crash may be another transaction's.
+      const StatusCode committed = kills ? StatusCode::kOutcomeUnknown : StatusCode::kOk;
+      EXPECT_EQ(done.code(), cut == Cut::kAfter ? committed : StatusCode::kAlreadyAborted)
+          << done.to_string();
+      EXPECT_TRUE(node.rm->health()) << node.rm->health().to_string();
+      EXPECT_EQ(count(item), cut == Cut::kAfter ? "1" : "0");
+      node.rm.reset();
+    }
+  }
+}
+
+// ---- Every two steps of a commit, and who is gone between them
+
+enum class Victim { kConnection, kServer, kManager, kBoth };
+constexpr const char* kVictims[] = {"connection", "server", "manager", "both"};
+
+struct Moment {
+  const char* what;
+  const char* command;  // that is held; "": none, everybody but the puppet has promised
+  Cut cut;
+  bool refuses = false;  // the puppet, which ends in a rollback of the promise
+};
+constexpr Moment kMoments[] = {
+    {"work sent", "INSERT", Cut::kBefore},
+    {"work done", "INSERT", Cut::kAfter},
+    {"number asked for", "SELECT pg_current_xact", Cut::kBefore},
+    {"number given", "SELECT pg_current_xact", Cut::kAfter},
+    {"prepare sent", "PREPARE TRANSACTION", Cut::kBefore},
+    {"prepared", "PREPARE TRANSACTION", Cut::kAfter},
+    {"promised", "", Cut::kBefore},
+    {"commit sent", "COMMIT PREPARED", Cut::kBefore},
+    {"committed", "COMMIT PREPARED", Cut::kAfter},
+    {"rollback sent", "ROLLBACK PREPARED", Cut::kBefore, true},
+    {"rolled back", "ROLLBACK PREPARED", Cut::kAfter, true},
+};
+
+class PostgresCrashTest : public PostgresRmTest {
+ protected:
+  // The row of the table: "" or what is wrong.
+  std::string try_one(const Moment& moment, Victim victim, bool in_order, std::string& outcome);
+
+ private:
+  void strike(PgProxy& proxy, Victim victim, bool in_order);
+};
+
+void PostgresCrashTest::strike(PgProxy& proxy, Victim victim, bool in_order) {
+  const bool server_dies = victim == Victim::kServer || victim == Victim::kBoth;
+  const bool manager_dies = victim == Victim::kManager || victim == Victim::kBoth;
+  if (server_dies) in_order ? server().stop_at_once() : server().kill();
+  if (manager_dies) {
+    node.crash();
+    puppet.stop();
+  }
+  proxy.cut_held();
+  if (server_dies) {
+    EXPECT_TRUE(server().start());
+  }
+  if (!manager_dies) return;
+  EXPECT_TRUE(node.start_manager());
+  const Status opened = node.start_adapter(proxy.conninfo());
+  EXPECT_TRUE(opened) << opened.to_string();
+  puppet.start(node.tm);
+}
+
+std::string PostgresCrashTest::try_one(const Moment& moment, Victim victim, bool in_order,
+                                       std::string& outcome) {
+  puppet.stop();
+  node.stop();
+  PgProxy proxy(server().directory());
+  if (!node.start_manager() || !node.start_adapter(proxy.conninfo())) return "does not start";
+  puppet.start(node.tm);
+  puppet.has_committed = false;
+  psql("TRUNCATE items");
+  {
+    tm::Transaction transaction = node.begin();
+    puppet.join(transaction);
+    if (moment.command[0] != '\0') proxy.arm(moment.command, moment.cut);
+    // Held in the work, the client waits with it.
+    Status worked;
+    std::thread client([&, copy = transaction]() mutable {
+      worked = node.rm->work(copy, [](PGconn* branch) {
+        return execute(branch, "INSERT INTO items VALUES ('main')");
+      });
+    });
+    const bool in_work = std::string(moment.command) == "INSERT";
+    if (in_work) {
+      if (!proxy.wait_held()) return client.join(), "was not held";
+      if (victim == Victim::kManager || victim == Victim::kBoth) {
+        // An adapter outlives its clients' calls: the connection goes first.
+        if (victim == Victim::kBoth) in_order ? server().stop_at_once() : server().kill();
+        proxy.cut_held();
+        client.join();
+        if (victim == Victim::kBoth) {
+          EXPECT_TRUE(server().start());
+        }
+        strike(proxy, Victim::kManager, in_order);
+      } else {
+        strike(proxy, victim, in_order);
+        client.join();
+        static_cast<void>(transaction.commit_async());
+      }
+    } else {
+      client.join();
+      EXPECT_TRUE(worked) << worked.to_string();
+      EXPECT_TRUE(transaction.commit_async());
+      if (!eventually([&] {
+            const bool is_promised = !server().prepared().empty();
+            if (moment.command[0] == '\0') return is_promised;
+            if (!moment.refuses) puppet.answer();
+            if (moment.refuses && is_promised) static_cast<void>(puppet.enlistment.rollback());
+            return proxy.is_held();
+          })) {
+        return "was not held";
+      }
+      if (moment.command[0] == '\0' && victim == Victim::kConnection) {
+        static_cast<void>(server().ask(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'"));
+      }
+      transaction = {};
+      strike(proxy, victim, in_order);
+    }
+  }
+  if (!eventually([&] {
+        puppet.answer();
+        const auto left = node.tm.transactions();
+        return left && left->empty();
+      })) {
+    return "the transaction does not end; " + node.rm->trouble().to_string() + "; " +
+           node.rm->health().to_string();
+  }
+  puppet.answer();
+  outcome = puppet.has_committed ? "committed" : "rolled back";
+  const std::string found = count("main");
+  if (found != (puppet.has_committed ? "1" : "0")) return "the server has " + found;
+  if (!server().prepared().empty()) return "left prepared: " + server().prepared().at(0);
+  const Status more = node.put(node.begin(), "more");
+  return more ? "" : "takes no more work: " + more.to_string();
+}
+
+TEST_F(PostgresCrashTest, EveryStepAndEveryVictimEndConsistently) {
+  std::string table = "[ crashes  ] between           victim       outcome       consistent\n";
+  for (const Moment& moment : kMoments) {
+    for (const Victim victim :
+         {Victim::kConnection, Victim::kServer, Victim::kManager, Victim::kBoth}) {
+      // Killed and stopped at once by turns.
+      const bool in_order = (moment.cut == Cut::kAfter) != (victim == Victim::kBoth);
+      std::string outcome;
+      const std::string wrong = try_one(moment, victim, in_order, outcome);
+      const bool dies = victim == Victim::kServer || victim == Victim::kBoth;
+      char row[200];
+      std::snprintf(row, sizeof row, "[ crashes  ] %-17s %-12s %-13s %s\n", moment.what,
+                    kVictims[static_cast<int>(victim)], outcome.c_str(),
+                    wrong.empty() ? dies && in_order ? "yes (SIGQUIT)" : "yes" : wrong.c_str());
+      table += row;
+      EXPECT_EQ(wrong, "") << moment.what << ", " << kVictims[static_cast<int>(victim)];
+      const bool is_decided = std::string(moment.command) == "COMMIT PREPARED";
+      if (is_decided) {
+        EXPECT_EQ(outcome, "committed");
+      }
+      if (HasFailure()) break;
+    }
+  }
+  std::printf("%s", table.c_str());
+}
+
+// ---- What it leaves with the manager
+
+TEST(PostgresPromise, IsReadAsWritten) {
+  const Promise promise{{"7301234567890123456", "16384"}, "7531"};
+  EXPECT_EQ(Promise::parse(promise.to_string()), promise);
+}
+
+TEST(PostgresPromise, NothingElseIsOne) {
+  const std::string text = Promise{{"73", "16384"}, "75"}.to_string();
+  for (std::size_t size = 0; size + 1 < text.size(); ++size) {
+    EXPECT_EQ(Promise::parse(text.substr(0, size)), std::nullopt) << size;
+  }
+  for (const char* other : {"", "postgres:1:1:2:x", "postgres:2:1:2:3", "postgres:1:1:2:3:4",
+                            "postgres:1:1:2:", "postgres:1::2:3", "postgres:1:1:2:-3"}) {
+    EXPECT_EQ(Promise::parse(other), std::nullopt) << other;
+  }
+}
+
+}  // namespace
+}  // namespace cairn::rm
