@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <cairn/enlistment.h>
@@ -61,8 +62,9 @@ struct TransactionObject {
   std::uint64_t references = 0;
 
   std::list<std::shared_ptr<EnlistmentObject>> enlistments;  // unfinished, in the order they came
-  // Finished ones that asked for COMMIT_FINALIZE.
-  std::vector<std::shared_ptr<EnlistmentObject>> finalize;
+  // Finished ones that asked for COMMIT_FINALIZE, and the session in which they were: a later one
+  // knows nothing of them.
+  std::vector<std::pair<std::shared_ptr<EnlistmentObject>, std::uint64_t>> finalize;
   std::shared_ptr<EnlistmentObject> superior;  // unfinished; null: none
   bool owned = false;                          // it has, or had, a superior
   Goal goal = Goal::kNone;

@@ -216,7 +216,8 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
       return;
     case TransactionAction::kTellCompleted:
       transaction->completed = true;
-      for (const EnlistmentPtr& enlistment : transaction->finalize) {
+      for (const auto& [enlistment, session] : transaction->finalize) {
+        if (enlistment->resource_manager->session != session) continue;
         send(*enlistment, NotificationKind::kCommitFinalize);
       }
       transaction->finalize.clear();
@@ -474,7 +475,7 @@ void Protocol::finish(const EnlistmentPtr& enlistment) {
     if (transaction.completed) {  // that was told already, without this one
       send(*enlistment, NotificationKind::kCommitFinalize);
     } else {
-      transaction.finalize.push_back(enlistment);
+      transaction.finalize.emplace_back(enlistment, rm.session);
     }
   }
   transaction.enlistments.erase(enlistment->place);

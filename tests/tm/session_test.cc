@@ -140,6 +140,18 @@ TEST_F(Session, EndOfAnOldSessionDoesNotTouchTheNewOne) {
   EXPECT_EQ(next.session().information()->session, 2u);
 }
 
+TEST_F(Session, NewOneHearsNothingOfWhatTheOldOneFinished) {
+  Enlistment mine = rm_.enlist(transaction_, kTwoPhase | NotificationKind::kCommitFinalize);
+  Enlistment theirs = other_.enlist(transaction_);
+  ASSERT_OK(transaction_.commit_async());
+  EXPECT_OK(mine.prepare_complete());
+  EXPECT_OK(theirs.prepare_complete());
+  EXPECT_OK(mine.commit_complete());
+  Rm next = reopen(1);
+  EXPECT_OK(theirs.commit_complete());
+  EXPECT_EQ(next.hear(), "") << "of an enlistment, and with a key, that it does not know";
+}
+
 TEST_F(Session, OpenedEnlistmentIsTheSameObject) {
   Enlistment mine = rm_.enlist(transaction_, kTwoPhase, 5);
   auto opened = rm_.session().open_enlistment(mine.id());
