@@ -46,19 +46,22 @@ void write_notification(const Notification& notification, PTRANSACTION_NOTIFICAT
 SessionObject::~SessionObject() { closed(); }
 
 void SessionObject::closed() {
+  std::thread thread;
   {
     const std::lock_guard lock(mutex_);
-    closing_ = true;
+    closing_ = true;  // and no thread is started any more
+    thread = std::move(thread_);
     changed_.notify_all();
   }
   // Not an error where it has ended before. Wakes the thread, too.
   [[maybe_unused]] const Status ended =
       session.disconnect(Status(StatusCode::kClosed, "its handle was closed"));
-  if (thread_.joinable()) thread_.join();
+  if (thread.joinable()) thread.join();
 }
 
 Status SessionObject::set_port(std::shared_ptr<CompletionPort> port) {
   const std::lock_guard lock(mutex_);
+  if (closing_) return Status(StatusCode::kFenced, "the handle of the resource manager is closed");
   if (port_ != nullptr) {
     return Status(StatusCode::kAlreadyExists, "the resource manager has a completion port");
   }

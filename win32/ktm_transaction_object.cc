@@ -55,9 +55,10 @@ Result<Transaction> TransactionObject::bind(const std::shared_ptr<TmObject>& man
   cairn::tm::TransactionOptions options;
   options.unit_of_work = id_;
   options.description = properties_.description;
-  if (deadline_)
+  if (deadline_) {
     options.timeout =
         std::max<std::chrono::nanoseconds>(*deadline_ - Clock::now(), std::chrono::nanoseconds(1));
+  }
   CAIRN_ASSIGN_OR_RETURN(transaction_, manager->manager.create_transaction(options));
   manager_ = manager;
   changed_.notify_all();

@@ -21,6 +21,11 @@ struct Buffer {
   BOOL hand_over(HANDLE rm, ULONG size = sizeof(Told)) {
     return GetNotificationResourceManagerAsync(rm, &told.head, size, &length, &overlapped);
   }
+  // What came of it. The rest may be read only where it is completed.
+  ULONG_PTR result() const {
+    EXPECT_TRUE(HasOverlappedIoCompleted(&overlapped));
+    return overlapped.Internal;
+  }
 };
 
 class KtmSession : public Ktm {
@@ -154,7 +159,7 @@ TEST_F(KtmSession, BuffersAreFilledInOrderAndEachIsCounted) {
   for (std::uint64_t count = 0; count < 3;) count += completions();
   for (std::size_t i = 0; i < 3; ++i) {
     ASSERT_TRUE(HasOverlappedIoCompleted(&buffers[i].overlapped));
-    EXPECT_EQ(buffers[i].overlapped.Internal, ERROR_SUCCESS);
+    EXPECT_EQ(buffers[i].result(), ERROR_SUCCESS);
     EXPECT_EQ(buffers[i].overlapped.InternalHigh, sizeof(TRANSACTION_NOTIFICATION));
     EXPECT_EQ(buffers[i].length, sizeof(TRANSACTION_NOTIFICATION));
     EXPECT_EQ(buffers[i].told.head.TransactionKey, &keys[i]);
@@ -170,11 +175,11 @@ TEST_F(KtmSession, BufferThatIsTooSmallComesBackAndALargerOneIsFilled) {
   int key = 0;
   roll_back(rm, &key);
   EXPECT_EQ(completions(), 1u);
-  EXPECT_EQ(small.overlapped.Internal, ERROR_INSUFFICIENT_BUFFER);
+  EXPECT_EQ(small.result(), ERROR_INSUFFICIENT_BUFFER);
   EXPECT_EQ(small.length, sizeof(TRANSACTION_NOTIFICATION));
   EXPECT_ERROR(large.hand_over(rm), ERROR_IO_PENDING);
   EXPECT_EQ(completions(), 1u);
-  EXPECT_EQ(large.overlapped.Internal, ERROR_SUCCESS);
+  EXPECT_EQ(large.result(), ERROR_SUCCESS);
   EXPECT_EQ(large.told.head.TransactionKey, &key);
   // Of several, the first that is large enough.
   EXPECT_ERROR(small.hand_over(rm, 8), ERROR_IO_PENDING);
@@ -194,13 +199,13 @@ TEST_F(KtmSession, BuffersComeBackWhenTheSessionEnds) {
   EXPECT_ERROR(one.hand_over(rm), ERROR_IO_PENDING);
   Handle newer = OpenResourceManager(0, tm_, &id);
   EXPECT_EQ(completions(), 1u);
-  EXPECT_EQ(one.overlapped.Internal, ERROR_OPERATION_ABORTED);
+  EXPECT_EQ(one.result(), ERROR_OPERATION_ABORTED);
   EXPECT_ERROR(one.hand_over(rm), ERROR_EXPIRED_HANDLE);
   EXPECT_DONE(SetResourceManagerCompletionPort(newer, port_, 0));
   EXPECT_ERROR(two.hand_over(newer), ERROR_IO_PENDING);
   newer.close();
   EXPECT_TRUE(HasOverlappedIoCompleted(&two.overlapped)) << "nothing is written after it returned";
-  EXPECT_EQ(two.overlapped.Internal, ERROR_OPERATION_ABORTED);
+  EXPECT_EQ(two.result(), ERROR_OPERATION_ABORTED);
 }
 
 }  // namespace
