@@ -72,7 +72,7 @@ TEST(KitOnPostgres, FindsNoRuleBroken) {
   Options with = options();
   with.keeping = Keeping::kOutside;
   with.patience = std::chrono::seconds(30);
-  with.stride = sim::test_budget() > 1 ? 1 : 23;  // each opening takes its connections
+  with.stride = sim::test_budget() > 1 ? 1 : 47;  // each opening takes its connections
   const Report report = check(
       [&](const Surroundings& at) { return PostgresSubject::open(at, (*server)->conninfo()); },
       with);
