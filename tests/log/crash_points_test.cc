@@ -22,11 +22,11 @@ namespace cairn::log_test {
 namespace {
 
 // How much of each plan the default budget pays for.
-constexpr std::uint64_t kMixedSteps = 230;
+constexpr std::uint64_t kMixedSteps = 180;
 constexpr std::size_t kMixedStates = 8;
-constexpr std::uint64_t kSubsetSteps = 190;
+constexpr std::uint64_t kSubsetSteps = 140;
 constexpr std::size_t kSubsetStates = 64;
-constexpr std::uint64_t kContainerSteps = 150;
+constexpr std::uint64_t kContainerSteps = 110;
 constexpr std::size_t kContainerStates = 4;
 constexpr std::uint64_t kTruncationSteps = 100;
 constexpr std::size_t kTruncationStates = 4;
