@@ -46,11 +46,13 @@ Status TmCore::write_checkpoint(TmLog& log) {
   // behind.
   const Lsn pin = protocol_.oldest_pin();
   const Lsn base = pin.is_null() ? log.end_lsn() : pin;
+  const bool moves_soon = !protocol_.writing().empty();
   lock.unlock();
   CAIRN_RETURN_IF_ERROR(log.checkpoint(record, base));
   // The restart area before it holds the log back as well.
   if (!asked.is_null()) CAIRN_RETURN_IF_ERROR(log.drop_previous_checkpoint());
-  if (base < asked) {
+  // What is on its way to the disk will move by itself, and the log asks again.
+  if (base < asked && !moves_soon) {
     CAIRN_RETURN_IF_ERROR(
         log.advance_failed(Status(StatusCode::kLogFull, "transaction manager " + id_.to_string() +
                                                             " still needs what is there from LSN " +
