@@ -16,6 +16,7 @@ PgConnection::PgConnection(const std::string& conninfo, std::string greeting)
 
 std::optional<PgReply> PgConnection::advance() {
   if (state_ == State::kConnecting) return connect();
+  if (state_ == State::kRefused) return lost();
   if (state_ == State::kFlushing) {
     const int left = PQflush(connection_.get());
     if (left < 0) return lost();
@@ -46,10 +47,10 @@ std::optional<PgReply> PgConnection::connect() {
 
 void PgConnection::send(const std::string& commands) {
   reply_ = {};
-  // What fails here fails again in advance().
-  static_cast<void>(PQsetnonblocking(connection_.get(), 1));
-  static_cast<void>(PQsendQuery(connection_.get(), commands.c_str()));
-  state_ = State::kFlushing;
+  // What was not sent has no answer, and no other command's answer may be taken for it.
+  const bool is_sent = PQsetnonblocking(connection_.get(), 1) == 0 &&
+                       PQsendQuery(connection_.get(), commands.c_str()) == 1;
+  state_ = is_sent ? State::kFlushing : State::kRefused;
 }
 
 std::optional<PgReply> PgConnection::read() {
@@ -125,7 +126,7 @@ PgReply PgConnection::wait(Clock::time_point end) {
 pollfd PgConnection::waits_for() const {
   short events = POLLIN;
   if (state_ == State::kConnecting) events = events_;
-  if (state_ == State::kFlushing) events = POLLIN | POLLOUT;
+  if (state_ == State::kFlushing || state_ == State::kRefused) events = POLLIN | POLLOUT;
   return {PQsocket(connection_.get()), events, 0};
 }
 

@@ -59,7 +59,7 @@ class PgConnection {
   [[nodiscard]] PGconn* lend();
 
  private:
-  enum class State : std::uint8_t { kConnecting, kIdle, kFlushing, kReading };
+  enum class State : std::uint8_t { kConnecting, kIdle, kFlushing, kReading, kRefused };
 
   [[nodiscard]] std::optional<PgReply> connect();
   [[nodiscard]] std::optional<PgReply> read();

@@ -14,6 +14,7 @@
 
 #include "names/branch_name.h"
 #include "order_machine.h"
+#include "pg_connection.h"
 #include "promise.h"
 #include "rm/pg_proxy.h"
 #include "rm/pg_server.h"
@@ -349,6 +350,18 @@ TEST_F(PostgresRmTest, WorkThatEndsTheTransactionItselfVotesNo) {
   tm::Transaction transaction = node.begin();
   ASSERT_TRUE(node.run(transaction, "COMMIT"));
   EXPECT_EQ(transaction.commit().code(), StatusCode::kAlreadyAborted);
+}
+
+// As when somebody else's command is still out, or memory is.
+TEST_F(PostgresRmTest, ACommandThatCouldNotBeSentHasNoAnswer) {
+  PgConnection connection(server().conninfo(), "SELECT 1");
+  const auto end = PgConnection::Clock::now() + kLimit;
+  ASSERT_TRUE(connection.wait(end).status);
+  ASSERT_EQ(PQsendQuery(connection.lend(), "SELECT 2"), 1);
+  connection.send("COMMIT PREPARED 'none'");
+  const PgReply reply = connection.wait(end);
+  EXPECT_TRUE(reply.is_lost);
+  EXPECT_FALSE(reply.status);
 }
 
 TEST_F(PostgresRmTest, ARollbackCancelsTheStatementThatRuns) {
