@@ -17,6 +17,10 @@
 // resource managers, whatever crashes when: the manager tells each of them after recovery, as often
 // as it takes. A transaction that was rolled back, or was not decided at the crash, is rolled back
 // on all of them.
+//
+// A manager belongs to the process that opened it. A child made by fork() must not use it, a
+// volatile one neither: it has no threads there, and would give its transactions the same
+// identities.
 #ifndef CAIRN_TRANSACTION_MANAGER_H_
 #define CAIRN_TRANSACTION_MANAGER_H_
 
