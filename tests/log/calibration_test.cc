@@ -13,6 +13,7 @@
 #include <cairn/calibration.h>
 #include <cairn/rebuild.h>
 #include <cairn/sim/random.h>
+#include <cairn/uuid.h>
 
 #include "calibration/measurement.h"
 #include "format/base_slot.h"
@@ -521,8 +522,8 @@ class CalibrationOfTheKernels : public testing::TestWithParam<log::StorageKind> 
 TEST_P(CalibrationOfTheKernels, IsMadeKeptAndFollowed) {
   const auto made = log::make_storage(GetParam());
   if (!made) GTEST_SKIP() << made.status().to_string();
-  const std::string path = testing::TempDir() + "/calibration-of-the-kernels";
-  std::filesystem::remove_all(path);
+  // Its own: the storages' two cases run beside each other.
+  const std::string path = testing::TempDir() + "cairn_calibration_" + Uuid::generate().to_string();
   log::OpenOptions options;
   options.storage = *made;
   options.background = log::Background::kManual;

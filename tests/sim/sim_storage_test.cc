@@ -1,10 +1,13 @@
 // What the simulated storage promises, and what it does not: a test on it is worth no more than
 // these.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <set>
+#include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -458,8 +461,7 @@ TEST_F(SimStorageTest, ImagesCanBeDamagedAtRest) {
 }
 
 TEST_F(SimStorageTest, ImagesGoToARealDirectoryAndBack) {
-  const std::string path = testing::TempDir() + "/sim_dump";
-  std::filesystem::remove_all(path);
+  const std::string path = testing::TempDir() + "cairn_sim_dump_" + std::to_string(::getpid());
   storage->overwrite("d", "f", 0, a.bytes);
   ASSERT_TRUE(storage->dump("d", path));
   SimStorage other;
