@@ -1,7 +1,8 @@
 #include "clfs_name.h"
 
+#include <limits.h>
+
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
@@ -11,16 +12,6 @@
 
 namespace cairn::win32 {
 namespace {
-
-constexpr std::size_t kMaxStreamName = 255;  // bytes; what a stream of Cairn takes
-
-bool has_log_prefix(std::string_view text) {
-  constexpr std::string_view kPrefix = "log:";
-  return text.size() >= kPrefix.size() &&
-         std::equal(kPrefix.begin(), kPrefix.end(), text.begin(), [](char a, char b) {
-           return a == std::tolower(static_cast<unsigned char>(b));
-         });
-}
 
 std::optional<std::string> text_of(LPCWSTR text) {
   if (text == nullptr) {
@@ -50,18 +41,34 @@ std::optional<ClfsName> parse_clfs_name(LPCWSTR text) {
   name.multiplexed = mark != std::string_view::npos;
   if (name.multiplexed) name.stream = rest.substr(mark + 2);
   if (name.path.empty()) return bad("expected a path behind log:");
-  if (name.stream.starts_with(':') || name.stream.size() > kMaxStreamName) {
+  if (!is_stream_name(name.stream)) {
     return bad("expected a stream's name of at most 255 bytes that does not begin with a colon");
   }
+  if (!accept_path_length(name.path)) return std::nullopt;
   return name;
 }
 
 std::string canonical_log_path(const std::string& path) {
   std::error_code error;
-  const std::filesystem::path canonical = std::filesystem::weakly_canonical(path, error);
-  std::string name = error ? path : canonical.string();
+  // Of a relative path that is not there yet, weakly_canonical() would leave it relative.
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  std::string name = error ? path : absolute.string();
+  const std::filesystem::path canonical = std::filesystem::weakly_canonical(name, error);
+  if (!error) name = canonical.string();
   while (name.size() > 1 && name.back() == '/') name.pop_back();
   return name;
+}
+
+bool accept_path_length(const std::string& path) {
+  std::size_t name = 0;
+  std::size_t longest = 0;
+  for (const char character : path) {
+    name = character == '/' ? 0 : name + 1;
+    longest = std::max(longest, name);
+  }
+  if (path.size() < PATH_MAX && longest <= NAME_MAX) return true;
+  return fail(ERROR_FILENAME_EXCED_RANGE, "a path of " + std::to_string(path.size()) +
+                                              " bytes with a name of " + std::to_string(longest));
 }
 
 bool accept_container_path(LPCWSTR text, const std::string& log_path, std::string* name) {

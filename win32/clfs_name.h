@@ -19,8 +19,12 @@ struct ClfsName {
 // error is set: ERROR_INVALID_PARAMETER (null), ERROR_INVALID_NAME.
 [[nodiscard]] std::optional<ClfsName> parse_clfs_name(LPCWSTR text);
 
-// One name for all names of a directory; of one that is not there yet, what it will have.
+// One name for all names of a directory, whatever the current one is later; of one that is not
+// there yet, what it will have.
 [[nodiscard]] std::string canonical_log_path(const std::string& path);
+
+// Whether the system takes a path so long; else the last error is ERROR_FILENAME_EXCED_RANGE.
+[[nodiscard]] bool accept_path_length(const std::string& path);
 
 // Whether a container of this name, as AddLogContainer() and policies give it, may be one of the
 // log in the directory `log_path`: its files lie there and nowhere else. "%BLF%/name", "name",

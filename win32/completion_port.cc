@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,11 @@ int poll_milliseconds(std::optional<Clock::time_point> deadline) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
 }
 
+void add_one(int event_fd) {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto size = ::write(event_fd, &one, sizeof one);
+}
+
 // /proc names what is behind a descriptor.
 bool is_event_descriptor(int descriptor) {
   std::error_code error;
@@ -38,20 +44,27 @@ bool is_event_descriptor(int descriptor) {
 
 }  // namespace
 
-CompletionPort::~CompletionPort() { ::close(event_fd_); }
+CompletionPort::~CompletionPort() {
+  ::close(event_fd_);
+  ::close(closing_fd_);
+}
 
 void CompletionPort::signal() {
-  const std::uint64_t one = 1;
-  // Fails only if 2^64 - 2 completions were not read; then it is readable, and stays so.
-  [[maybe_unused]] const auto size = ::write(event_fd_, &one, sizeof one);
+  // The caller's counter may be full, and the descriptor one that blocks: then it is readable as it
+  // is, and stays so.
+  pollfd writable{event_fd_, POLLOUT, 0};
+  if (::poll(&writable, 1, 0) == 1) add_one(event_fd_);
 }
+
+void CompletionPort::closed() { add_one(closing_fd_); }
 
 std::optional<bool> CompletionPort::wait(std::optional<std::chrono::nanoseconds> limit) {
   std::optional<Clock::time_point> deadline;
   if (limit) deadline = Clock::now() + *limit;
-  pollfd readable{event_fd_, POLLIN, 0};
+  pollfd readable[] = {{event_fd_, POLLIN, 0}, {closing_fd_, POLLIN, 0}};
   for (;;) {
-    const int found = ::poll(&readable, 1, poll_milliseconds(deadline));
+    const int found = ::poll(readable, 2, poll_milliseconds(deadline));
+    if (found > 0 && readable[1].revents != 0) return std::nullopt;
     if (found > 0) return true;
     if (found < 0 && errno != EINTR) return std::nullopt;
     if (deadline && Clock::now() >= *deadline) return false;
@@ -65,5 +78,10 @@ HANDLE CairnOpenCompletionPort(int event_fd) {
   if (!is_event_descriptor(event_fd)) return no_handle(ERROR_INVALID_PARAMETER);
   const int own = ::fcntl(event_fd, F_DUPFD_CLOEXEC, 0);
   if (own < 0) return no_handle(ERROR_TOO_MANY_OPEN_FILES);
-  return handle_of(std::make_shared<CompletionPort>(own));
+  const int closing = ::eventfd(0, EFD_CLOEXEC);
+  if (closing < 0) {
+    ::close(own);
+    return no_handle(ERROR_TOO_MANY_OPEN_FILES);
+  }
+  return handle_of(std::make_shared<CompletionPort>(own, closing));
 }

@@ -13,17 +13,22 @@ class CompletionPort : public Object {
  public:
   static constexpr HandleType kType = HandleType::kCompletionPort;
 
-  // Takes the descriptor over, and closes it at the end.
-  explicit CompletionPort(int event_fd) : Object(kType), event_fd_(event_fd) {}
+  // Takes the descriptors over, and closes them at the end. `closing_fd`: an event descriptor that
+  // nobody else has.
+  CompletionPort(int event_fd, int closing_fd)
+      : Object(kType), event_fd_(event_fd), closing_fd_(closing_fd) {}
   ~CompletionPort() override;
 
   // One request was completed.
   void signal();
-  // Whether the descriptor is readable.
+  // Ends waits.
+  void closed() override;
+  // Whether the descriptor is readable. Absent: its handle was closed.
   [[nodiscard]] std::optional<bool> wait(std::optional<std::chrono::nanoseconds> limit) override;
 
  private:
   const int event_fd_;
+  const int closing_fd_;  // readable from closed() on
 };
 
 }  // namespace cairn::win32

@@ -62,7 +62,7 @@ HANDLE CreateTransaction(LPSECURITY_ATTRIBUTES lpTransactionAttributes, LPGUID U
   }
   auto properties = properties_of(IsolationLevel, IsolationFlags, Timeout, Description);
   if (!properties) return INVALID_HANDLE_VALUE;
-  return handle_of(TransactionObject::create(std::move(*properties)));
+  return TransactionObject::new_handle(TransactionObject::create(std::move(*properties)));
 }
 
 HANDLE OpenTransaction(DWORD /*dwDesiredAccess*/, LPGUID TransactionId) {
@@ -71,7 +71,7 @@ HANDLE OpenTransaction(DWORD /*dwDesiredAccess*/, LPGUID TransactionId) {
   auto object = KtmNames::get().find_transaction(unit_of_work);
   if (object == nullptr) object = find_in_managers(unit_of_work);
   if (object == nullptr) return no_handle(ERROR_TRANSACTION_NOT_FOUND);
-  return handle_of(std::move(object));
+  return TransactionObject::new_handle(object);
 }
 
 BOOL GetTransactionId(HANDLE TransactionHandle, LPGUID TransactionId) {

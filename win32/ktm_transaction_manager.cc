@@ -1,12 +1,15 @@
 // ktmw32.h: transaction managers.
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include <cairn/ktmw32.h>
 #include <cairn/transaction_manager.h>
 
+#include "clfs_name.h"
 #include "ktm_objects.h"
 #include "last_error.h"
+#include "physical_log.h"
 #include "shared_logs.h"
 #include "text.h"
 
@@ -41,6 +44,7 @@ std::optional<LogName> stream_of(LPCWSTR name) {
     fail(ERROR_INVALID_PARAMETER, "a name of a log expected: PATH or PATH::STREAM");
     return std::nullopt;
   }
+  if (!accept_path_length(parsed->path)) return std::nullopt;
   if (parsed->stream.empty()) parsed->stream = kDefaultStream;
   return parsed;
 }
@@ -52,39 +56,61 @@ TmOptions options_of(const std::shared_ptr<log::Log>& log, const std::string& st
   return options;
 }
 
-HANDLE keep(std::shared_ptr<log::Log> log, std::string stream, TransactionManager manager) {
-  auto object = std::make_shared<TmObject>(std::move(log), std::move(stream), std::move(manager));
+// Whether the stream is the manager's alone: the log is no dedicated one, and nobody has the stream
+// open to change it. Else the last error is set.
+bool accept_stream(const log::Log& log, const LogName& name) {
+  const auto streams = log.list_streams();
+  if (std::ranges::any_of(streams, [](const auto& s) { return s.name == kDedicatedStream; })) {
+    return fail(ERROR_LOG_DEDICATED, name.path + ": the log is a dedicated one and has no streams");
+  }
+  if (!PhysicalLog::is_changed_through_handles(name.path, name.stream)) return true;
+  return fail(ERROR_SHARING_VIOLATION, name.path +
+                                           ": a handle of CreateLogFile() has the stream \"" +
+                                           name.stream + "\" open to change it");
+}
+
+// A manager is known once it has a handle. Asked again then: of the two that come at once, one at
+// least sees the other.
+HANDLE keep_durable(std::shared_ptr<log::Log> log, const LogName& name,
+                    TransactionManager manager) {
+  auto object = std::make_shared<TmObject>(std::move(log), name.stream, std::move(manager));
   KtmNames::get().add(object);
+  if (!accept_stream(*object->log, name)) return INVALID_HANDLE_VALUE;
   return handle_of(std::move(object));
 }
 
 HANDLE create_volatile() {
   auto manager = TransactionManager::create({});
-  return manager ? keep(nullptr, "", std::move(*manager)) : no_handle(manager.status());
+  if (!manager) return no_handle(manager.status());
+  auto object = std::make_shared<TmObject>(nullptr, "", std::move(*manager));
+  KtmNames::get().add(object);
+  return handle_of(std::move(object));
 }
 
 HANDLE create_durable(const LogName& name) {
   auto log = SharedLogs::get().open_or_create(name.path, log_options());
-  if (!log) return no_handle(log.status());
+  if (!log) return no_handle(log.status(), {kNoDirectory});
+  if (!accept_stream(**log, name)) return INVALID_HANDLE_VALUE;
   auto manager = TransactionManager::open_or_create(options_of(*log, name.stream));
   if (!manager) {
     return no_handle(manager.status(), {{StatusCode::kLocked, ERROR_ALREADY_EXISTS}});
   }
-  return keep(std::move(*log), name.stream, std::move(*manager));
+  return keep_durable(std::move(*log), name, std::move(*manager));
 }
 
 HANDLE open_durable(const LogName& name) {
   auto log = SharedLogs::get().open(name.path);
-  if (!log) return no_handle(log.status());
+  if (!log) return no_handle(log.status(), {kNoDirectory});
   if (auto live = KtmNames::get().find_manager(**log, name.stream); live != nullptr) {
     return handle_of(std::move(live));
   }
+  if (!accept_stream(**log, name)) return INVALID_HANDLE_VALUE;
   auto manager = TransactionManager::open(options_of(*log, name.stream));
   if (!manager) {
     return no_handle(manager.status(),
                      {{StatusCode::kNotFound, ERROR_TRANSACTIONMANAGER_NOT_FOUND}});
   }
-  return keep(std::move(*log), name.stream, std::move(*manager));
+  return keep_durable(std::move(*log), name, std::move(*manager));
 }
 
 // Whether there is nothing to do: it is online. Else why it cannot be recovered, if so.
@@ -157,7 +183,8 @@ BOOL RenameTransactionManager(LPWSTR LogFileName, LPGUID ExistingTransactionMana
   const auto name = stream_of(LogFileName);
   if (!name) return FALSE;
   const auto log = SharedLogs::get().open(name->path);
-  if (!log) return fail(log.status());
+  if (!log) return fail(log.status(), {kNoDirectory});
+  if (!accept_stream(**log, *name)) return FALSE;
   const auto renamed = TransactionManager::rename(options_of(*log, name->stream),
                                                   uuid_of(*ExistingTransactionManagerGuid));
   return succeed_if(renamed.status(),

@@ -5,6 +5,8 @@
 
 #include <cairn/deadline.h>
 
+#include "last_error.h"
+
 namespace cairn::win32 {
 
 using cairn::tm::Outcome;
@@ -36,6 +38,36 @@ std::shared_ptr<TransactionObject> TransactionObject::of(std::shared_ptr<TmObjec
   made->manager_ = std::move(manager);
   made->transaction_ = std::move(transaction);
   return KtmNames::get().add_or_find(made->id_, made);
+}
+
+HANDLE TransactionObject::new_handle(const std::shared_ptr<TransactionObject>& transaction) {
+  {
+    const std::lock_guard lock(transaction->mutex_);
+    ++transaction->handles_;
+  }
+  const HANDLE handle = handle_of(transaction);
+  if (handle == INVALID_HANDLE_VALUE) transaction->closed();
+  return handle;
+}
+
+void TransactionObject::closed() {
+  std::optional<Transaction> transaction;
+  {
+    const std::lock_guard lock(mutex_);
+    if (--handles_ > 0 || commit_asked_) return;
+    if (!transaction_) {
+      // Not an error where it has ended before.
+      [[maybe_unused]] const Status ended = end_unbound_locked(Outcome::kAborted);
+      return;
+    }
+    transaction = transaction_;
+  }
+  // As when the last reference to it goes, which whoever waits in it would put off. Whoever else
+  // has begun to end it by now goes on with that.
+  const auto known = transaction->information();
+  if (known && known->state == cairn::tm::TransactionState::kActive) {
+    [[maybe_unused]] const Status ended = transaction->rollback();
+  }
 }
 
 TransactionObject::~TransactionObject() { KtmNames::get().forget(id_); }
@@ -77,8 +109,14 @@ Status TransactionObject::commit_async() {
     const std::lock_guard lock(mutex_);
     if (!transaction_) return end_unbound_locked(Outcome::kCommitted);
     transaction = transaction_;
+    commit_asked_ = true;
   }
-  return transaction->commit_async();
+  const Status asked = transaction->commit_async();
+  if (!asked) {
+    const std::lock_guard lock(mutex_);
+    commit_asked_ = false;
+  }
+  return asked;
 }
 
 Status TransactionObject::rollback() {

@@ -40,6 +40,11 @@ class TransactionObject : public Object {
                                                              cairn::tm::Transaction transaction);
   ~TransactionObject() override;
 
+  // A new handle of `transaction`; CloseHandle() ends it. With the last one it is rolled back
+  // unless its commit was asked for, also while calls still use it and wait in it.
+  [[nodiscard]] static HANDLE new_handle(const std::shared_ptr<TransactionObject>& transaction);
+  void closed() override;
+
   [[nodiscard]] const Uuid& id() const { return id_; }
 
   // The manager's transaction, made now if there is none yet. Errors: kNotActive (it has ended),
@@ -79,6 +84,8 @@ class TransactionObject : public Object {
   std::mutex mutex_;
   std::condition_variable changed_;  // bound, or ended
   Properties properties_;
+  std::size_t handles_ = 0;
+  bool commit_asked_ = false;
   std::optional<Clock::time_point> deadline_;  // of an unbound one
   // Of an unbound one; a bound one asks the manager.
   cairn::tm::Outcome outcome_ = cairn::tm::Outcome::kUndetermined;

@@ -17,7 +17,7 @@ constexpr ErrorRow kErrors[] = {
     {StatusCode::kInvalidState, ERROR_INVALID_STATE},
     {StatusCode::kNotFound, ERROR_FILE_NOT_FOUND},  // of objects: each call says which
     {StatusCode::kAlreadyExists, ERROR_ALREADY_EXISTS},
-    {StatusCode::kTimeout, WAIT_TIMEOUT},
+    {StatusCode::kTimeout, ERROR_TIMEOUT},
     {StatusCode::kPermissionDenied, ERROR_ACCESS_DENIED},
     {StatusCode::kIoError, ERROR_IO_DEVICE},
     {StatusCode::kNoSpace, ERROR_DISK_FULL},

@@ -63,7 +63,8 @@ bool split_reservations(ULONG count, const LONGLONG* sizes, AppendRequest* reque
       return fail(ERROR_INVALID_PARAMETER, "expected a size, or less 0 one that was reserved");
     }
     ++request->freed_records;
-    request->freed_bytes += back;
+    // More than there can be stays more: the sum must not begin again at 0.
+    request->freed_bytes += std::min(back, ~std::uint64_t{0} - request->freed_bytes);
   }
   return true;
 }

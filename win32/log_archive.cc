@@ -176,13 +176,17 @@ BOOL PrepareLogArchive(HANDLE hLog, PWSTR pszBaseLogFileName, ULONG cLen, PCLFS_
   if (log == nullptr) return FALSE;
   const std::string path = physical.path() + "/base.cairn";
   const std::wstring name = cairn::win32::wide_of(path);
-  if (pcActualLength != nullptr) *pcActualLength = static_cast<ULONG>(name.size());
+  const bool fits = cLen > name.size();
+  if (pcActualLength != nullptr) {
+    // Where it does not fit: what it needs, with the terminating 0.
+    *pcActualLength = static_cast<ULONG>(name.size() + (fits ? 0 : 1));
+  }
   if (cLen != 0) {
     const std::size_t length = std::min<std::size_t>(name.size(), cLen - 1);
     std::copy_n(name.data(), length, pszBaseLogFileName);
     pszBaseLogFileName[length] = L'\0';
   }
-  if (name.size() >= cLen) return fail(ERROR_BUFFER_OVERFLOW);
+  if (!fits) return fail(ERROR_BUFFER_OVERFLOW);
   if (!handle->file->begin_archive()) return fail(ERROR_LOG_ARCHIVE_IN_PROGRESS);
   const auto context = std::make_shared<ArchiveContext>(handle->file, log);
   // The metadata first: they know of nothing that the extents do not have.

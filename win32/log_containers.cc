@@ -264,10 +264,12 @@ BOOL GetLogContainerName(HANDLE hLog, CLFS_CONTAINER_ID cidLogicalContainer,
   if (found.empty()) return fail(ERROR_NOT_FOUND, "the log holds no container of this number");
   const std::wstring name =
       cairn::win32::wide_of(handle->file->physical().path() + "/" + found.front().file);
+  const bool fits = cLenContainerName > name.size();
   if (pcActualLenContainerName != nullptr) {
-    *pcActualLenContainerName = static_cast<ULONG>(name.size());
+    // Where it does not fit: what it needs, with the terminating 0.
+    *pcActualLenContainerName = static_cast<ULONG>(name.size() + (fits ? 0 : 1));
   }
-  if (cLenContainerName <= name.size()) return fail(ERROR_MORE_DATA);
+  if (!fits) return fail(ERROR_MORE_DATA);
   std::copy_n(name.c_str(), name.size() + 1, pwstrContainerName);
   return TRUE;
 }

@@ -119,9 +119,11 @@ DWORD LogPolicies::install(const CLFS_MGMT_POLICY& policy) {
                               ? policy.PolicyParameters.MinimumSize.Containers
                               : minimum_size();
   if (least_size > most) return ERROR_LOG_POLICY_CONFLICT;
-  // As large as the structure, so that it can be read as one.
-  std::vector<std::byte> bytes(std::max<std::size_t>(policy.LengthInBytes, sizeof policy));
-  std::memcpy(bytes.data(), &policy, policy.LengthInBytes);
+  // As large as the structure, so that it can be read as one; of what the caller has, no more is
+  // read than the policy means, however long it is said to be.
+  const std::size_t meant = least + string_bytes(policy);
+  std::vector<std::byte> bytes(std::max(meant, sizeof policy));
+  std::memcpy(bytes.data(), &policy, meant);
   auto& kept = *reinterpret_cast<CLFS_MGMT_POLICY*>(bytes.data());
   kept.LengthInBytes = static_cast<ULONG>(bytes.size());
   kept.PolicyFlags = 0;

@@ -59,6 +59,9 @@ BOOL set_end(const LogFile& file, const CLFS_LSN* end) {
   if (!file.physical().is_dedicated()) {
     return fail(ERROR_NOT_SUPPORTED, "the end of a log is that of all its streams");
   }
+  if (log->list_streams().size() > 1) {
+    return fail(ERROR_NOT_SUPPORTED, "the log holds other streams than that of the handle");
+  }
   const auto lsn = file.physical().codec().decode(*end);
   if (!lsn || !lsn->is_valid()) return fail(ERROR_INVALID_PARAMETER, "no LSN of this log");
   if (*lsn > log->end_lsn()) return fail(ERROR_LOG_INVALID_RANGE, "the LSN is beyond the end");

@@ -129,6 +129,7 @@ BOOL FreeReservedLog(PVOID pvMarshal, ULONG cReservedRecords, PLONGLONG pcbAdjus
     const bool remaining = given > 0;
     const std::uint64_t bytes =
         given < 0 ? 0 - static_cast<std::uint64_t>(given) : static_cast<std::uint64_t>(given);
+    if (bytes % 8 != 0) return fail(ERROR_INVALID_PARAMETER, "sizes reserved are multiples of 8");
     if (cReservedRecords > held.records() || bytes > held.bytes()) {
       return fail(cReservedRecords > held.records() ? ERROR_LOG_RECORDS_RESERVED_INVALID
                                                     : ERROR_LOG_SPACE_RESERVED_INVALID,

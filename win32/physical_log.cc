@@ -10,6 +10,7 @@
 
 #include <cairn/storage.h>
 
+#include "ktm_objects.h"
 #include "last_error.h"
 #include "log_file.h"
 #include "shared_logs.h"
@@ -43,11 +44,19 @@ DWORD share_bits(DWORD access) {
          ((access & DELETE) != 0 ? FILE_SHARE_DELETE : 0);
 }
 
+bool changes(DWORD access) { return (access & (GENERIC_WRITE | DELETE)) != 0; }
+
+// Whether a transaction manager of this process is in the stream.
+bool holds_manager(const LogFile& file) {
+  const auto log = file.physical().log();
+  return log != nullptr && KtmNames::get().find_manager(*log, file.log_stream().name) != nullptr;
+}
+
 bool make_log_directory(const std::string& path) {
   const auto storage = log::make_storage();
   if (!storage) return fail(storage.status());
   const auto made = (*storage)->open_directory(path, true);
-  return succeed_if(made.status(), {{StatusCode::kNotFound, ERROR_PATH_NOT_FOUND}});
+  return succeed_if(made.status(), {{StatusCode::kNotFound, ERROR_PATH_NOT_FOUND}, kNoDirectory});
 }
 
 }  // namespace
@@ -74,7 +83,30 @@ std::shared_ptr<LogFile> PhysicalLog::open(const ClfsName& name, const OpenReque
       logs.by_path[path] = physical;
     }
   }
-  return physical->open_stream(name, request, existed);
+  auto file = physical->open_stream(name, request, existed);
+  // Seen after the opening is: of the two that come at once, one at least sees the other.
+  if (file != nullptr && changes(request.access) && holds_manager(*file)) {
+    fail(ERROR_SHARING_VIOLATION,
+         path + ": a transaction manager has the stream \"" + file->log_stream().name + "\" open");
+    return nullptr;
+  }
+  return file;
+}
+
+bool PhysicalLog::is_changed_through_handles(const std::string& path, const std::string& stream) {
+  OpenLogs& logs = OpenLogs::get();
+  std::shared_ptr<PhysicalLog> physical;  // its destructor locks, too
+  {
+    const std::lock_guard lock(logs.mutex);
+    const auto found = logs.by_path.find(canonical_log_path(path));
+    if (found != logs.by_path.end()) physical = found->second.lock();
+  }
+  if (physical == nullptr) return false;
+  const std::lock_guard lock(physical->mutex_);
+  const auto found = physical->streams_.find(stream);
+  return found != physical->streams_.end() &&
+         std::ranges::any_of(found->second->openings,
+                             [](const LogFile* file) { return changes(file->access()); });
 }
 
 std::shared_ptr<PhysicalLog> PhysicalLog::open_on_disk(const std::string& path,
@@ -82,7 +114,7 @@ std::shared_ptr<PhysicalLog> PhysicalLog::open_on_disk(const std::string& path,
   auto opened = SharedLogs::get().open(path);
   const StatusCode code = opened.code();
   if (!opened && code != StatusCode::kNotFound && code != StatusCode::kNotALog) {
-    fail(opened.status());
+    fail(opened.status(), {kNoDirectory});
     return nullptr;
   }
   std::error_code error;

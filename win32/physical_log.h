@@ -54,6 +54,10 @@ class PhysicalLog : public std::enable_shared_from_this<PhysicalLog> {
   // Opens, or makes, what `name` says. Null, and the last error is set.
   [[nodiscard]] static std::shared_ptr<LogFile> open(const ClfsName& name,
                                                      const OpenRequest& request);
+  // Whether CreateLogFile() has a stream of the log in the directory `path` open for writing or to
+  // be deleted: no manager can be in it meanwhile.
+  [[nodiscard]] static bool is_changed_through_handles(const std::string& path,
+                                                       const std::string& stream);
   ~PhysicalLog();
   PhysicalLog(const PhysicalLog&) = delete;
   PhysicalLog& operator=(const PhysicalLog&) = delete;

@@ -30,9 +30,9 @@ bool ReadContext::begin(Lsn lsn) {
   if (!cursor) return fail(cursor.status());
   const auto record = cursor->next();
   if (!record) return fail(record.status(), {{StatusCode::kLsnInvalid, ERROR_NOT_FOUND}});
-  if (!*record) return fail(ERROR_HANDLE_EOF);
   const bool from_base = mode_ == ClsContextForward && lsn == base;
-  if ((*record)->lsn != lsn && !from_base) {
+  if (!*record && from_base) return fail(ERROR_HANDLE_EOF);
+  if (!from_base && (!*record || (*record)->lsn != lsn)) {
     return fail(ERROR_NOT_FOUND,
                 "LSN " + lsn.to_string() + " is not that of a record of the stream");
   }
@@ -100,6 +100,7 @@ bool ReadContext::show(const log::Record& record) {
 // --- restart areas ---
 
 bool ReadContext::begin_at_restart_area() {
+  from_restart_area_ = true;
   const auto newest = area_->stream().read_restart_area();
   if (!newest) return fail(newest.status());
   if (newest->lsn >= area_->stream().base()) return begin(newest->lsn);
@@ -113,6 +114,9 @@ bool ReadContext::begin_at_restart_area() {
 // base that came with the newest.
 bool ReadContext::previous_restart_area() {
   if (area_->is_closed()) return fail(ERROR_LOG_READ_CONTEXT_INVALID, "its area was deleted");
+  if (!from_restart_area_) {
+    return fail(ERROR_LOG_READ_MODE_INVALID, "expected a context of ReadLogRestartArea()");
+  }
   if (cursor_ && shown_.previous.is_valid() && shown_.previous >= area_->stream().base()) {
     return next(ClfsRestartRecord);
   }

@@ -65,6 +65,7 @@ class ReadContext final : public Object {
 
   const std::shared_ptr<MarshallingArea> area_;
   const CLFS_CONTEXT_MODE mode_;
+  bool from_restart_area_ = false;  // that was the first it stood at
   std::optional<log::Cursor> cursor_;
   Shown shown_;
   std::vector<std::byte> copy_;  // of a restart area that lies behind the base

@@ -10,7 +10,13 @@
 #include <cairn/log.h>
 #include <cairn/result.h>
 
+#include "last_error.h"
+
 namespace cairn::win32 {
+
+// What it means that a log cannot be opened with a path that is short enough: something in it, or
+// at its end, is there and is no directory.
+inline constexpr ErrorRow kNoDirectory{StatusCode::kInvalidArgument, ERROR_PATH_NOT_FOUND};
 
 // A log has one opener, but a program has any number of handles to it and to its streams: they
 // share one Log, which is closed with the last of them. Thread-safe.
@@ -24,11 +30,6 @@ class SharedLogs {
   // The same, and makes one if there is nothing. Errors also: Log::create()'s.
   [[nodiscard]] Result<std::shared_ptr<log::Log>> open_or_create(const std::string& path,
                                                                  const log::CreateOptions& options);
-  // Makes a new one. Errors: Log::create()'s.
-  [[nodiscard]] Result<std::shared_ptr<log::Log>> create(const std::string& path,
-                                                         const log::CreateOptions& options);
-  // Null if this process does not have it open.
-  [[nodiscard]] std::shared_ptr<log::Log> find(const std::string& path);
 
  private:
   [[nodiscard]] std::shared_ptr<log::Log> find_locked(const std::string& key);

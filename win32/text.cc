@@ -1,5 +1,7 @@
 #include "text.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstdint>
 
 namespace cairn::win32 {
@@ -117,17 +119,30 @@ std::optional<std::chrono::nanoseconds> limit_of(DWORD milliseconds) {
   return std::chrono::milliseconds(milliseconds);
 }
 
+bool has_log_prefix(std::string_view text) {
+  constexpr std::string_view kPrefix = "log:";
+  return text.size() >= kPrefix.size() &&
+         std::equal(kPrefix.begin(), kPrefix.end(), text.begin(), [](char a, char b) {
+           return a == std::tolower(static_cast<unsigned char>(b));
+         });
+}
+
+bool is_stream_name(std::string_view name) {
+  constexpr std::size_t kMaxStreamName = 255;  // what a stream of Cairn takes
+  return name.size() <= kMaxStreamName && !name.starts_with(':');
+}
+
 std::optional<LogName> parse_log_name(std::wstring_view text) {
   auto name = utf8_of(text);
   if (!name) return std::nullopt;
   std::string_view rest = *name;
-  if (rest.starts_with("log:")) rest.remove_prefix(4);
+  if (has_log_prefix(rest)) rest.remove_prefix(4);
   const std::size_t mark = rest.find("::");
   LogName parsed;
   parsed.path = rest.substr(0, mark);
   if (mark != std::string_view::npos) {
     parsed.stream = rest.substr(mark + 2);
-    if (parsed.stream.empty()) return std::nullopt;
+    if (parsed.stream.empty() || !is_stream_name(parsed.stream)) return std::nullopt;
   }
   if (parsed.path.empty()) return std::nullopt;
   return parsed;

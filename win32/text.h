@@ -31,8 +31,14 @@ struct LogName {
   std::string path;
   std::string stream;  // "" if none is named
 };
-// Nothing if the text is not Unicode, or path or stream are empty where they are announced.
+// Nothing if the text is not Unicode, path or stream are empty where they are announced, or the
+// stream is no name of one.
 [[nodiscard]] std::optional<LogName> parse_log_name(std::wstring_view text);
+
+// Whether "log:" stands before it; the case does not matter.
+[[nodiscard]] bool has_log_prefix(std::string_view text);
+// Whether a caller may name a stream so, or not at all: at most 255 bytes, no colon before them.
+[[nodiscard]] bool is_stream_name(std::string_view name);
 
 }  // namespace cairn::win32
 

@@ -1,5 +1,10 @@
 /* What every function of CLFS says to handles, contexts and pointers that are none. Each section is a
  * test of its own. */
+#define _POSIX_C_SOURCE 200809L
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "clfs_check.h"
 
 typedef struct {
@@ -241,6 +246,13 @@ static void arguments_out_of_range_are_refused(void) {
   NOT_OPENED(ERROR_PATH_NOT_FOUND, L"log:/no/such/directory", GENERIC_READ, 0, NULL, OPEN_ALWAYS,
              0);
   NOT_OPENED(ERROR_LOG_METADATA_INVALID, L"log:/usr", GENERIC_READ, 0, NULL, OPEN_ALWAYS, 0);
+  NOT_OPENED(ERROR_PATH_NOT_FOUND, L"log:/etc/passwd", GENERIC_READ, 0, NULL, OPEN_ALWAYS, 0);
+  NOT_OPENED(ERROR_PATH_NOT_FOUND, L"log:/etc/passwd/x", GENERIC_READ, 0, NULL, OPEN_ALWAYS, 0);
+  static wchar_t too_long[5000] = L"log:";
+  wmemset(too_long + 4, L'n', 256);
+  NOT_OPENED(ERROR_FILENAME_EXCED_RANGE, too_long, GENERIC_READ, 0, NULL, OPEN_ALWAYS, 0);
+  for (size_t i = 4; i < 4990; ++i) too_long[i] = i % 2 == 0 ? L'/' : L'n';
+  NOT_OPENED(ERROR_FILENAME_EXCED_RANGE, too_long, GENERIC_READ, 0, NULL, OPEN_ALWAYS, 0);
   NOT_OPENED(ERROR_INVALID_PARAMETER, name, 1, 0, NULL, OPEN_ALWAYS, 0);
   NOT_OPENED(ERROR_INVALID_PARAMETER, name, GENERIC_READ, 64, NULL, OPEN_ALWAYS, 0);
   NOT_OPENED(ERROR_INVALID_PARAMETER, name, GENERIC_READ, 0, NULL, 2, 0);
@@ -294,6 +306,15 @@ static void arguments_out_of_range_are_refused(void) {
   CHECK_ERROR(ERROR_INVALID_PARAMETER,
               CreateLogContainerScanContext(log, 0, 1, CLFS_SCAN_FORWARD | CLFS_SCAN_BACKWARD, &scan,
                                             NULL));
+  /* An LSN between that of a record and the end. */
+  lsn = bench.record;
+  ++lsn.Internal;
+  CLFS_RECORD_TYPE type;
+  ULONG count;
+  CHECK_ERROR(ERROR_NOT_FOUND, ReadLogRecord(area, &lsn, ClfsContextForward, &pointer, &count,
+                                             &type, NULL, NULL, &pointer, NULL));
+  CHECK_ERROR(ERROR_LOG_READ_MODE_INVALID,
+              ReadPreviousLogRestartArea(bench.reader, &pointer, &count, &lsn, NULL));
   /* LSNs that are none of this log: its containers have 1 MiB. */
   lsn = LsnCreate(0, 2 << 20, 0);
   CHECK_ERROR(ERROR_INVALID_PARAMETER, AdvanceLogBase(area, &lsn, 0, NULL));
@@ -306,12 +327,150 @@ static void arguments_out_of_range_are_refused(void) {
   tear_down(&bench);
 }
 
+/* Sizes of reservations that wrap around when they are added up. */
+static void sums_of_sizes_do_not_wrap_around(void) {
+  Bench bench = set_up("bad_sums");
+  const PVOID area = bench.area;
+  LONGLONG sizes[2] = {100, 100};
+  LONGLONG user;
+  LONGLONG commit;
+  ULONG records;
+  CHECK(ReserveAndAppendLog(area, NULL, 0, NULL, NULL, 2, sizes, 0, NULL, NULL));
+  sizes[0] = sizes[1] = LLONG_MIN; /* twice that is 0 in 64 bits */
+  CHECK_ERROR(ERROR_LOG_SPACE_RESERVED_INVALID,
+              ReserveAndAppendLog(area, NULL, 0, NULL, NULL, 2, sizes, 0, NULL, NULL));
+  sizes[0] = sizes[1] = LLONG_MAX;
+  CHECK_ERROR(ERROR_BAD_LENGTH,
+              ReserveAndAppendLog(area, NULL, 0, NULL, NULL, 2, sizes, 0, NULL, NULL));
+  LONGLONG bytes = LLONG_MIN;
+  CHECK_ERROR(ERROR_LOG_SPACE_RESERVED_INVALID, FreeReservedLog(area, 1, &bytes));
+  bytes = LLONG_MAX & ~7LL;
+  CHECK_ERROR(ERROR_LOG_SPACE_RESERVED_INVALID, FreeReservedLog(area, 1, &bytes));
+  bytes = -1;
+  CHECK_ERROR(ERROR_INVALID_PARAMETER, FreeReservedLog(area, 0, &bytes));
+  bytes = LLONG_MAX & ~7LL;
+  CHECK_ERROR(ERROR_BAD_LENGTH, AllocReservedLog(area, 0xFFFFFFFFu, &bytes));
+  CHECK(GetLogReservationInfo(area, &records, &user, &commit));
+  CHECK(records == 2 && commit == 288);
+  tear_down(&bench);
+}
+
+/* The size that a call asks for is enough for the next one, and not more than that. */
+static void sizes_that_are_asked_for_are_enough(void) {
+  Bench bench = set_up("bad_sizes");
+  const CLFS_CONTAINER_ID container = LsnContainer(&bench.record);
+  ULONG needed = 0;
+  ULONG length = 0;
+  CHECK_ERROR(ERROR_MORE_DATA, GetLogContainerName(bench.log, container, NULL, 0, &needed));
+  wchar_t* name = (wchar_t*)malloc(needed * sizeof *name);
+  CHECK_ERROR(ERROR_MORE_DATA, GetLogContainerName(bench.log, container, name, needed - 1, NULL));
+  CHECK(GetLogContainerName(bench.log, container, name, needed, &length));
+  CHECK(length == needed - 1 && wcslen(name) == length);
+  free(name);
+  ULONGLONG offset;
+  ULONGLONG bytes;
+  CLFS_LSN lsn;
+  CLFS_LOG_ARCHIVE_CONTEXT archive;
+#define PREPARE(buffer, size, actual)                                                            \
+  PrepareLogArchive(bench.log, buffer, size, NULL, NULL, actual, &offset, &bytes, &lsn, &lsn, &lsn, \
+                    &archive)
+  CHECK_ERROR(ERROR_BUFFER_OVERFLOW, PREPARE(NULL, 0, &needed));
+  name = (wchar_t*)malloc(needed * sizeof *name);
+  CHECK_ERROR(ERROR_BUFFER_OVERFLOW, PREPARE(name, needed - 1, NULL));
+  CHECK(PREPARE(name, needed, &length));
+  CHECK(length == needed - 1 && wcslen(name) == length);
+#undef PREPARE
+  CHECK(TerminateLogArchive(archive));
+  free(name);
+  tear_down(&bench);
+}
+
+/* Of a policy, what it means is read, however long it is said to be. */
+static void policies_are_read_no_further_than_they_mean(void) {
+  Bench bench = set_up("bad_policies");
+  const size_t size = offsetof(CLFS_MGMT_POLICY, PolicyParameters) + sizeof(ULONG);
+  CLFS_MGMT_POLICY whole;
+  memset(&whole, 0, sizeof whole);
+  whole.Version = CLFS_MGMT_POLICY_VERSION;
+  whole.LengthInBytes = 0xFFFFFFFFu;
+  whole.PolicyType = ClfsMgmtPolicyMaximumSize;
+  whole.PolicyParameters.MaximumSize.Containers = 10;
+  CLFS_MGMT_POLICY* exact = (CLFS_MGMT_POLICY*)malloc(size); /* not a byte more is there */
+  memcpy((void*)exact, &whole, size);
+  CHECK(InstallLogPolicy(bench.log, exact));
+  free(exact);
+  ULONG length = 0;
+  CHECK_ERROR(ERROR_MORE_DATA,
+              QueryLogPolicy(bench.log, ClfsMgmtPolicyMaximumSize, NULL, &length));
+  CHECK(length == sizeof whole);
+  CHECK(QueryLogPolicy(bench.log, ClfsMgmtPolicyMaximumSize, &whole, &length));
+  CHECK(whole.PolicyParameters.MaximumSize.Containers == 10);
+  tear_down(&bench);
+}
+
+/* Whatever number comes for an enumeration. */
+static void values_of_no_enumeration_are_refused(void) {
+  Bench bench = set_up("bad_values");
+  static const int values[] = {-1, 4, 99, INT_MIN, INT_MAX};
+  for (size_t i = 0; i < sizeof values / sizeof *values; ++i) {
+    const int value = values[i];
+    PVOID buffer;
+    PVOID context;
+    ULONG count = sizeof(CLFS_MGMT_POLICY);
+    CLFS_IO_STATISTICS statistics;
+    CLFS_MGMT_POLICY policy;
+    memset(&policy, 0, sizeof policy);
+    policy.Version = CLFS_MGMT_POLICY_VERSION;
+    policy.LengthInBytes = sizeof policy;
+    policy.PolicyType = (CLFS_MGMT_POLICY_TYPE)(value == 4 ? 10 : value);
+    CHECK_ERROR(ERROR_LOG_POLICY_INVALID, InstallLogPolicy(bench.log, &policy));
+    CHECK_ERROR(ERROR_LOG_POLICY_INVALID,
+                QueryLogPolicy(bench.log, policy.PolicyType, &policy, &count));
+    CHECK_ERROR(ERROR_LOG_POLICY_INVALID, RemoveLogPolicy(bench.log, policy.PolicyType));
+    CHECK_ERROR(ERROR_LOG_READ_MODE_INVALID,
+                ReadLogRecord(bench.area, &bench.record, (CLFS_CONTEXT_MODE)value, &buffer, &count,
+                              NULL, NULL, NULL, &context, NULL));
+    CHECK_ERROR(ERROR_INVALID_PARAMETER,
+                SetLogArchiveMode(bench.log, (CLFS_LOG_ARCHIVE_MODE)value));
+    CHECK_ERROR(ERROR_INVALID_PARAMETER,
+                GetLogIoStatistics(bench.log, &statistics, sizeof statistics,
+                                   (CLFS_IOSTATS_CLASS)value, NULL));
+  }
+  tear_down(&bench);
+}
+
+/* A log is the one its name meant when it was opened, whatever the current directory is later. */
+static void relative_paths_are_those_of_the_opening(void) {
+  char before[512];
+  CHECK(getcwd(before, sizeof before) != NULL);
+  CHECK(chdir(test_directory) == 0 && mkdir("elsewhere", 0700) == 0);
+  const HANDLE log = CreateLogFile(L"log:relative", ALL_ACCESS, 0, NULL, CREATE_NEW, 0);
+  CHECK(log != INVALID_HANDLE_VALUE);
+  /* The same one, by another name, and nobody shares it. */
+  CHECK(CreateLogFile(L"log:./relative", ALL_ACCESS, ALL_SHARED, NULL, OPEN_EXISTING, 0) ==
+        INVALID_HANDLE_VALUE);
+  CHECK(GetLastError() == ERROR_SHARING_VIOLATION);
+  add_containers(log, 2);
+  CHECK(chdir("elsewhere") == 0 && mkdir("relative", 0700) == 0);
+  CHECK(information_of(log).BaseFileSize > 0);
+  CHECK(DeleteLogByHandle(log));
+  CHECK(CloseHandle(log));
+  CHECK(access("relative", F_OK) == 0);     /* another one of that name */
+  CHECK(access("../relative", F_OK) != 0);  /* the log */
+  CHECK(chdir(before) == 0);
+}
+
 int main(int argc, char** argv) {
   static const Section sections[] = {
       {"HandlesOfLogsAreChecked", handles_of_logs_are_checked},
       {"ContextsAreChecked", contexts_are_checked},
       {"NullPointersAreRefused", null_pointers_are_refused},
       {"ArgumentsOutOfRangeAreRefused", arguments_out_of_range_are_refused},
+      {"SumsOfSizesDoNotWrapAround", sums_of_sizes_do_not_wrap_around},
+      {"SizesThatAreAskedForAreEnough", sizes_that_are_asked_for_are_enough},
+      {"PoliciesAreReadNoFurtherThanTheyMean", policies_are_read_no_further_than_they_mean},
+      {"ValuesOfNoEnumerationAreRefused", values_of_no_enumeration_are_refused},
+      {"RelativePathsAreThoseOfTheOpening", relative_paths_are_those_of_the_opening},
       {NULL, NULL}};
   return run_sections(argc, argv, sections);
 }

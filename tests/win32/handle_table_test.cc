@@ -13,6 +13,8 @@
 
 #include <cairn/win32_types.h>
 
+#include "completion_port.h"
+
 namespace cairn::win32 {
 namespace {
 
@@ -132,6 +134,25 @@ TEST(CompletionPort, StandsForAnEventDescriptorAndIsSignaledWhileItIsReadable) {
   ::close(fd);  // the port has its own
   EXPECT_EQ(WaitForSingleObject(port, 0), WAIT_OBJECT_0);
   EXPECT_TRUE(CloseHandle(port));
+}
+
+TEST(CompletionPort, ClosingItEndsAWait) {
+  const int fd = ::eventfd(0, EFD_CLOEXEC);
+  const HANDLE handle = CairnOpenCompletionPort(fd);
+  const auto port = HandleTable::get().find<CompletionPort>(handle);  // as a call that waits has it
+  std::thread waiter([&] { EXPECT_EQ(port->wait(std::nullopt), std::nullopt); });
+  EXPECT_TRUE(CloseHandle(handle));
+  waiter.join();
+  ::close(fd);
+}
+
+TEST(CompletionPort, CountsWithoutWaitingForWhoeverReadsIt) {
+  const int fd = ::eventfd(0, EFD_CLOEXEC);  // a write to it waits while it is full
+  const std::uint64_t most = 0xffff'ffff'ffff'fffe;
+  ASSERT_EQ(::write(fd, &most, sizeof most), static_cast<ssize_t>(sizeof most));
+  CompletionPort port(fd, ::eventfd(0, EFD_CLOEXEC));
+  port.signal();
+  EXPECT_EQ(port.wait(std::chrono::nanoseconds(0)), true);
 }
 
 TEST(CompletionPort, IsOfNoOtherKindOfDescriptor) {

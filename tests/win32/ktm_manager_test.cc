@@ -1,9 +1,12 @@
 // ktmw32.h: transaction managers, and what there is of everything.
 #include <algorithm>
 #include <cstddef>
+#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
+
+#include <cairn/clfsw32.h>
 
 #include "win32/ktm_fixture.h"
 
@@ -19,6 +22,72 @@ TEST_F(KtmManager, IsVolatileOrHasALogNeverBothOrNeither) {
   EXPECT_ERROR(CreateTransactionManager(nullptr, log.data(), TRANSACTION_MANAGER_VOLATILE, 0),
                ERROR_INVALID_PARAMETER);
   EXPECT_FALSE(std::filesystem::exists(log));
+}
+
+// Of a manager's stream, nobody else appends to it, moves its base, or deletes it.
+TEST_F(KtmManager, HasItsStreamToItself) {
+  constexpr ACCESS_MASK kAll = GENERIC_READ | GENERIC_WRITE | DELETE;
+  constexpr DWORD kShared = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+  const std::wstring stream = L"log:" + path() + L"::tm";
+  const auto open = [&](ACCESS_MASK access) {
+    return CreateLogFile(stream.c_str(), access, kShared, nullptr, OPEN_EXISTING, 0);
+  };
+  std::wstring log = path();
+  {
+    Handle tm = durable();
+    Handle rm = durable_rm(tm);
+    commit_once(rm);
+    EXPECT_ERROR(open(GENERIC_WRITE), ERROR_SHARING_VIOLATION);
+    EXPECT_ERROR(open(DELETE), ERROR_SHARING_VIOLATION);
+    EXPECT_ERROR(DeleteLogFile(stream.c_str(), nullptr), ERROR_SHARING_VIOLATION);
+    Handle reads = open(GENERIC_READ);
+    EXPECT_DONE(reads != INVALID_HANDLE_VALUE);
+    commit_once(rm);
+  }
+  {
+    Handle writes = open(kAll);
+    EXPECT_DONE(writes != INVALID_HANDLE_VALUE);
+    EXPECT_ERROR(CreateTransactionManager(nullptr, log.data(), 0, 0), ERROR_SHARING_VIOLATION);
+    EXPECT_ERROR(OpenTransactionManager(log.data(), 0, 0), ERROR_SHARING_VIOLATION);
+    GUID id = guid(1);
+    EXPECT_ERROR(RenameTransactionManager(log.data(), &id), ERROR_SHARING_VIOLATION);
+    std::wstring other = log + L"::other";
+    Handle beside = CreateTransactionManager(nullptr, other.data(), 0, 0);
+    EXPECT_DONE(beside != INVALID_HANDLE_VALUE);
+  }
+  Handle tm = durable();
+}
+
+// A dedicated log has one stream, and its end is set where its client says.
+TEST_F(KtmManager, IsInNoDedicatedLog) {
+  std::wstring name = path();
+  Handle log = CreateLogFile((L"log:" + name).c_str(), GENERIC_READ | GENERIC_WRITE, 0, nullptr,
+                             CREATE_NEW, 0);
+  ULONGLONG size = 1 << 20;
+  std::wstring container = L"one";
+  EXPECT_DONE(AddLogContainer(log, &size, container.data(), nullptr));
+  EXPECT_ERROR(CreateTransactionManager(nullptr, name.data(), 0, 0), ERROR_LOG_DEDICATED);
+}
+
+TEST_F(KtmManager, IsTheOneThatItsRelativePathMeantWhenItWasOpened) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_);
+  std::wstring name = L"relative";
+  Handle tm = CreateTransactionManager(nullptr, name.data(), 0, 0);
+  EXPECT_DONE(tm != INVALID_HANDLE_VALUE);
+  std::wstring whole = path(L"relative");
+  std::filesystem::current_path(before);
+  EXPECT_ERROR(CreateTransactionManager(nullptr, whole.data(), 0, 0), ERROR_ALREADY_EXISTS);
+}
+
+TEST_F(KtmManager, PathsThatCannotBeOnesAreTold) {
+  std::wstring file = path(L"file");
+  std::ofstream(directory_ / "file") << "no directory";
+  EXPECT_ERROR(CreateTransactionManager(nullptr, file.data(), 0, 0), ERROR_PATH_NOT_FOUND);
+  EXPECT_ERROR(OpenTransactionManager(file.data(), 0, 0), ERROR_PATH_NOT_FOUND);
+  std::wstring long_name = path(std::wstring(256, L'n'));
+  EXPECT_ERROR(CreateTransactionManager(nullptr, long_name.data(), 0, 0),
+               ERROR_FILENAME_EXCED_RANGE);
 }
 
 TEST_F(KtmManager, OptionsThatAreNotDocumentedOrNotHonouredAreRefused) {
@@ -230,7 +299,9 @@ TEST_F(KtmEnumeration, RootsAndCursorsAreChecked) {
   EXPECT_ERROR(ask(tm_, KTMOBJECT_TRANSACTION_MANAGER), ERROR_INVALID_PARAMETER);
   EXPECT_ERROR(ask(nullptr, KTMOBJECT_RESOURCE_MANAGER), ERROR_INVALID_HANDLE);
   EXPECT_ERROR(ask(tm_, KTMOBJECT_ENLISTMENT), ERROR_INVALID_HANDLE);
-  EXPECT_ERROR(ask(tm_, KTMOBJECT_INVALID), ERROR_INVALID_PARAMETER);
+  for (const int wrong : {int{KTMOBJECT_INVALID}, -1, 99}) {
+    EXPECT_ERROR(ask(tm_, static_cast<KTMOBJECT_TYPE>(wrong)), ERROR_INVALID_PARAMETER);
+  }
   EXPECT_ERROR(EnumerateTransactionObject(tm_, KTMOBJECT_RESOURCE_MANAGER, nullptr, size, nullptr),
                ERROR_INVALID_PARAMETER);
   EXPECT_ERROR(EnumerateTransactionObject(tm_, KTMOBJECT_RESOURCE_MANAGER, &cursor, 19, nullptr),

@@ -110,7 +110,7 @@ TEST_F(KtmSession, SmallBufferLeavesTheNotificationWhereItIs) {
   EXPECT_EQ(told.head.TransactionKey, &key);
   EXPECT_EQ(told.head.TmVirtualClock.QuadPart, 1);
   EXPECT_ERROR(GetNotificationResourceManager(rm, &told.head, sizeof told, 1, &length),
-               WAIT_TIMEOUT);
+               ERROR_TIMEOUT);
   EXPECT_EQ(length, 0u);
 }
 

@@ -2,6 +2,8 @@
 #include <string>
 #include <thread>
 
+#include "handle_table.h"
+#include "ktm_transaction_object.h"
 #include "win32/ktm_fixture.h"
 
 namespace cairn::win32 {
@@ -164,6 +166,41 @@ TEST_F(KtmTransaction, AsynchronousRequestsSayWhetherTheyAreDone) {
   EXPECT_TRUE(RollbackTransactionAsync(waits));
   EXPECT_EQ(GetLastError(), ERROR_IO_PENDING) << "as documented";
   EXPECT_EQ(WaitForSingleObject(waits, 0), WAIT_OBJECT_0);
+}
+
+TEST_F(KtmTransaction, EndsWithItsLastHandleWhoeverWaitsForIt) {
+  Handle rm = volatile_rm(tm_);
+  const auto held = [](HANDLE handle) {  // as a call that waits has it
+    return HandleTable::get().find<TransactionObject>(handle);
+  };
+  Handle unbound = begin();
+  const auto first = held(unbound);
+  std::thread waiter([&] { EXPECT_EQ(first->wait(std::nullopt), true); });
+  unbound.close();
+  waiter.join();
+
+  Handle bound = begin();
+  const auto second = held(bound);
+  GUID id{};
+  EXPECT_DONE(GetTransactionId(bound, &id));
+  Handle again = OpenTransaction(0, &id);
+  Handle enlistment = enlist(rm, bound);
+  bound.close();
+  EXPECT_EQ(second->wait(std::chrono::nanoseconds(0)), false) << "it has another handle";
+  again.close();
+  EXPECT_EQ(second->wait(std::nullopt), true);
+  EXPECT_EQ(next(rm), TRANSACTION_NOTIFY_ROLLBACK);
+
+  Handle committing = begin();
+  const auto third = held(committing);
+  Handle voter = enlist(rm, committing);
+  EXPECT_ERROR(CommitTransactionAsync(committing), ERROR_IO_PENDING);
+  committing.close();
+  EXPECT_EQ(next(rm), TRANSACTION_NOTIFY_PREPARE) << "it goes on";
+  EXPECT_DONE(PrepareComplete(voter, nullptr));
+  EXPECT_EQ(next(rm), TRANSACTION_NOTIFY_COMMIT);
+  EXPECT_DONE(CommitComplete(voter, nullptr));
+  EXPECT_EQ(third->wait(std::nullopt), true);
 }
 
 TEST_F(KtmTransaction, WaiterFollowsItIntoItsManager) {

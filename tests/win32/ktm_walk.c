@@ -25,7 +25,7 @@ static void *expect(HANDLE rm, ULONG notification) {
 
 static void expect_silence(HANDLE rm) {
   TRANSACTION_NOTIFICATION heard;
-  MUST_FAIL(GetNotificationResourceManager(rm, &heard, sizeof heard, 0, NULL), WAIT_TIMEOUT);
+  MUST_FAIL(GetNotificationResourceManager(rm, &heard, sizeof heard, 0, NULL), ERROR_TIMEOUT);
 }
 
 static DWORD outcome_of(HANDLE transaction) {

@@ -56,9 +56,12 @@ TEST(LogNames, ArePathsWithAStreamBehindTwoColons) {
   EXPECT_EQ(parse_log_name(L"log:/a/b::orders")->stream, "orders");
   EXPECT_EQ(parse_log_name(L"relative::s::t")->stream, "s::t");
   EXPECT_EQ(parse_log_name(L"/\u00fc")->path, "/\xC3\xBC");
-  for (const wchar_t* wrong : {L"", L"log:", L"::s", L"log:::s", L"/a::", L"/\xD800"}) {
+  EXPECT_EQ(parse_log_name(L"LoG:/a")->path, "/a");
+  for (const wchar_t* wrong : {L"", L"log:", L"::s", L"log:::s", L"/a::", L"/\xD800", L"/a:::s"}) {
     EXPECT_FALSE(parse_log_name(wrong));
   }
+  EXPECT_TRUE(parse_log_name(L"/a::" + std::wstring(255, L's')));
+  EXPECT_FALSE(parse_log_name(L"/a::" + std::wstring(256, L's')));
 }
 
 }  // namespace

@@ -25,19 +25,17 @@ CAIRN_WIN32_BEGIN
 #define LOG_POLICY_OVERWRITE 0x01
 #define LOG_POLICY_PERSIST 0x02
 
-typedef enum _CLFS_MGMT_POLICY_TYPE {
-  ClfsMgmtPolicyMaximumSize = 0,
-  ClfsMgmtPolicyMinimumSize = 1,
-  ClfsMgmtPolicyNewContainerSize = 2,
-  ClfsMgmtPolicyGrowthRate = 3,
-  ClfsMgmtPolicyLogTail = 4,
-  ClfsMgmtPolicyAutoShrink = 5,
-  ClfsMgmtPolicyAutoGrow = 6,
-  ClfsMgmtPolicyNewContainerPrefix = 7,
-  ClfsMgmtPolicyNewContainerSuffix = 8,
-  ClfsMgmtPolicyNewContainerExtension = 9,
-  ClfsMgmtPolicyInvalid = 10
-} CLFS_MGMT_POLICY_TYPE,
+typedef CAIRN_WIN32_ENUM(_CLFS_MGMT_POLICY_TYPE){ClfsMgmtPolicyMaximumSize = 0,
+                                                 ClfsMgmtPolicyMinimumSize = 1,
+                                                 ClfsMgmtPolicyNewContainerSize = 2,
+                                                 ClfsMgmtPolicyGrowthRate = 3,
+                                                 ClfsMgmtPolicyLogTail = 4,
+                                                 ClfsMgmtPolicyAutoShrink = 5,
+                                                 ClfsMgmtPolicyAutoGrow = 6,
+                                                 ClfsMgmtPolicyNewContainerPrefix = 7,
+                                                 ClfsMgmtPolicyNewContainerSuffix = 8,
+                                                 ClfsMgmtPolicyNewContainerExtension = 9,
+                                                 ClfsMgmtPolicyInvalid = 10} CLFS_MGMT_POLICY_TYPE,
     *PCLFS_MGMT_POLICY_TYPE;
 #define CLFS_MGMT_NUM_POLICIES ClfsMgmtPolicyInvalid
 

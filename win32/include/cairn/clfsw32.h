@@ -106,22 +106,17 @@ typedef UCHAR CLS_RECORD_TYPE, *PCLS_RECORD_TYPE, CLFS_RECORD_TYPE, *PCLFS_RECOR
 #define ClfsRestartRecord 0x02
 #define ClfsClientRecord 0x03
 
-typedef enum _CLS_CONTEXT_MODE {
-  ClsContextNone = 0x00,
-  ClsContextUndoNext = 0x01,
-  ClsContextPrevious = 0x02,
-  ClsContextForward = 0x03
-} CLS_CONTEXT_MODE,
+typedef CAIRN_WIN32_ENUM(_CLS_CONTEXT_MODE){ClsContextNone = 0x00, ClsContextUndoNext = 0x01,
+                                            ClsContextPrevious = 0x02,
+                                            ClsContextForward = 0x03} CLS_CONTEXT_MODE,
     *PCLS_CONTEXT_MODE, CLFS_CONTEXT_MODE, *PCLFS_CONTEXT_MODE;
 #define ClfsContextNone ClsContextNone
 #define ClfsContextUndoNext ClsContextUndoNext
 #define ClfsContextPrevious ClsContextPrevious
 #define ClfsContextForward ClsContextForward
 
-typedef enum _CLFS_LOG_ARCHIVE_MODE {
-  ClfsLogArchiveEnabled = 0x01,
-  ClfsLogArchiveDisabled = 0x02
-} CLFS_LOG_ARCHIVE_MODE,
+typedef CAIRN_WIN32_ENUM(_CLFS_LOG_ARCHIVE_MODE){
+    ClfsLogArchiveEnabled = 0x01, ClfsLogArchiveDisabled = 0x02} CLFS_LOG_ARCHIVE_MODE,
     *PCLFS_LOG_ARCHIVE_MODE;
 
 typedef UCHAR CLFS_SCAN_MODE, *PCLFS_SCAN_MODE;
@@ -213,10 +208,8 @@ typedef struct _CLS_ARCHIVE_DESCRIPTOR {
 } CLS_ARCHIVE_DESCRIPTOR, *PCLS_ARCHIVE_DESCRIPTOR, CLFS_ARCHIVE_DESCRIPTOR,
     *PCLFS_ARCHIVE_DESCRIPTOR;
 
-typedef enum _CLFS_IOSTATS_CLASS {
-  ClfsIoStatsDefault = 0x0000,
-  ClfsIoStatsMax = 0xFFFF
-} CLFS_IOSTATS_CLASS,
+typedef CAIRN_WIN32_ENUM(_CLFS_IOSTATS_CLASS){ClfsIoStatsDefault = 0x0000,
+                                              ClfsIoStatsMax = 0xFFFF} CLFS_IOSTATS_CLASS,
     *PCLFS_IOSTATS_CLASS;
 
 typedef struct _CLS_IO_STATISTICS_HEADER {

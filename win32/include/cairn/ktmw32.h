@@ -220,7 +220,7 @@ CAIRN_WIN32_API HANDLE OpenResourceManager(DWORD dwDesiredAccess, HANDLE TmHandl
 // ERROR_TRANSACTION_REQUEST_NOT_VALID (this session recovered before).
 CAIRN_WIN32_API BOOL RecoverResourceManager(HANDLE ResourceManagerHandle);
 // The next notification. ReturnLength, if not null: its size, also with ERROR_INSUFFICIENT_BUFFER,
-// after which it is still the next. WAIT_TIMEOUT: none came within dwMilliseconds.
+// after which it is still the next. ERROR_TIMEOUT: none came within dwMilliseconds.
 CAIRN_WIN32_API BOOL GetNotificationResourceManager(
     HANDLE ResourceManagerHandle, PTRANSACTION_NOTIFICATION TransactionNotification,
     ULONG NotificationLength, DWORD dwMilliseconds, PULONG ReturnLength);
@@ -295,13 +295,9 @@ CAIRN_WIN32_API BOOL CommitEnlistment(HANDLE EnlistmentHandle, PLARGE_INTEGER Tm
 
 // --- Enumeration ---
 
-typedef enum _KTMOBJECT_TYPE {
-  KTMOBJECT_TRANSACTION = 0,
-  KTMOBJECT_TRANSACTION_MANAGER = 1,
-  KTMOBJECT_RESOURCE_MANAGER = 2,
-  KTMOBJECT_ENLISTMENT = 3,
-  KTMOBJECT_INVALID = 4
-} KTMOBJECT_TYPE;
+typedef CAIRN_WIN32_ENUM(_KTMOBJECT_TYPE){
+    KTMOBJECT_TRANSACTION = 0, KTMOBJECT_TRANSACTION_MANAGER = 1, KTMOBJECT_RESOURCE_MANAGER = 2,
+    KTMOBJECT_ENLISTMENT = 3, KTMOBJECT_INVALID = 4} KTMOBJECT_TYPE;
 typedef KTMOBJECT_TYPE *PKTMOBJECT_TYPE;
 
 typedef struct _KTMOBJECT_CURSOR {

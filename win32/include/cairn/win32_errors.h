@@ -151,7 +151,7 @@
 #define ERROR_EXPIRED_HANDLE 6854u
 #define ERROR_TRANSACTION_NOT_ENLISTED 6855u
 
-// Of waits, and of GetNotificationResourceManager().
+// What WaitForSingleObject() returns.
 #define WAIT_TIMEOUT 258u
 
 #endif  // CAIRN_WIN32_ERRORS_H_

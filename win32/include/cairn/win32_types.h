@@ -28,6 +28,14 @@
 #endif
 
 #define CAIRN_WIN32_API __attribute__((visibility("default")))
+
+// An enumeration that callers hand over takes any int, as in C: what is none of its values is
+// refused.
+#ifdef __cplusplus
+#define CAIRN_WIN32_ENUM(name) enum name : int
+#else
+#define CAIRN_WIN32_ENUM(name) enum name
+#endif
 #define WINAPI
 
 CAIRN_WIN32_BEGIN
@@ -159,7 +167,9 @@ CAIRN_WIN32_API BOOL CloseHandle(HANDLE hObject);
 // Waits up to dwMilliseconds (INFINITE: without a limit) until the object is signaled, and leaves
 // it so: a transaction is when its outcome is known and, if that is commit, every resource manager
 // has answered; a completion port while its event descriptor is readable. Returns WAIT_OBJECT_0,
-// WAIT_TIMEOUT, or WAIT_FAILED: ERROR_INVALID_HANDLE, also for the other kinds of objects.
+// WAIT_TIMEOUT, or WAIT_FAILED: ERROR_INVALID_HANDLE, also for the other kinds of objects. A wait
+// whose handle is closed meanwhile ends: that of a port fails so, that of a transaction goes by
+// what becomes of it, which is rollback with the last handle unless its commit was asked for.
 CAIRN_WIN32_API DWORD WaitForSingleObject(HANDLE hHandle, DWORD dwMilliseconds);
 
 // --- Not Windows' ---
