@@ -19,8 +19,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
-namespace cairn::rm {
+#include "sql/sql_order.h"
+
+namespace cairn::rm::pg {
 
 enum class Step : std::uint8_t {
   // On the branch's own connection.
@@ -44,6 +47,7 @@ enum class Step : std::uint8_t {
   kPromised,
   kReadOnly,
   kCommitted,
+  kProven,  // committed by an earlier try
   kRolledBack,
   kRefused,  // rolls the transaction back, and says why
   kUntold,   // lets the enlistment go: nobody can say what became of a commit alone
@@ -64,12 +68,7 @@ enum class Reply : std::uint8_t {
   kLoss,         // of the connection
 };
 
-struct OrderRow {
-  Step step;
-  Reply reply;
-  Step next;
-  bool pause = false;  // longer with each time
-};
+using OrderRow = SqlOrderRow<Step, Reply>;
 
 // clang-format off
 inline constexpr std::array kOrderTable{
@@ -98,7 +97,7 @@ inline constexpr std::array kOrderTable{
     OrderRow{Step::kFenceAlone,     Reply::kBusy,          Step::kFenceAlone, true},
     OrderRow{Step::kFenceAlone,     Reply::kRefusal,       Step::kFenceAlone, true},
     OrderRow{Step::kFenceAlone,     Reply::kLoss,          Step::kFenceAlone, true},
-    OrderRow{Step::kProveAlone,     Reply::kSaysCommitted, Step::kCommitted},
+    OrderRow{Step::kProveAlone,     Reply::kSaysCommitted, Step::kProven},
     OrderRow{Step::kProveAlone,     Reply::kSaysAborted,   Step::kRefused},
     OrderRow{Step::kProveAlone,     Reply::kSaysPerhaps,   Step::kUntold},
     OrderRow{Step::kProveAlone,     Reply::kSaysNever,     Step::kRefused},
@@ -135,7 +134,7 @@ inline constexpr std::array kOrderTable{
     OrderRow{Step::kCommit,         Reply::kUnknown,       Step::kProveCommitted},
     OrderRow{Step::kCommit,         Reply::kRefusal,       Step::kCommit, true},
     OrderRow{Step::kCommit,         Reply::kLoss,          Step::kCommit, true},
-    OrderRow{Step::kProveCommitted, Reply::kSaysCommitted, Step::kCommitted},
+    OrderRow{Step::kProveCommitted, Reply::kSaysCommitted, Step::kProven},
     OrderRow{Step::kProveCommitted, Reply::kSaysAborted,   Step::kBroken},
     OrderRow{Step::kProveCommitted, Reply::kSaysNever,     Step::kBroken},  // an older copy
     OrderRow{Step::kProveCommitted, Reply::kSaysNothing,   Step::kBroken},
@@ -145,13 +144,34 @@ inline constexpr std::array kOrderTable{
 };
 // clang-format on
 
-[[nodiscard]] constexpr bool is_end(Step step) { return step >= Step::kPromised; }
+[[nodiscard]] constexpr std::optional<OrderEnd> end_of(Step step) {
+  switch (step) {
+    case Step::kPromised:
+      return OrderEnd::kPromised;
+    case Step::kReadOnly:
+      return OrderEnd::kReadOnly;
+    case Step::kCommitted:
+      return OrderEnd::kCommitted;
+    case Step::kProven:
+      return OrderEnd::kCommittedBefore;
+    case Step::kRolledBack:
+      return OrderEnd::kRolledBack;
+    case Step::kRefused:
+      return OrderEnd::kRefused;
+    case Step::kUntold:
+      return OrderEnd::kUntold;
+    case Step::kBroken:
+      return OrderEnd::kBroken;
+    default:
+      return std::nullopt;
+  }
+}
 [[nodiscard]] constexpr bool is_own(Step step) { return step <= Step::kUndo; }
 
 // Null: that reply does not come in that step.
 [[nodiscard]] constexpr const OrderRow* order_row(Step step, Reply reply) {
   for (const OrderRow& row : kOrderTable) {
-    if (row.step == step && row.reply == reply) return &row;
+    if (row.step == step && row.answer == reply) return &row;
   }
   return nullptr;
 }
@@ -160,7 +180,7 @@ namespace order_machine {
 
 constexpr bool is_deterministic() {
   for (std::size_t i = 0; i < kOrderTable.size(); ++i) {
-    if (order_row(kOrderTable[i].step, kOrderTable[i].reply) != &kOrderTable[i]) return false;
+    if (order_row(kOrderTable[i].step, kOrderTable[i].answer) != &kOrderTable[i]) return false;
   }
   return true;
 }
@@ -180,10 +200,11 @@ static_assert(is_safe_from_trouble());
 // connection ends, with which the server rolls back.)
 constexpr bool is_no_outcome_read_from_trouble() {
   for (const OrderRow& row : kOrderTable) {
-    const bool trouble = row.reply == Reply::kLoss || row.reply == Reply::kRefusal ||
-                         row.reply == Reply::kUnknown || row.reply == Reply::kBusy;
+    const bool trouble = row.answer == Reply::kLoss || row.answer == Reply::kRefusal ||
+                         row.answer == Reply::kUnknown || row.answer == Reply::kBusy;
     const bool outcome = row.next == Step::kPromised || row.next == Step::kReadOnly ||
-                         row.next == Step::kCommitted || row.next == Step::kRolledBack;
+                         row.next == Step::kCommitted || row.next == Step::kProven ||
+                         row.next == Step::kRolledBack;
     if (trouble && outcome && row.step != Step::kUndo) return false;
   }
   return true;
@@ -192,6 +213,6 @@ static_assert(is_no_outcome_read_from_trouble());
 
 }  // namespace order_machine
 
-}  // namespace cairn::rm
+}  // namespace cairn::rm::pg
 
 #endif  // CAIRN_RM_POSTGRES_ORDER_MACHINE_H_

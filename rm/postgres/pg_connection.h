@@ -48,7 +48,7 @@ class PgConnection {
   [[nodiscard]] pollfd waits_for() const;
 
   // Of the backend; 0 until connected.
-  [[nodiscard]] int pid() const { return pid_; }
+  [[nodiscard]] std::uint64_t id() const { return static_cast<std::uint64_t>(pid_); }
   [[nodiscard]] bool is_good() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
   [[nodiscard]] PGTransactionStatusType transaction_status() const {
     return PQtransactionStatus(connection_.get());

@@ -17,11 +17,10 @@ std::uint64_t lock_of(const Uuid& manager, const Uuid& resource_manager) {
 
 }  // namespace
 
-PgPool::PgPool(const Uuid& manager, const Uuid& resource_manager, std::string conninfo,
-               unsigned idle_connections)
-    : lock_(lock_of(manager, resource_manager)),
-      conninfo_(std::move(conninfo)),
-      idle_connections_(idle_connections) {}
+PgPool::PgPool(const Uuid& manager, const PostgresOptions& options)
+    : lock_(lock_of(manager, options.id)),
+      conninfo_(options.conninfo),
+      idle_connections_(options.idle_connections) {}
 
 std::unique_ptr<PgConnection> PgPool::take() {
   {
@@ -101,7 +100,7 @@ PgIdentity PgPool::identity() const {
   return identity_;
 }
 
-std::string PgPool::fence(int pid) const {
+std::string PgPool::fence(std::uint64_t pid) const {
   return "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND "
          "database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND "
          "classid = " +

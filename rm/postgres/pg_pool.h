@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include <cairn/rm_postgres.h>
 #include <cairn/status.h>
 #include <cairn/uuid.h>
 
@@ -23,8 +24,7 @@ namespace cairn::rm {
 // Thread-safe.
 class PgPool {
  public:
-  PgPool(const Uuid& manager, const Uuid& resource_manager, std::string conninfo,
-         unsigned idle_connections);
+  PgPool(const Uuid& manager, const PostgresOptions& options);
 
   // An idle connection, or a new one that still connects; then its first reply is the greeting's,
   // for welcome().
@@ -45,7 +45,7 @@ class PgPool {
       "(SELECT pg_postmaster_start_time()::text || ' ' || stats_reset::text FROM pg_stat_bgwriter)";
   // A query that ends the backends that hold the lock and says how many those were: but the
   // asking one's, and with a `pid` only that one.
-  [[nodiscard]] std::string fence(int pid) const;
+  [[nodiscard]] std::string fence(std::uint64_t pid) const;
 
   void note(const Status& trouble);
   [[nodiscard]] Status trouble() const;

@@ -1,5 +1,10 @@
-// The server's side of the adapter: one thread hears the manager, drives all orders through the
-// server at once, and answers. It waits for nothing but events.
+// SqlAdapter: the server's side. One thread hears the manager, drives all orders through the
+// database server at once, and answers. It waits for nothing but events. For the sources of a
+// database's adapter.
+#ifndef CAIRN_RM_SQL_SQL_SERVER_H_
+#define CAIRN_RM_SQL_SQL_SERVER_H_
+
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,28 +12,24 @@
 #include <span>
 #include <utility>
 
-#include "postgres_impl.h"
-#include "promise.h"
+#include "sql/sql_adapter.h"
 
 namespace cairn::rm {
 
-using tm::NotificationKind;
+inline constexpr std::ptrdiff_t kMaxBorrowed = 16;  // connections that carry outcomes at a time
 
-namespace {
-
-constexpr std::ptrdiff_t kMaxBorrowed = 16;  // connections that carry outcomes at a time
-
-}  // namespace
-
-void PostgresResourceManager::Impl::serve() {
+template <class Db>
+void SqlAdapter<Db>::serve() {
   Status why = run([this] { return stopping_.load(); }, std::nullopt);
-  if (why) why = Status(StatusCode::kClosed, "the PostgreSQL adapter was closed");
+  if (why)
+    why = Status(StatusCode::kClosed, std::string("the ") + Db::kName + " adapter was closed");
   end_session(std::move(why));
 }
 
 // Without a session the manager rolls back what was not promised, and keeps the outcome of what
 // was. What was not promised loses its connections: the server rolls it back.
-void PostgresResourceManager::Impl::end_session(Status why) {
+template <class Db>
+void SqlAdapter<Db>::end_session(Status why) {
   orders_.clear();
   BranchMap branches;
   {
@@ -45,23 +46,26 @@ void PostgresResourceManager::Impl::end_session(Status why) {
   branches.clear();
 }
 
-Status PostgresResourceManager::Impl::run(const std::function<bool()>& is_over,
-                                          std::optional<Clock::time_point> end) {
+template <class Db>
+Status SqlAdapter<Db>::run(const std::function<bool()>& is_over,
+                           std::optional<Clock::time_point> end) {
   while (true) {
     CAIRN_RETURN_IF_ERROR(hear_all());
+    sweep();
     CAIRN_RETURN_IF_ERROR(advance_all());
     if (is_over()) return Status::ok();
     if (end && Clock::now() >= *end) {
       const Status trouble = pool_.trouble();
       return Status(StatusCode::kTimeout,
-                    "PostgreSQL adapter: outcomes are owed still" +
+                    std::string(Db::kName) + " adapter: outcomes are owed still" +
                         (trouble ? "" : "; the last trouble: " + trouble.to_string()));
     }
     CAIRN_RETURN_IF_ERROR(wait(end));
   }
 }
 
-Status PostgresResourceManager::Impl::hear_all() {
+template <class Db>
+Status SqlAdapter<Db>::hear_all() {
   while (true) {
     CAIRN_ASSIGN_OR_RETURN(const auto next, session_.try_get_notification());
     if (!next) return Status::ok();
@@ -69,7 +73,8 @@ Status PostgresResourceManager::Impl::hear_all() {
   }
 }
 
-Status PostgresResourceManager::Impl::advance_all() {
+template <class Db>
+Status SqlAdapter<Db>::advance_all() {
   for (bool any = true; any;) {  // one that ends gives others its connection, or begins the next
     any = false;
     auto borrowed = std::count_if(orders_.begin(), orders_.end(),
@@ -90,7 +95,8 @@ Status PostgresResourceManager::Impl::advance_all() {
   return Status::ok();
 }
 
-Status PostgresResourceManager::Impl::wait(std::optional<Clock::time_point> end) {
+template <class Db>
+Status SqlAdapter<Db>::wait(std::optional<Clock::time_point> end) {
   CAIRN_ASSIGN_OR_RETURN(const int session, session_.event_fd());
   std::vector<pollfd> all{{session, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
   for (const Order& order : orders_) {
@@ -104,29 +110,30 @@ Status PostgresResourceManager::Impl::wait(std::optional<Clock::time_point> end)
     limit = static_cast<int>(std::clamp<long>(left, 0, 60000));
   }
   if (::poll(all.data(), all.size(), limit) < 0 && errno != EINTR && errno != EAGAIN) {
-    return Status(StatusCode::kIoError, "PostgreSQL adapter: poll failed");
+    return Status(StatusCode::kIoError, std::string(Db::kName) + " adapter: poll failed");
   }
   std::uint64_t count = 0;
   static_cast<void>(!::read(wake_fd_, &count, sizeof count));
   return Status::ok();
 }
 
-Status PostgresResourceManager::Impl::on_notification(const tm::Notification& notification) {
-  if (notification.kind == NotificationKind::kRecover) return on_recover(notification);
-  if (notification.kind == NotificationKind::kLastRecover) {
+template <class Db>
+Status SqlAdapter<Db>::on_notification(const tm::Notification& notification) {
+  if (notification.kind == tm::NotificationKind::kRecover) return on_recover(notification);
+  if (notification.kind == tm::NotificationKind::kLastRecover) {
     on_last_recover();
     return Status::ok();
   }
   const auto branch = find(notification.key);
   if (!branch) {
     return Status(StatusCode::kNotFound,
-                  "PostgreSQL adapter: no branch for " + notification.to_string());
+                  std::string(Db::kName) + " adapter: no branch for " + notification.to_string());
   }
   switch (notification.kind) {
-    case NotificationKind::kPrepare:
-    case NotificationKind::kSinglePhaseCommit:
-    case NotificationKind::kCommit:
-    case NotificationKind::kRollback: {
+    case tm::NotificationKind::kPrepare:
+    case tm::NotificationKind::kSinglePhaseCommit:
+    case tm::NotificationKind::kCommit:
+    case tm::NotificationKind::kRollback: {
       {
         const std::lock_guard lock(mutex_);
         branch->is_open = false;
@@ -142,112 +149,113 @@ Status PostgresResourceManager::Impl::on_notification(const tm::Notification& no
       }
       return Status::ok();
     }
-    case NotificationKind::kInDoubt: {
+    case tm::NotificationKind::kInDoubt: {
       const std::lock_guard lock(mutex_);
       branch->is_in_doubt = true;
       return Status::ok();
     }
     default:
       return Status(StatusCode::kNotRequested,
-                    "PostgreSQL adapter: expected no notification but those it asked for, found " +
+                    std::string(Db::kName) +
+                        " adapter: expected no notification but those it asked for, found " +
                         notification.to_string());
   }
 }
 
 // What it promised, and who was promised it, is read before anything is concluded from the list of
 // what is prepared here.
-Status PostgresResourceManager::Impl::on_recover(const tm::Notification& notification) {
+template <class Db>
+Status SqlAdapter<Db>::on_recover(const tm::Notification& notification) {
   CAIRN_ASSIGN_OR_RETURN(auto enlistment, session_.open_enlistment(notification.enlistment));
   CAIRN_ASSIGN_OR_RETURN(const auto bytes, enlistment.recovery_information());
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  const auto promise = Promise::parse(text);
-  if (!promise || promise->place != pool_.identity()) {
+  const auto name =
+      Db::offered(text, manager_.id(), options_.id, notification.transaction, pool_.identity());
+  if (!name) {
     return Status(StatusCode::kIdentityMismatch,
-                  "PostgreSQL: unit of work " + notification.transaction.to_string() +
-                      " was promised as '" + text + "', found server and database " +
-                      pool_.identity().to_string());
+                  std::string(Db::kName) + ": unit of work " +
+                      notification.transaction.to_string() + " was promised as '" + text +
+                      "', found server and database " + pool_.identity().to_string());
   }
-  std::shared_ptr<PgBranch> branch;
+  BranchPointer branch;
   {
     const std::lock_guard lock(mutex_);
-    branch = find(notification.transaction);
-    // Not there: ended before the crash, and the answer was lost.
-    if (!branch) branch = add(notification.transaction);
+    branch = find_named(*name);
+    if (!branch) {  // ended before the crash, and the answer was lost
+      branch = make_branch(notification.transaction);
+      branch->name = *name;
+      add(branch);
+    }
     branch->is_offered = true;
   }
   branch->may_be_prepared = true;
-  branch->transaction_id = promise->transaction_id;
+  Db::recall(*branch, text);
   branch->enlistment = std::move(enlistment);
   return branch->enlistment.recover(branch->key);
 }
 
 // Presumed abort: what was promised to this manager and is not offered by it was never decided.
-void PostgresResourceManager::Impl::on_last_recover() {
+template <class Db>
+void SqlAdapter<Db>::on_last_recover() {
   last_recover_ = true;
   const std::lock_guard lock(mutex_);
   for (const auto& [key, branch] : branches_) {
     if (branch->is_offered || !branch->may_be_prepared) continue;
     branch->is_orphan = true;
-    orders_.emplace_back(branch, Step::kRollBack);
+    orders_.emplace_back(branch, Db::kOrphan);
   }
 }
 
-void PostgresResourceManager::Impl::begin_order(const std::shared_ptr<PgBranch>& branch,
-                                                NotificationKind kind) {
-  Step first = Step::kRolledBack;  // nothing is left to be rolled back
-  if (kind == NotificationKind::kPrepare) {
-    first = Step::kAskId;
-  } else if (kind == NotificationKind::kSinglePhaseCommit) {
-    first = Step::kAskIdAlone;
-  } else if (kind == NotificationKind::kCommit) {
-    first = Step::kCommit;
-  } else if (branch->may_be_prepared) {
-    first = Step::kFence;
-  } else if (branch->own || branch->in_use) {
-    first = Step::kCancel;
-  }
-  orders_.emplace_back(branch, first);
+template <class Db>
+void SqlAdapter<Db>::begin_order(const BranchPointer& branch, tm::NotificationKind kind) {
+  orders_.emplace_back(branch, Db::first(kind, *branch));
 }
 
 // Tells the manager. An answer that nobody wants any more is no error: the transaction was rolled
 // back meanwhile, and ROLLBACK is on its way; or the session ended, which shows at the next wait.
-Status PostgresResourceManager::Impl::finish(const Order& order) {
-  PgBranch& branch = order.branch();
-  if (branch.own &&
-      (order.step() != Step::kRefused || branch.own->transaction_status() == PQTRANS_IDLE)) {
+template <class Db>
+Status SqlAdapter<Db>::finish(const Order& order) {
+  Branch& branch = order.branch();
+  if (branch.own && !Db::keeps_own(order.end(), branch)) {
     pool_.give_back(std::move(branch.own));
     branch.own.reset();
   }
-  switch (order.step()) {
-    case Step::kPromised:
+  switch (order.end()) {
+    case OrderEnd::kPromised:
       promise(branch);
       break;
-    case Step::kReadOnly:
+    case OrderEnd::kReadOnly:
       static_cast<void>(branch.enlistment.read_only());
       forget(branch);
       return Status::ok();
-    case Step::kCommitted:
-      note(order.was_done_before() ? recovery_.redelivered : recovery_.committed, branch);
+    case OrderEnd::kCommitted:
+    case OrderEnd::kCommittedBefore:
+      note(order.end() == OrderEnd::kCommitted ? recovery_.committed : recovery_.redelivered,
+           branch);
       static_cast<void>(branch.enlistment.commit_complete());
+      if (Db::kMarkers) markers_.add(branch.transaction, branch.name);
       forget(branch);
       return Status::ok();
-    case Step::kRolledBack:
+    case OrderEnd::kRolledBack:
       note(recovery_.aborted, branch);
       if (!branch.is_orphan) static_cast<void>(branch.enlistment.rollback_complete());
       forget(branch);
       return Status::ok();
-    case Step::kRefused: {
-      const Status nothing(StatusCode::kInvalidState, "PostgreSQL: the branch cannot commit");
+    case OrderEnd::kRefused: {
+      const Status nothing(StatusCode::kInvalidState,
+                           std::string(Db::kName) + ": the branch cannot commit");
       static_cast<void>(branch.enlistment.rollback(order.why() ? nothing : order.why()));
       break;
     }
-    case Step::kUntold:
+    case OrderEnd::kUntold:
       // The last reference to an enlistment that decides alone: the outcome is unknown.
       branch.enlistment = {};
       forget(branch);
       return Status::ok();
-    default:
-      return order.why();  // kBroken
+    case OrderEnd::kDone:
+      return Status::ok();
+    case OrderEnd::kBroken:
+      return order.why();
   }
   if (const auto next = std::exchange(branch.next, std::nullopt)) {
     begin_order(order.shared_branch(), *next);
@@ -255,19 +263,34 @@ Status PostgresResourceManager::Impl::finish(const Order& order) {
   return Status::ok();
 }
 
-void PostgresResourceManager::Impl::promise(PgBranch& branch) {
-  const std::string text = Promise{pool_.identity(), branch.transaction_id}.to_string();
+template <class Db>
+void SqlAdapter<Db>::promise(Branch& branch) {
+  const std::string text = Db::promise(branch, pool_.identity());
   const Status told =
       branch.enlistment.prepare_complete(std::as_bytes(std::span(text.data(), text.size())));
   if (!told) static_cast<void>(branch.enlistment.rollback(told));
 }
 
+// Clears away what proves commits that are forgotten. A crash in between leaves it to the next
+// opening.
+template <class Db>
+void SqlAdapter<Db>::sweep() {
+  if constexpr (Db::kMarkers) {
+    if (is_recovering_ || !markers_.is_due()) return;
+    const std::vector<std::string> names = markers_.take_free(manager_);
+    if (!names.empty()) orders_.emplace_back(Db::clearing(names), Db::kClear);
+  }
+}
+
 // open() waits for each offered branch but those in doubt: what is noted here is complete when it
 // returns.
-void PostgresResourceManager::Impl::note(std::vector<Uuid>& list, const PgBranch& branch) {
+template <class Db>
+void SqlAdapter<Db>::note(std::vector<Uuid>& list, const Branch& branch) {
   if (is_recovering_ && (branch.is_offered || branch.is_orphan)) {
     list.push_back(branch.transaction);
   }
 }
 
 }  // namespace cairn::rm
+
+#endif  // CAIRN_RM_SQL_SQL_SERVER_H_
