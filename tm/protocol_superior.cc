@@ -167,11 +167,13 @@ void Protocol::act(const EnlistmentPtr& superior, SuperiorAction action) {
     case SuperiorAction::kOrderRollback:
       if (can_roll_back(transaction->state())) {
         return roll_back(transaction, Status(StatusCode::kAlreadyAborted,
-                                             name_of(*superior) + ", its superior, rolled back"));
+                                             name_of(*superior) + ", its superior, rolled back" +
+                                                 text_of(superior->rolled_back_because)));
       }
       // Promised, or about to be: done by advance(), which follows every order.
       transaction->reason = Status(StatusCode::kAlreadyAborted,
-                                   name_of(*superior) + ", its superior, decided to roll back");
+                                   name_of(*superior) + ", its superior, decided to roll back" +
+                                       text_of(superior->rolled_back_because));
       transaction->superior_rolls_back = true;
       return;
     case SuperiorAction::kSendCommitRequest:

@@ -50,6 +50,7 @@ class PgConnection {
   // Of the backend; 0 until connected.
   [[nodiscard]] std::uint64_t id() const { return static_cast<std::uint64_t>(pid_); }
   [[nodiscard]] bool is_good() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
+  [[nodiscard]] bool is_clean() const { return transaction_status() == PQTRANS_IDLE; }
   [[nodiscard]] PGTransactionStatusType transaction_status() const {
     return PQtransactionStatus(connection_.get());
   }

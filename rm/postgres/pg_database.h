@@ -53,6 +53,8 @@ struct PgDatabase {
   static std::string command(Step step, Branch& branch, const Pool& pool);
   static Answer read(Step step, const Reply& reply, const Branch& branch);
   static Status took(Step step, Answer answer, Step next, Branch& branch, const Reply& reply);
+  // The server itself says that another backend is at work on a prepared transaction.
+  static void lost(Step, Branch&, std::uint64_t) {}
   static Status contradiction(Step step, Answer answer, const Branch& branch, const Pool& pool);
 
   // ---- Start

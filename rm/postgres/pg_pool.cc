@@ -18,21 +18,9 @@ std::uint64_t lock_of(const Uuid& manager, const Uuid& resource_manager) {
 }  // namespace
 
 PgPool::PgPool(const Uuid& manager, const PostgresOptions& options)
-    : lock_(lock_of(manager, options.id)),
-      conninfo_(options.conninfo),
-      idle_connections_(options.idle_connections) {}
-
-std::unique_ptr<PgConnection> PgPool::take() {
-  {
-    const std::lock_guard lock(mutex_);
-    while (!idle_.empty()) {
-      std::unique_ptr<PgConnection> connection = std::move(idle_.back());
-      idle_.pop_back();
-      if (connection->is_good()) return connection;
-    }
-  }
-  return make();
-}
+    : SqlPool(options.idle_connections),
+      lock_(lock_of(manager, options.id)),
+      conninfo_(options.conninfo) {}
 
 std::unique_ptr<PgConnection> PgPool::make() const {
   return std::make_unique<PgConnection>(conninfo_, greeting());
@@ -83,18 +71,6 @@ Status PgPool::welcome(PgConnection& connection, const PgReply& greeting) {
                                                    found.to_string());
 }
 
-void PgPool::give_back(std::unique_ptr<PgConnection> connection) {
-  if (!connection || connection->owes_reply() || !connection->is_good()) return;
-  if (connection->transaction_status() != PQTRANS_IDLE) return;
-  const std::lock_guard lock(mutex_);
-  if (idle_.size() < idle_connections_) idle_.push_back(std::move(connection));
-}
-
-void PgPool::close_idle() {
-  const std::lock_guard lock(mutex_);
-  idle_.clear();
-}
-
 PgIdentity PgPool::identity() const {
   const std::lock_guard lock(mutex_);
   return identity_;
@@ -107,16 +83,6 @@ std::string PgPool::fence(std::uint64_t pid) const {
          std::to_string(lock_ >> 32) + "::oid AND objid = " + std::to_string(lock_ & 0xffffffff) +
          "::oid AND objsubid = 1 AND pid <> pg_backend_pid()" +
          (pid == 0 ? "" : " AND pid = " + std::to_string(pid));
-}
-
-void PgPool::note(const Status& trouble) {
-  const std::lock_guard lock(mutex_);
-  trouble_ = trouble;
-}
-
-Status PgPool::trouble() const {
-  const std::lock_guard lock(mutex_);
-  return trouble_;
 }
 
 }  // namespace cairn::rm

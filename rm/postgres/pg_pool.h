@@ -8,9 +8,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <vector>
 
 #include <cairn/rm_postgres.h>
 #include <cairn/status.h>
@@ -18,24 +16,18 @@
 
 #include "pg_connection.h"
 #include "promise.h"
+#include "sql/sql_pool.h"
 
 namespace cairn::rm {
 
 // Thread-safe.
-class PgPool {
+class PgPool : public SqlPool<PgConnection> {
  public:
   PgPool(const Uuid& manager, const PostgresOptions& options);
 
-  // An idle connection, or a new one that still connects; then its first reply is the greeting's,
-  // for welcome().
-  [[nodiscard]] std::unique_ptr<PgConnection> take();
-  // One that is known to be new.
-  [[nodiscard]] std::unique_ptr<PgConnection> make() const;
+  [[nodiscard]] std::unique_ptr<PgConnection> make() const override;
   // Whether it may be used: it leads to the database that the first one led to, and that is fit.
   [[nodiscard]] Status welcome(PgConnection& connection, const PgReply& greeting);
-  // Keeps it for later, if it is idle in no transaction.
-  void give_back(std::unique_ptr<PgConnection> connection);
-  void close_idle();
 
   // Of the first connection.
   [[nodiscard]] PgIdentity identity() const;
@@ -47,20 +39,12 @@ class PgPool {
   // asking one's, and with a `pid` only that one.
   [[nodiscard]] std::string fence(std::uint64_t pid) const;
 
-  void note(const Status& trouble);
-  [[nodiscard]] Status trouble() const;
-
  private:
   [[nodiscard]] std::string greeting() const;
 
   const std::uint64_t lock_;
   const std::string conninfo_;
-  const unsigned idle_connections_;
-
-  mutable std::mutex mutex_;  // guards all below
-  PgIdentity identity_;
-  Status trouble_;
-  std::vector<std::unique_ptr<PgConnection>> idle_;
+  PgIdentity identity_;  // guarded by the mutex
 };
 
 }  // namespace cairn::rm

@@ -11,8 +11,8 @@
 //   new_name, promise, offered, recall    of branches, and what is left with the manager of them
 //   begin, may_enter, look_at_failure     clients' work
 //   first, kOrphan, keeps_own  with which step an order begins, and when the connection stays
-//   kMarkers                   whether each commit leaves a row that proves it (sql_markers.h); with
-//                              it markers(), clearing() and kClear
+//   kMarkers                   whether each commit leaves a row that proves it (sql_markers.h), to
+//                              be cleared away: markers(), clearing(), kClear
 #ifndef CAIRN_RM_SQL_SQL_ADAPTER_H_
 #define CAIRN_RM_SQL_SQL_ADAPTER_H_
 

@@ -13,6 +13,7 @@
 //   known(step, branch)                an answer that needs no asking
 //   command(step, branch, pool), read(step, reply, branch)
 //   took(step, answer, next, branch, reply)   what the branch learns by it
+//   lost(step, branch, id)             that connection of the pool is, in this step
 //   contradiction(step, answer, branch, pool) why the end is kBroken
 #ifndef CAIRN_RM_SQL_SQL_ORDER_H_
 #define CAIRN_RM_SQL_SQL_ORDER_H_
@@ -199,6 +200,7 @@ void SqlOrder<Db>::lose_connection(Pool& pool) {
   if (!is_new_) pool.close_idle();
   is_new_ = false;
   if (!Db::is_own(step_)) {
+    if (borrowed_) Db::lost(step_, *branch_, borrowed_->id());
     borrowed_.reset();
     return;
   }

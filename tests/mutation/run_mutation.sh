@@ -37,7 +37,9 @@ link=$(ninja -C "$build" -t commands -s "$program" | sed '/^ninja: /d')
 
 for unit in "${units[@]}"; do
   folder=${unit#tests/}
-  flags=$build/tests/mutation/${folder%%/*}
+  # The folder's own, or those of the folder at the top.
+  flags=$build/tests/mutation/${folder%/*}
+  [[ -f $flags.flags ]] || flags=$build/tests/mutation/${folder%%/*}
   [[ -f $flags.flags ]] || fail "$unit: tests/mutation/CMakeLists.txt does not say how its folder is compiled"
   from=$source_dir/$unit
   [[ -f $work/$unit ]] && from=$work/$unit

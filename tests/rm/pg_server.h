@@ -33,6 +33,7 @@ class PgServer {
   [[nodiscard]] bool is_running() const { return postmaster_ > 0; }
 
   // Of its socket.
+  static constexpr const char* kSocket = ".s.PGSQL.5432";
   [[nodiscard]] std::string directory() const { return directory_->path(); }
   // For libpq, with `more` settings behind it.
   [[nodiscard]] std::string conninfo(const std::string& more = "") const;

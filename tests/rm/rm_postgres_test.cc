@@ -8,17 +8,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cairn/log.h>
 #include <cairn/rm_postgres.h>
-#include <cairn/sim/sim_storage.h>
 
 #include "names/branch_name.h"
 #include "order_machine.h"
 #include "pg_connection.h"
 #include "promise.h"
-#include "rm/pg_proxy.h"
+#include "rm/manager_node.h"
 #include "rm/pg_server.h"
 #include "rm/shared_pg_server.h"
+#include "rm/sql_proxy.h"
 
 namespace cairn::rm {
 namespace {
@@ -30,53 +29,24 @@ using testing::IsEmpty;
 using testing::SizeIs;
 using tm::NotificationKind;
 
-constexpr std::chrono::seconds kLimit{60};
-
-// A manager on a simulated storage, which can crash, and an adapter.
-class Node {
+class Node : public ManagerNode {
  public:
-  Node() = default;
   ~Node() { stop(); }
-  Node(const Node&) = delete;
-  Node& operator=(const Node&) = delete;
 
-  Status start_manager() {
-    log::CreateOptions create;
-    create.container_size = log::kMinContainerSize;
-    create.calibrate = false;
-    log::OpenOptions open;
-    open.storage = storage_;
-    CAIRN_ASSIGN_OR_RETURN(log_, log::Log::open_or_create("manager", create, open));
-    tm::TmOptions with;
-    with.log = log_;
-    CAIRN_ASSIGN_OR_RETURN(tm, tm::TransactionManager::open_or_create(with));
-    return tm.recover().status();
-  }
   Status start_adapter(const std::string& conninfo) {
     options.id = id;
     options.conninfo = conninfo;
     CAIRN_ASSIGN_OR_RETURN(rm, PostgresResourceManager::open(tm, options));
     return Status::ok();
   }
-  // The power fails, with nothing kept that was not forced.
   void crash() {
-    storage_->crash();
-    rm.reset();
-    static_cast<void>(tm.close());
-    tm = {};
-    static_cast<void>(log_->close());
-    log_.reset();
-    storage_ = storage_->after_crash(sim::survive_none(), 1);
+    crash_manager([this] { rm.reset(); });
   }
   void stop() {
     rm.reset();
-    static_cast<void>(tm.close());
-    tm = {};
-    if (log_) static_cast<void>(log_->close());
-    log_.reset();
+    stop_manager();
   }
 
-  tm::Transaction begin() { return tm.create_transaction().value(); }
   Status run(const tm::Transaction& transaction, const std::string& statements) {
     return rm->work(transaction, [&](PGconn* branch) { return execute(branch, statements); });
   }
@@ -84,76 +54,9 @@ class Node {
     return run(transaction, "INSERT INTO items VALUES ('" + item + "')");
   }
 
-  const Uuid id = Uuid::generate();
-  tm::TransactionManager tm;
   PostgresOptions options;
   std::unique_ptr<PostgresResourceManager> rm;
-
- private:
-  std::shared_ptr<sim::SimStorage> storage_ = std::make_shared<sim::SimStorage>();
-  std::shared_ptr<log::Log> log_;
 };
-
-// A second resource manager that answers by hand: while it keeps silent, nothing is decided. It
-// remembers what it heard, as a durable one does.
-class Puppet {
- public:
-  void start(tm::TransactionManager& tm) {
-    session_ = tm.open_or_create_resource_manager(id_, tm::RmKind::kDurable, "puppet").value();
-    EXPECT_TRUE(session_.recover());
-    while (true) {
-      const auto told = session_.get_notification(kLimit);
-      if (!told) return ADD_FAILURE() << told.status().to_string();
-      if (told->kind == NotificationKind::kLastRecover) return;
-      enlistment = session_.open_enlistment(told->enlistment).value();
-      EXPECT_TRUE(enlistment.recover(1));
-    }
-  }
-  void join(const tm::Transaction& transaction) {
-    enlistment = session_.enlist(transaction, tm::kTwoPhase, 1).value();
-  }
-  NotificationKind next() {
-    const auto told = session_.get_notification(kLimit);
-    if (!told) ADD_FAILURE() << told.status().to_string();
-    return told ? told->kind : NotificationKind::kTmOnline;
-  }
-  // Answers what has come by now.
-  void answer() {
-    while (true) {
-      const auto told = session_.try_get_notification();
-      if (!told || !*told) return;
-      if ((*told)->kind == NotificationKind::kPrepare) {
-        static_cast<void>(enlistment.prepare_complete());
-      } else if ((*told)->kind == NotificationKind::kCommit) {
-        has_committed = true;
-        static_cast<void>(enlistment.commit_complete());
-      } else if ((*told)->kind == NotificationKind::kRollback) {
-        static_cast<void>(enlistment.rollback_complete());
-      }
-    }
-  }
-  void stop() {
-    enlistment = {};
-    session_ = {};
-  }
-
-  tm::Enlistment enlistment;
-  bool has_committed = false;
-
- private:
-  const Uuid id_ = Uuid::generate();
-  tm::ResourceManager session_;
-};
-
-template <typename Condition>
-bool eventually(const Condition& condition) {
-  const auto end = std::chrono::steady_clock::now() + kLimit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(milliseconds(1));
-  }
-  return true;
-}
 
 class PostgresRmTest : public testing::Test {
  protected:
@@ -179,6 +82,9 @@ class PostgresRmTest : public testing::Test {
 
   static PgServer& server() { return **shared_pg_server(); }
   Status start_adapter() { return node.start_adapter(server().conninfo()); }
+  static std::string conninfo(const SqlProxy& proxy) {
+    return "host=" + proxy.directory() + " user=app dbname=app";
+  }
   static std::string psql(const std::string& statements) {
     const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(
         PQconnectdb(server().conninfo().c_str()), &PQfinish);
@@ -203,9 +109,9 @@ class PostgresRmTest : public testing::Test {
   }
   // Decided, and the adapter gone before it could tell the server.
   tm::Transaction decide_without_adapter(const std::string& item) {
-    PgProxy proxy(server().directory());
+    SqlProxy proxy(server().directory(), PgServer::kSocket);
     node.rm.reset();
-    EXPECT_TRUE(node.start_adapter(proxy.conninfo()));
+    EXPECT_TRUE(node.start_adapter(conninfo(proxy)));
     tm::Transaction transaction = prepare(item);
     proxy.arm("COMMIT PREPARED", Cut::kBefore);
     EXPECT_TRUE(puppet.enlistment.prepare_complete());
@@ -484,9 +390,9 @@ TEST_F(PostgresRmTest, WhatBecameOfACommitAloneIsAskedFromTheServer) {
       SCOPED_TRACE(std::string(cut == Cut::kBefore ? "before" : "after") +
                    (kills ? ", killed" : ""));
       const std::string item = std::string(kills ? "k" : "c") + (cut == Cut::kBefore ? "b" : "a");
-      PgProxy proxy(server().directory());
+      SqlProxy proxy(server().directory(), PgServer::kSocket);
       node.rm.reset();
-      ASSERT_TRUE(node.start_adapter(proxy.conninfo()));
+      ASSERT_TRUE(node.start_adapter(conninfo(proxy)));
       tm::Transaction transaction = node.begin();
       ASSERT_TRUE(node.put(transaction, item));
       proxy.arm("COMMIT", cut);
@@ -540,10 +446,10 @@ class PostgresCrashTest : public PostgresRmTest {
   std::string try_one(const Moment& moment, Victim victim, bool in_order, std::string& outcome);
 
  private:
-  void strike(PgProxy& proxy, Victim victim, bool in_order);
+  void strike(SqlProxy& proxy, Victim victim, bool in_order);
 };
 
-void PostgresCrashTest::strike(PgProxy& proxy, Victim victim, bool in_order) {
+void PostgresCrashTest::strike(SqlProxy& proxy, Victim victim, bool in_order) {
   const bool server_dies = victim == Victim::kServer || victim == Victim::kBoth;
   const bool manager_dies = victim == Victim::kManager || victim == Victim::kBoth;
   if (server_dies) in_order ? server().stop_at_once() : server().kill();
@@ -557,7 +463,7 @@ void PostgresCrashTest::strike(PgProxy& proxy, Victim victim, bool in_order) {
   }
   if (!manager_dies) return;
   EXPECT_TRUE(node.start_manager());
-  const Status opened = node.start_adapter(proxy.conninfo());
+  const Status opened = node.start_adapter(conninfo(proxy));
   EXPECT_TRUE(opened) << opened.to_string();
   puppet.start(node.tm);
 }
@@ -566,8 +472,8 @@ std::string PostgresCrashTest::try_one(const Moment& moment, Victim victim, bool
                                        std::string& outcome) {
   puppet.stop();
   node.stop();
-  PgProxy proxy(server().directory());
-  if (!node.start_manager() || !node.start_adapter(proxy.conninfo())) return "does not start";
+  SqlProxy proxy(server().directory(), PgServer::kSocket);
+  if (!node.start_manager() || !node.start_adapter(conninfo(proxy))) return "does not start";
   puppet.start(node.tm);
   puppet.has_committed = false;
   psql("TRUNCATE items");

@@ -1,7 +1,7 @@
-// PgProxy: between libpq and the server; holds the connection on which a command passes, before the
-// server has it or before its answer comes back, and cuts it.
-#ifndef CAIRN_TESTS_RM_PG_PROXY_H_
-#define CAIRN_TESTS_RM_PG_PROXY_H_
+// SqlProxy: between a database server and its clients, on Unix sockets; holds the connection on
+// which a command passes, before the server has it or before its answer comes back, and cuts it.
+#ifndef CAIRN_TESTS_RM_SQL_PROXY_H_
+#define CAIRN_TESTS_RM_SQL_PROXY_H_
 
 #include <condition_variable>
 #include <list>
@@ -15,18 +15,16 @@ namespace cairn::rm {
 
 enum class Cut { kBefore, kAfter };
 
-class PgProxy {
+class SqlProxy {
  public:
-  // `server`: the directory of its socket.
-  explicit PgProxy(std::string server);
-  ~PgProxy();
-  PgProxy(const PgProxy&) = delete;
-  PgProxy& operator=(const PgProxy&) = delete;
+  // `server`: the directory of its socket; `name`: of the socket there, and of the proxy's own.
+  SqlProxy(const std::string& server, const std::string& name);
+  ~SqlProxy();
+  SqlProxy(const SqlProxy&) = delete;
+  SqlProxy& operator=(const SqlProxy&) = delete;
 
-  // For libpq; the role and database "app".
-  [[nodiscard]] std::string conninfo() const {
-    return "host=" + directory_.path() + " user=app dbname=app";
-  }
+  // Of its socket.
+  [[nodiscard]] std::string directory() const { return directory_.path(); }
   // The next command that begins with `text` is held: kBefore, the server does not get it; kAfter,
   // it has answered, and nobody gets the answer.
   void arm(const std::string& text, Cut cut);
@@ -51,7 +49,7 @@ class PgProxy {
   void close(Pair& pair);
   void wake() const;
 
-  const std::string server_;
+  const std::string server_;  // socket
   const TemporaryDirectory directory_;
   int listener_ = -1;
   int wake_fd_ = -1;
@@ -66,4 +64,4 @@ class PgProxy {
 
 }  // namespace cairn::rm
 
-#endif  // CAIRN_TESTS_RM_PG_PROXY_H_
+#endif  // CAIRN_TESTS_RM_SQL_PROXY_H_

@@ -1,4 +1,4 @@
-#include "rm/pg_proxy.h"
+#include "rm/sql_proxy.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -19,10 +19,9 @@
 namespace cairn::rm {
 namespace {
 
-sockaddr_un address_of(const std::string& directory) {
+sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  const std::string path = directory + "/.s.PGSQL.5432";
   std::memcpy(address.sun_path, path.c_str(),
               std::min(path.size() + 1, sizeof address.sun_path - 1));
   return address;
@@ -32,18 +31,19 @@ int new_socket() { return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 
 }  // namespace
 
-PgProxy::PgProxy(std::string server) : server_(std::move(server)), directory_("/tmp") {
+SqlProxy::SqlProxy(const std::string& server, const std::string& name)
+    : server_(server + "/" + name), directory_("/tmp") {
   listener_ = new_socket();
   wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  const sockaddr_un address = address_of(directory_.path());
+  const sockaddr_un address = address_of(directory_ / name);
   if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::listen(listener_, 64) != 0) {
     std::abort();
   }
-  thread_ = std::thread(&PgProxy::serve, this);
+  thread_ = std::thread(&SqlProxy::serve, this);
 }
 
-PgProxy::~PgProxy() {
+SqlProxy::~SqlProxy() {
   {
     const std::lock_guard lock(mutex_);
     is_over_ = true;
@@ -55,25 +55,25 @@ PgProxy::~PgProxy() {
   ::close(wake_fd_);
 }
 
-void PgProxy::arm(const std::string& text, Cut cut) {
+void SqlProxy::arm(const std::string& text, Cut cut) {
   const std::lock_guard lock(mutex_);
   text_ = text;
   cut_ = cut;
 }
 
-bool PgProxy::wait_held() {
+bool SqlProxy::wait_held() {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, std::chrono::seconds(20), [this] {
     return std::any_of(pairs_.begin(), pairs_.end(), [](const Pair& pair) { return pair.is_held; });
   });
 }
 
-bool PgProxy::is_held() {
+bool SqlProxy::is_held() {
   const std::lock_guard lock(mutex_);
   return std::any_of(pairs_.begin(), pairs_.end(), [](const Pair& pair) { return pair.is_held; });
 }
 
-void PgProxy::cut_held() {
+void SqlProxy::cut_held() {
   const std::lock_guard lock(mutex_);
   text_.clear();
   for (Pair& pair : pairs_) {
@@ -82,12 +82,12 @@ void PgProxy::cut_held() {
   wake();
 }
 
-void PgProxy::wake() const {
+void SqlProxy::wake() const {
   const std::uint64_t one = 1;
   static_cast<void>(!::write(wake_fd_, &one, sizeof one));
 }
 
-void PgProxy::close(Pair& pair) {
+void SqlProxy::close(Pair& pair) {
   for (int* const end : {&pair.client, &pair.server}) {
     if (*end >= 0) ::close(std::exchange(*end, -1));
   }
@@ -95,7 +95,7 @@ void PgProxy::close(Pair& pair) {
   pair.is_held = false;
 }
 
-void PgProxy::serve() {
+void SqlProxy::serve() {
   while (true) {
     std::vector<pollfd> all{{listener_, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
     {
@@ -122,7 +122,7 @@ void PgProxy::serve() {
   }
 }
 
-void PgProxy::accept_one() {
+void SqlProxy::accept_one() {
   Pair pair;
   pair.client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
   pair.server = new_socket();
@@ -134,7 +134,7 @@ void PgProxy::accept_one() {
   pairs_.push_back(pair);
 }
 
-void PgProxy::pass(Pair& pair, bool from_client) {
+void SqlProxy::pass(Pair& pair, bool from_client) {
   std::array<char, 65536> bytes;
   const ssize_t got =
       ::recv(from_client ? pair.client : pair.server, bytes.data(), bytes.size(), 0);
@@ -145,7 +145,7 @@ void PgProxy::pass(Pair& pair, bool from_client) {
     changed_.notify_all();
   };
   if (!from_client && pair.is_swallowing) return hold();
-  // A query is 'Q', four bytes of length, and its text.
+  // A query is five bytes and its text: 'Q' and its length, or MariaDB's length, number and 3.
   const std::string_view text(bytes.data(), size);
   if (from_client && !text_.empty() && size > 5 && text.substr(5).starts_with(text_)) {
     text_.clear();
