@@ -57,14 +57,14 @@ Status BridgeMachine::boot() {
   const bool bridge_in_between = order < 2;
   for (std::size_t level = 0; level < log_count_; ++level) {
     CAIRN_ASSIGN_OR_RETURN(
-        logs_[level], log::Log::open_or_create(kBridgedTmDirectories[level], log_test::small_log(),
-                                               log_test::manual_options(storage_)));
+        logs_[level], log::Log::open_or_create(kBridgedTmDirectories[level], torture::small_log(),
+                                               torture::manual_options(storage_)));
   }
   if (log_count_ == 1) logs_[1] = logs_[0];
   for (std::size_t level = 0; level < 2; ++level) CAIRN_RETURN_IF_ERROR(open_tm(level));
   for (std::size_t i = 0; i < 3; ++i) {
-    CAIRN_ASSIGN_OR_RETURN(rms_[i],
-                           TestRm::open(storage_, kBridgedRmDirectories[i], known_.rm_logs[i]));
+    CAIRN_ASSIGN_OR_RETURN(
+        rms_[i], torture::TestRm::open(storage_, kBridgedRmDirectories[i], known_.rm_logs[i]));
   }
   CAIRN_RETURN_IF_ERROR(recover_level(first));
   if (bridge_in_between) {  // it hears all that one manager has to say, and nothing of the other

@@ -12,8 +12,7 @@
 
 #include <cairn/sim/random.h>
 #include <cairn/subordinate_bridge.h>
-
-#include "crash/test_rm.h"
+#include <cairn/torture/test_rm.h>
 
 namespace cairn::crash_test {
 
@@ -29,7 +28,7 @@ struct BridgedFacts {
 // What is known at one moment about a machine, from outside.
 struct BridgedKnowledge {
   std::map<Uuid, BridgedFacts> transactions;
-  std::array<log_test::LogModel, 3> rm_logs;
+  std::array<torture::LogModel, 3> rm_logs;
   std::uint64_t boots = 0;  // says, with the number of transactions, in which order all come back
 };
 
@@ -83,7 +82,7 @@ class BridgeMachine {
   Known known_;
   std::array<std::shared_ptr<log::Log>, 2> logs_;
   std::array<tm::TransactionManager, 2> tms_;  // upper, lower
-  std::array<std::unique_ptr<TestRm>, 3> rms_;
+  std::array<std::unique_ptr<torture::TestRm>, 3> rms_;
   std::unique_ptr<tm::SubordinateBridge> bridge_;
 };
 

@@ -5,8 +5,9 @@
 //  (log/crash_points_test.cc).
 #include <gtest/gtest.h>
 
+#include <cairn/torture/two_rm_machine.h>
+
 #include "crash/explorer.h"
-#include "crash/two_rm_machine.h"
 #include "sim/test_budget.h"
 #include "sim/test_heap.h"
 
@@ -16,7 +17,7 @@ namespace {
 class TmCrashPoints : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(TmCrashPoints, EveryIoOfAScenarioWithTwoResourceManagers) {
-  Explorer<TwoRmMachine> explorer({.seed = GetParam(), .stride = sim::sweep_stride(7)});
+  Explorer<torture::TwoRmMachine> explorer({.seed = GetParam(), .stride = sim::sweep_stride(7)});
   EXPECT_EQ(explorer.run(), "");
   report(explorer.counts(), "crash states visited (transactions)");
 }
@@ -33,15 +34,15 @@ std::string violation_without_force(const std::string& directory) {
   plan.recovery_crash_every = 1'000'000;
   plan.commit_crash_every = 1'000'000;
   plan.lies = {.durable_writes = true, .directory = directory};
-  return Explorer<TwoRmMachine>(plan).run();
+  return Explorer<torture::TwoRmMachine>(plan).run();
 }
 
 TEST(TmCrashPointsNotice, ADecisionThatIsNotForced) {
-  EXPECT_NE(violation_without_force(kTmDirectory).find("T2: "), std::string::npos);
+  EXPECT_NE(violation_without_force(torture::kTmDirectory).find("T2: "), std::string::npos);
 }
 
 TEST(TmCrashPointsNotice, APrepareThatIsNotForced) {
-  EXPECT_NE(violation_without_force(kRmDirectories[0]), "");
+  EXPECT_NE(violation_without_force(torture::kRmDirectories[0]), "");
 }
 
 }  // namespace

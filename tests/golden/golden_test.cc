@@ -13,8 +13,7 @@
 #include <cairn/transaction_manager.h>
 
 #include "golden/golden_text.h"
-#include "log/log_contents.h"
-#include "log/modelled_log.h"
+#include "log/torture_names.h"
 
 namespace cairn::golden {
 namespace {

@@ -9,8 +9,7 @@
 #include <cairn/log.h>
 #include <cairn/recovered_state.h>
 
-#include "log/log_contents.h"
-#include "log/modelled_log.h"
+#include "log/torture_names.h"
 
 namespace cairn::golden {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "format/layout.h"
 #include "golden/golden_text.h"
-#include "log/modelled_log.h"
+#include "log/torture_names.h"
 
 namespace cairn::golden {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "log/modelled_log.h"
+#include "log/torture_names.h"
 
 namespace cairn::log_test {
 

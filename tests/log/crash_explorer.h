@@ -12,7 +12,7 @@
 #include <cairn/sim/crash_states.h>
 #include <cairn/sim/sim_storage.h>
 
-#include "log/log_model.h"
+#include "log/torture_names.h"
 #include "sim/test_counters.h"
 
 namespace cairn::log_test {

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "log/crash_explorer.h"
-#include "log/log_scenario.h"
+#include "log/torture_names.h"
 #include "sim/test_budget.h"
 #include "sim/test_counters.h"
 #include "sim/test_heap.h"

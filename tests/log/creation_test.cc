@@ -11,8 +11,8 @@
 #include <cairn/sim/sim_storage.h>
 #include <cairn/verdict.h>
 
-#include "log/log_scenario.h"
 #include "log/sim_log_fixture.h"
+#include "log/torture_names.h"
 
 namespace cairn::log_test {
 namespace {

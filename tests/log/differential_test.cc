@@ -17,7 +17,7 @@
 #include <cairn/sim/random.h>
 #include <cairn/sim/sim_storage.h>
 
-#include "log/log_contents.h"
+#include "log/torture_names.h"
 #include "sim/test_budget.h"
 
 namespace cairn::log_test {

@@ -9,8 +9,8 @@
 
 #include <cairn/log.h>
 
-#include "log/log_scenario.h"
 #include "log/sim_log_fixture.h"
+#include "log/torture_names.h"
 #include "sim/test_budget.h"
 #include "sim/test_heap.h"
 

@@ -9,7 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "log/log_contents.h"
+#include "log/torture_names.h"
 
 namespace cairn::log_test {
 

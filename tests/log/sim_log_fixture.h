@@ -11,7 +11,7 @@
 #include <cairn/sim/sim_storage.h>
 
 #include "log/log_image.h"
-#include "log/modelled_log.h"
+#include "log/torture_names.h"
 
 namespace cairn::log_test {
 

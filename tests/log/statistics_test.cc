@@ -14,7 +14,7 @@
 #include <cairn/sim/sim_storage.h>
 
 #include "log/gated_storage.h"
-#include "log/modelled_log.h"
+#include "log/torture_names.h"
 
 namespace cairn::log {
 namespace {

@@ -11,7 +11,7 @@
 #include <cairn/sim/sim_storage.h>
 
 #include "catalog.h"
-#include "log/modelled_log.h"
+#include "log/torture_names.h"
 #include "sim/test_budget.h"
 
 namespace cairn::log {

@@ -15,7 +15,7 @@
 #include <cairn/log.h>
 #include <cairn/sim/sim_storage.h>
 
-#include "log/modelled_log.h"
+#include "log/torture_names.h"
 
 namespace cairn::log {
 namespace {

@@ -1,6 +1,7 @@
 // The commands of `cairn`. Each reads a log directory, prints its findings, and returns the
 // program's exit code. Only restore and rebuild change something in one: they make what is missing;
 // calibrate, which writes the base log; and tm resolve and forget, which write records.
+// torture works on disks of its own.
 // Errors are printed on standard error.
 #ifndef CAIRN_TOOLS_COMMANDS_H_
 #define CAIRN_TOOLS_COMMANDS_H_
@@ -88,6 +89,18 @@ struct RebuildArguments {
   bool json = false;
 };
 ExitCode run_rebuild(const RebuildArguments& arguments, Output& out);
+
+struct PowercutArguments {
+  std::vector<std::string> file_systems;  // empty: all that this machine has
+  std::uint64_t budget = 500;             // states per file system
+  std::uint64_t seed = 1;
+  std::uint64_t steps = 60;
+  std::string storage = "auto";
+  std::string fault = "none";
+  std::string keep;       // a directory for the disks that broke a promise; empty: none
+  std::string json_file;  // empty: none
+};
+ExitCode run_torture_powercut(const PowercutArguments& arguments, Output& out);
 
 }  // namespace cairn::tools
 

@@ -13,6 +13,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cairn/torture/powercut.h>
+
 #include "commands.h"
 #include "output.h"
 #include "stream_names.h"
@@ -23,7 +25,9 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit status: 0 done, for verify: sound (a torn tail is); 1 could not run;\n"
-    "2 acknowledged bytes are damaged or missing, or an archive is of another log.\n"
+    "2 acknowledged bytes are damaged or missing, an archive is of another log, or torture found "
+    "a\n"
+    "promise that is not kept.\n"
     "Only restore, rebuild, calibrate, tm resolve and tm forget change anything in a log's\n"
     "directory. All other commands take no lock of it, and also work while a process has the log\n"
     "open.";
@@ -176,6 +180,51 @@ void add_rebuild(CLI::App& app, RebuildArguments& arguments, Command& command) {
   rebuild->callback([&] { command = [&](Output& out) { return run_rebuild(arguments, out); }; });
 }
 
+void add_torture(CLI::App& app, PowercutArguments& arguments, Command& command) {
+  CLI::App* torture = app.add_subcommand(
+      "torture",
+      "Break what lies below the libraries, on disks of its own, and look for promises "
+      "that are not kept");
+  CLI::App* powercut = torture->add_subcommand(
+      "powercut",
+      "Power cuts on real file systems: records what the kernel writes below one while logs and "
+      "transactions run on it, and recovers from every disk that a power cut can leave; as root");
+  powercut->add_option("--fs", arguments.file_systems, "ext4, xfs, btrfs; without: all")
+      ->delimiter(',')
+      ->check(CLI::IsMember(torture::powercut_file_systems()).description(""))
+      ->type_name("NAMES");
+  powercut->add_option("--budget", arguments.budget, "Disks to recover from, per file system")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}).description(""))
+      ->capture_default_str()
+      ->type_name("N");
+  powercut->add_option("--seed", arguments.seed, "Of the first recording")
+      ->capture_default_str()
+      ->type_name("N");
+  powercut->add_option("--steps", arguments.steps, "What a recording is of: so many acts")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{10'000}).description(""))
+      ->capture_default_str()
+      ->type_name("N");
+  powercut->add_option("--storage", arguments.storage, "auto, uring or posix")
+      ->check(CLI::IsMember({"auto", "uring", "posix"}).description(""))
+      ->capture_default_str()
+      ->type_name("KIND");
+  powercut
+      ->add_option("--fault", arguments.fault,
+                   "Build a fault in, which must be found: flush (nothing acknowledged is "
+                   "flushed), directory (new names are not made durable), epoch (recovery does not "
+                   "say on the disk that it cut off a torn tail)")
+      ->check(CLI::IsMember({"none", "flush", "directory", "epoch"}).description(""))
+      ->capture_default_str()
+      ->type_name("WHICH");
+  powercut->add_option("--keep", arguments.keep, "A directory for disks that broke a promise")
+      ->check(CLI::ExistingDirectory.description(""))
+      ->type_name("DIR");
+  powercut->add_option("--json", arguments.json_file, "A report for programs, into this file")
+      ->type_name("FILE");
+  powercut->callback(
+      [&] { command = [&](Output& out) { return run_torture_powercut(arguments, out); }; });
+}
+
 // Writes what a parse ended with: help and version on standard output, mistakes on standard error.
 ExitCode report_parse(const CLI::App& app, const CLI::ParseError& end, Output& out) {
   std::ostringstream help;
@@ -202,6 +251,7 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   ArchiveArguments archive;
   RestoreArguments restore;
   RebuildArguments rebuild;
+  PowercutArguments powercut;
   Command command;
   add_info(app, info, command);
   add_dump(app, dump, command);
@@ -211,6 +261,7 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   add_archive(app, archive, command);
   add_restore(app, restore, command);
   add_rebuild(app, rebuild, command);
+  add_torture(app, powercut, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {

@@ -1,10 +1,10 @@
-#include "log/log_contents.h"
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
-namespace cairn::log_test {
+#include <cairn/torture/log_contents.h>
+
+namespace cairn::torture {
 
 namespace {
 
@@ -198,4 +198,4 @@ std::string difference(const LogContents& expected, const LogContents& found) {
   return {};
 }
 
-}  // namespace cairn::log_test
+}  // namespace cairn::torture

@@ -1,21 +1,20 @@
-#include "crash/two_rm_machine.h"
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
 #include <vector>
 
-namespace cairn::crash_test {
+#include <cairn/torture/two_rm_machine.h>
+
+namespace cairn::torture {
 
 namespace {
 
 // Every record that was seen durable is still there, unless the base passed it.
-std::string missing_record(const log_test::LogContents& before,
-                           const log_test::LogContents& after) {
+std::string missing_record(const LogContents& before, const LogContents& after) {
   for (const auto& [name, stream] : before.streams) {
     const auto found = after.streams.find(name);
     if (found == after.streams.end()) return "I1: stream '" + name + "' is missing";
-    for (const log_test::SeenRecord& record : stream.records) {
+    for (const SeenRecord& record : stream.records) {
       const auto& records = found->second.records;
       if (record.lsn < found->second.base) continue;
       if (std::ranges::find(records, record) == records.end()) {
@@ -30,9 +29,9 @@ std::string missing_record(const log_test::LogContents& before,
 }  // namespace
 
 Status TwoRmMachine::boot() {
-  CAIRN_ASSIGN_OR_RETURN(log_, log::Log::open_or_create(kTmDirectory, log_test::small_log(),
-                                                        log_test::manual_options(storage_)));
-  CAIRN_ASSIGN_OR_RETURN(const log_test::LogContents contents, log_test::read_contents(*log_));
+  CAIRN_ASSIGN_OR_RETURN(
+      log_, log::Log::open_or_create(kTmDirectory, small_log(), manual_options(storage_)));
+  CAIRN_ASSIGN_OR_RETURN(const LogContents contents, read_contents(*log_));
   violation_ = missing_record(known_.tm_log, contents);
 
   tm::TmOptions options;
@@ -61,7 +60,7 @@ Status TwoRmMachine::answer_until_quiet() {
 }
 
 Status TwoRmMachine::note_tm_log() {
-  CAIRN_ASSIGN_OR_RETURN(known_.tm_log, log_test::read_contents(*log_));
+  CAIRN_ASSIGN_OR_RETURN(known_.tm_log, read_contents(*log_));
   return {};
 }
 
@@ -168,4 +167,4 @@ std::string TwoRmMachine::violation() const {
   return rms_[0]->violation().empty() ? rms_[1]->violation() : rms_[0]->violation();
 }
 
-}  // namespace cairn::crash_test
+}  // namespace cairn::torture

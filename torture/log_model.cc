@@ -1,9 +1,9 @@
-#include "log/log_model.h"
-
 #include <algorithm>
 #include <utility>
 
-namespace cairn::log_test {
+#include <cairn/torture/log_model.h>
+
+namespace cairn::torture {
 
 namespace {
 
@@ -287,4 +287,4 @@ LogModel LogModel::after_recovery(const LogContents& contents) const {
   return next;
 }
 
-}  // namespace cairn::log_test
+}  // namespace cairn::torture

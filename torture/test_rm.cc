@@ -1,9 +1,9 @@
-#include "crash/test_rm.h"
-
 #include <cstring>
 #include <utility>
 
-namespace cairn::crash_test {
+#include <cairn/torture/test_rm.h>
+
+namespace cairn::torture {
 
 namespace {
 
@@ -23,16 +23,14 @@ Uuid id_of(const std::string& directory) {
 
 }  // namespace
 
-Result<std::unique_ptr<TestRm>> TestRm::open(std::shared_ptr<sim::SimStorage> storage,
-                                             const std::string& directory,
-                                             const log_test::LogModel& known) {
-  CAIRN_ASSIGN_OR_RETURN(std::unique_ptr<log::Log> log,
-                         log::Log::open_or_create(directory, log_test::small_log(),
-                                                  log_test::manual_options(std::move(storage))));
-  CAIRN_ASSIGN_OR_RETURN(const log_test::LogContents contents, log_test::read_contents(*log));
+Result<std::unique_ptr<TestRm>> TestRm::open(std::shared_ptr<log::Storage> storage,
+                                             const std::string& directory, const LogModel& known) {
+  CAIRN_ASSIGN_OR_RETURN(
+      std::unique_ptr<log::Log> log,
+      log::Log::open_or_create(directory, small_log(), manual_options(std::move(storage))));
+  CAIRN_ASSIGN_OR_RETURN(const LogContents contents, read_contents(*log));
   const std::string violation = known.created ? known.violation(contents) : std::string();
-  auto modelled =
-      std::make_unique<log_test::ModelledLog>(std::move(log), known.after_recovery(contents));
+  auto modelled = std::make_unique<ModelledLog>(std::move(log), known.after_recovery(contents));
   if (!contents.streams.contains(kStream)) {
     CAIRN_RETURN_IF_ERROR(modelled->create_stream(kStream));
   }
@@ -42,10 +40,10 @@ Result<std::unique_ptr<TestRm>> TestRm::open(std::shared_ptr<sim::SimStorage> st
   return rm;
 }
 
-void TestRm::replay(const log_test::LogContents& contents) {
+void TestRm::replay(const LogContents& contents) {
   const auto stream = contents.streams.find(kStream);
   if (stream == contents.streams.end()) return;
-  for (const log_test::SeenRecord& record : stream->second.records) {
+  for (const SeenRecord& record : stream->second.records) {
     Payload payload;
     std::memcpy(&payload, record.payload.data(), sizeof payload);
     switch (static_cast<RecordType>(record.type)) {
@@ -65,7 +63,7 @@ void TestRm::replay(const log_test::LogContents& contents) {
 
 Status TestRm::write(RecordType type, const Uuid& transaction, log::Durability durability) {
   const Payload payload{transaction, tm_id_};
-  log_test::Bytes bytes(sizeof payload);
+  Bytes bytes(sizeof payload);
   std::memcpy(bytes.data(), &payload, sizeof payload);
   log::AppendOptions options;
   options.type = type;
@@ -154,4 +152,4 @@ Status TestRm::roll_back_what_was_not_offered() {
   return {};
 }
 
-}  // namespace cairn::crash_test
+}  // namespace cairn::torture

@@ -1,15 +1,13 @@
 // ModelledLog: a log and its model, run side by side. Every call goes to both.
-#ifndef CAIRN_TESTS_LOG_MODELLED_LOG_H_
-#define CAIRN_TESTS_LOG_MODELLED_LOG_H_
+#ifndef CAIRN_TORTURE_MODELLED_LOG_H_
+#define CAIRN_TORTURE_MODELLED_LOG_H_
 
 #include <memory>
 #include <string>
 
-#include <cairn/sim/sim_storage.h>
+#include <cairn/torture/log_model.h>
 
-#include "log/log_model.h"
-
-namespace cairn::log_test {
+namespace cairn::torture {
 
 // What the tests open a log with: single-threaded, so that a run on a SimStorage is the same each
 // time.
@@ -65,6 +63,6 @@ class ModelledLog {
   std::unique_ptr<log::Log> log_;
 };
 
-}  // namespace cairn::log_test
+}  // namespace cairn::torture
 
-#endif  // CAIRN_TESTS_LOG_MODELLED_LOG_H_
+#endif  // CAIRN_TORTURE_MODELLED_LOG_H_

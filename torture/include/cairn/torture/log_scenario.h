@@ -1,16 +1,15 @@
 // LogScenario: a seeded client of a log that does a bit of everything.
-#ifndef CAIRN_TESTS_LOG_LOG_SCENARIO_H_
-#define CAIRN_TESTS_LOG_LOG_SCENARIO_H_
+#ifndef CAIRN_TORTURE_LOG_SCENARIO_H_
+#define CAIRN_TORTURE_LOG_SCENARIO_H_
 
 #include <map>
 #include <memory>
 #include <string>
 
 #include <cairn/sim/random.h>
+#include <cairn/torture/modelled_log.h>
 
-#include "log/modelled_log.h"
-
-namespace cairn::log_test {
+namespace cairn::torture {
 
 struct ScenarioOptions {
   std::uint64_t seed = 1;
@@ -32,12 +31,19 @@ struct ScenarioOptions {
 // does so on another one, while this one stands still.
 class LogScenario {
  public:
-  LogScenario(std::shared_ptr<sim::SimStorage> storage, const ScenarioOptions& options);
+  LogScenario(std::shared_ptr<log::Storage> storage, const ScenarioOptions& options);
 
   // Makes the log in the directory "log", with its first two streams.
   [[nodiscard]] Status start();
+  // Instead: opens the log that a crash left (or makes it, if nobody was told that it is there), of
+  // which `known` was known, and goes on with it. `*violation` is the first of I1 to I4 and I8, or
+  // empty. Error: what the log's calls say.
+  [[nodiscard]] Status recover(const LogModel& known, std::string* violation);
   // One random step. A full log is no error: the bases are advanced.
   [[nodiscard]] Status step();
+
+  // A record that is durable on return; in a full log the bases are advanced first.
+  [[nodiscard]] Status append_one();
 
   // What is known now, also from within a call.
   [[nodiscard]] const LogModel& model() const { return log_ ? log_->model() : model_; }
@@ -89,7 +95,7 @@ class LogScenario {
   [[nodiscard]] Bytes bytes(std::size_t size);
   [[nodiscard]] log::Durability any_durability();
 
-  std::shared_ptr<sim::SimStorage> storage_;
+  std::shared_ptr<log::Storage> storage_;
   ScenarioOptions options_;
   std::uint64_t openings_ = 0;
   sim::Random random_;
@@ -102,6 +108,6 @@ class LogScenario {
   std::string last_step_ = "create";
 };
 
-}  // namespace cairn::log_test
+}  // namespace cairn::torture
 
-#endif  // CAIRN_TESTS_LOG_LOG_SCENARIO_H_
+#endif  // CAIRN_TORTURE_LOG_SCENARIO_H_

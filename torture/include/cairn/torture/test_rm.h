@@ -4,29 +4,27 @@
 // It has a log of its own with three kinds of records: prepared (forced before it votes), committed
 // (forced before it answers COMMIT), aborted. What is prepared and not offered by LAST_RECOVER is
 // rolled back: presumed abort.
-#ifndef CAIRN_TESTS_CRASH_TEST_RM_H_
-#define CAIRN_TESTS_CRASH_TEST_RM_H_
+#ifndef CAIRN_TORTURE_TEST_RM_H_
+#define CAIRN_TORTURE_TEST_RM_H_
 
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 
-#include <cairn/sim/sim_storage.h>
+#include <cairn/torture/modelled_log.h>
 #include <cairn/transaction_manager.h>
 
-#include "log/modelled_log.h"
-
-namespace cairn::crash_test {
+namespace cairn::torture {
 
 // For one thread.
 class TestRm {
  public:
   // Opens its log in `directory`, or makes it, and replays it. `known` is what its log must hold; a
   // violation is kept for violation(), not an error.
-  [[nodiscard]] static Result<std::unique_ptr<TestRm>> open(
-      std::shared_ptr<sim::SimStorage> storage, const std::string& directory,
-      const log_test::LogModel& known);
+  [[nodiscard]] static Result<std::unique_ptr<TestRm>> open(std::shared_ptr<log::Storage> storage,
+                                                            const std::string& directory,
+                                                            const LogModel& known);
 
   // Begins a session and recovers; what is queued is left to answer_all().
   [[nodiscard]] Status connect(tm::TransactionManager& tm);
@@ -43,7 +41,7 @@ class TestRm {
   }
   [[nodiscard]] const std::set<Uuid>& all_committed() const { return committed_; }
   [[nodiscard]] std::size_t prepared_count() const { return prepared_.size(); }
-  [[nodiscard]] const log_test::LogModel& model() const { return log_->model(); }
+  [[nodiscard]] const LogModel& model() const { return log_->model(); }
   [[nodiscard]] Status run_background() { return log_->log().run_background(); }
   // Of I1 to I4 by its log, as found by open(); or empty.
   [[nodiscard]] const std::string& violation() const { return violation_; }
@@ -51,9 +49,9 @@ class TestRm {
  private:
   enum RecordType : std::uint16_t { kPrepared = 1, kCommitted = 2, kAborted = 3 };
 
-  TestRm(std::unique_ptr<log_test::ModelledLog> log, Uuid id) : id_(id), log_(std::move(log)) {}
+  TestRm(std::unique_ptr<ModelledLog> log, Uuid id) : id_(id), log_(std::move(log)) {}
 
-  void replay(const log_test::LogContents& contents);
+  void replay(const LogContents& contents);
   [[nodiscard]] Status write(RecordType type, const Uuid& transaction, log::Durability durability);
   [[nodiscard]] Status answer(const tm::Notification& notification);
   [[nodiscard]] Status prepare(const Uuid& transaction, tm::Enlistment& enlistment);
@@ -63,7 +61,7 @@ class TestRm {
 
   Uuid id_;
   Uuid tm_id_;
-  std::unique_ptr<log_test::ModelledLog> log_;
+  std::unique_ptr<ModelledLog> log_;
   std::string violation_;
   std::map<Uuid, Uuid> prepared_;  // transaction -> the manager that asked
   std::set<Uuid> committed_;
@@ -75,6 +73,6 @@ class TestRm {
   std::set<Uuid> refused_;
 };
 
-}  // namespace cairn::crash_test
+}  // namespace cairn::torture
 
-#endif  // CAIRN_TESTS_CRASH_TEST_RM_H_
+#endif  // CAIRN_TORTURE_TEST_RM_H_

@@ -3,8 +3,8 @@
 // For every record it knows the bytes, the LSN once append returned, and whether it was
 // acknowledged. The call that is running when the power goes is known as the one in flight: it may
 // have happened or not.
-#ifndef CAIRN_TESTS_LOG_LOG_MODEL_H_
-#define CAIRN_TESTS_LOG_LOG_MODEL_H_
+#ifndef CAIRN_TORTURE_LOG_MODEL_H_
+#define CAIRN_TORTURE_LOG_MODEL_H_
 
 #include <map>
 #include <memory>
@@ -13,10 +13,9 @@
 #include <vector>
 
 #include <cairn/log.h>
+#include <cairn/torture/log_contents.h>
 
-#include "log/log_contents.h"
-
-namespace cairn::log_test {
+namespace cairn::torture {
 
 struct ModelRecord {
   log::RecordKind kind = log::RecordKind::kData;
@@ -84,6 +83,6 @@ struct LogModel {
   [[nodiscard]] LogModel after_recovery(const LogContents& contents) const;
 };
 
-}  // namespace cairn::log_test
+}  // namespace cairn::torture
 
-#endif  // CAIRN_TESTS_LOG_LOG_MODEL_H_
+#endif  // CAIRN_TORTURE_LOG_MODEL_H_

@@ -1,6 +1,6 @@
 // LogContents: everything that a client can see of a log, as a value.
-#ifndef CAIRN_TESTS_LOG_LOG_CONTENTS_H_
-#define CAIRN_TESTS_LOG_LOG_CONTENTS_H_
+#ifndef CAIRN_TORTURE_LOG_CONTENTS_H_
+#define CAIRN_TORTURE_LOG_CONTENTS_H_
 
 #include <map>
 #include <memory>
@@ -10,7 +10,7 @@
 
 #include <cairn/log.h>
 
-namespace cairn::log_test {
+namespace cairn::torture {
 
 using Bytes = std::vector<std::byte>;
 using SharedBytes = std::shared_ptr<const Bytes>;
@@ -80,6 +80,6 @@ struct LogContents {
 // The first difference in words; empty if there is none.
 [[nodiscard]] std::string difference(const LogContents& expected, const LogContents& found);
 
-}  // namespace cairn::log_test
+}  // namespace cairn::torture
 
-#endif  // CAIRN_TESTS_LOG_LOG_CONTENTS_H_
+#endif  // CAIRN_TORTURE_LOG_CONTENTS_H_

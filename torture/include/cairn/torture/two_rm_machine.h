@@ -1,7 +1,7 @@
 // TwoRmMachine: one simulated machine with a transaction manager and two resource managers, each
 // with a log of its own.
-#ifndef CAIRN_TESTS_CRASH_TWO_RM_MACHINE_H_
-#define CAIRN_TESTS_CRASH_TWO_RM_MACHINE_H_
+#ifndef CAIRN_TORTURE_TWO_RM_MACHINE_H_
+#define CAIRN_TORTURE_TWO_RM_MACHINE_H_
 
 #include <array>
 #include <map>
@@ -10,11 +10,10 @@
 #include <utility>
 
 #include <cairn/sim/random.h>
+#include <cairn/torture/test_rm.h>
 #include <cairn/transaction_manager.h>
 
-#include "crash/test_rm.h"
-
-namespace cairn::crash_test {
+namespace cairn::torture {
 
 inline constexpr char kTmDirectory[] = "tm";
 inline constexpr std::array<const char*, 2> kRmDirectories{"rm0", "rm1"};
@@ -29,8 +28,8 @@ struct TransactionFacts {
 // What is known at one moment about a machine, from outside.
 struct Knowledge {
   std::map<Uuid, TransactionFacts> transactions;
-  std::array<log_test::LogModel, 2> rm_logs;
-  log_test::LogContents tm_log;  // what was durable in it; there may be more
+  std::array<LogModel, 2> rm_logs;
+  LogContents tm_log;  // what was durable in it; there may be more
 };
 
 // For one thread: all logs and the manager are manual.
@@ -41,7 +40,7 @@ class TwoRmMachine {
     return {kTmDirectory, kRmDirectories[0], kRmDirectories[1]};
   }
 
-  TwoRmMachine(std::shared_ptr<sim::SimStorage> storage, Knowledge known)
+  TwoRmMachine(std::shared_ptr<log::Storage> storage, Knowledge known)
       : storage_(std::move(storage)), known_(std::move(known)) {}
 
   // Opens all logs (or makes them), recovers the manager, lets both resource managers recover and
@@ -68,7 +67,7 @@ class TwoRmMachine {
   [[nodiscard]] Status new_session(std::size_t number);
   [[nodiscard]] Status note_tm_log();
 
-  std::shared_ptr<sim::SimStorage> storage_;
+  std::shared_ptr<log::Storage> storage_;
   Knowledge known_;
   std::string violation_;  // of the manager's log, at boot
   std::shared_ptr<log::Log> log_;
@@ -76,6 +75,6 @@ class TwoRmMachine {
   std::array<std::unique_ptr<TestRm>, 2> rms_;
 };
 
-}  // namespace cairn::crash_test
+}  // namespace cairn::torture
 
-#endif  // CAIRN_TESTS_CRASH_TWO_RM_MACHINE_H_
+#endif  // CAIRN_TORTURE_TWO_RM_MACHINE_H_

@@ -1,11 +1,11 @@
-#include "log/modelled_log.h"
-
 #include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
 
-namespace cairn::log_test {
+#include <cairn/torture/modelled_log.h>
+
+namespace cairn::torture {
 
 using Call = InFlight::Call;
 
@@ -25,6 +25,7 @@ log::CreateOptions small_log(std::uint64_t containers) {
   options.max_size = containers * options.container_size;
   options.block_size = 64 << 10;
   options.alignment = 512;
+  options.calibrate = false;
   return options;
 }
 
@@ -187,4 +188,4 @@ Status ModelledLog::close() {
   return {};
 }
 
-}  // namespace cairn::log_test
+}  // namespace cairn::torture

@@ -1,22 +1,24 @@
-#include "log/log_scenario.h"
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <iterator>
 #include <thread>
 #include <utility>
 #include <vector>
 
-namespace cairn::log_test {
+#include <cairn/torture/log_scenario.h>
+
+namespace cairn::torture {
 
 namespace {
 constexpr std::size_t kLongPayload = 60'000;
 constexpr std::size_t kMostStreams = 4;
 }  // namespace
 
-LogScenario::LogScenario(std::shared_ptr<sim::SimStorage> storage, const ScenarioOptions& options)
+LogScenario::LogScenario(std::shared_ptr<log::Storage> storage, const ScenarioOptions& options)
     : storage_(std::move(storage)), options_(options), random_(options.seed) {}
 
 Status LogScenario::start() {
@@ -28,6 +30,32 @@ Status LogScenario::start() {
     CAIRN_RETURN_IF_ERROR(create_stream());
   }
   return {};
+}
+
+Status LogScenario::recover(const LogModel& known, std::string* violation) {
+  model_ = known;
+  Result<std::unique_ptr<log::Log>> log =
+      known.created ? log::Log::open("log", open_options())
+                    : log::Log::open_or_create("log", options_.create, open_options());
+  if (!log) return log.status();
+  CAIRN_RETURN_IF_ERROR(check_space(**log));
+  CAIRN_ASSIGN_OR_RETURN(const LogContents contents, read_contents(**log));
+  *violation = known.created ? known.violation(contents) : std::string();
+  if (!violation->empty()) return {};
+  log_ = std::make_unique<ModelledLog>(std::move(*log), known.after_recovery(contents));
+  for (const auto& [name, stream] : contents.streams) {
+    const auto number = std::strtoul(name.c_str() + std::strlen("stream"), nullptr, 10);
+    next_stream_ = std::max(next_stream_, static_cast<unsigned>(number + 1));
+  }
+  while (log_->model().streams.size() < 2) CAIRN_RETURN_IF_ERROR(create_stream());
+  return {};
+}
+
+Status LogScenario::append_one() {
+  Status status = append(4000, log::Durability::kDurable);
+  if (status.code() != StatusCode::kLogFull) return status;
+  CAIRN_RETURN_IF_ERROR(make_room());
+  return append(4000, log::Durability::kDurable);
 }
 
 // Each opening makes blocks durable in the other way than the one before.
@@ -386,4 +414,4 @@ Status LogScenario::make_room() {
   return log_->log().run_background();
 }
 
-}  // namespace cairn::log_test
+}  // namespace cairn::torture
