@@ -1,10 +1,7 @@
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <deque>
 
 #include "bench_log.h"
+#include "dying_process.h"
 #include "rows.h"
 
 namespace cairn::bench {
@@ -13,32 +10,6 @@ namespace {
 constexpr std::uint64_t kContainer = std::uint64_t{4} << 20;
 constexpr std::size_t kPayload = 1024;
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-
-// Runs `work` in a process of its own that ends without closing or destroying anything, as if
-// killed, and returns the seconds that it says.
-Result<double> in_a_process_that_dies(const std::function<Result<double>()>& work) {
-  int ends[2];
-  if (::pipe(ends) != 0) return Status(StatusCode::kIoError, "pipe");
-  const pid_t child = ::fork();
-  if (child < 0) return Status(StatusCode::kIoError, "fork");
-  if (child == 0) {
-    const Result<double> seconds = work();
-    if (!seconds.is_ok()) std::fprintf(stderr, "%s\n", seconds.status().to_string().c_str());
-    const double answer = seconds.is_ok() ? *seconds : -1;
-    const bool told = ::write(ends[1], &answer, sizeof answer) == ssize_t{sizeof answer};
-    ::_exit(told && seconds.is_ok() ? 0 : 1);
-  }
-  ::close(ends[1]);
-  double seconds = -1;
-  const bool told = ::read(ends[0], &seconds, sizeof seconds) == ssize_t{sizeof seconds};
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (!told || status != 0) {
-    return Status(StatusCode::kIoError, "the process failed; standard error says why");
-  }
-  return seconds;
-}
 
 // Appends until `ever` bytes of the log were used, with the base `live` bytes behind the end, and
 // leaves the log with appends that nobody waited for. All such logs end as far behind their newest
@@ -73,16 +44,6 @@ Result<double> write_and_die(const std::filesystem::path& path, std::uint64_t li
   // Only the end of the process may end the log: its destructor would close it.
   (void)new BenchLog(std::move(log));
   return seconds;
-}
-
-// A log's files as they were left, so that no round opens what an older round made of them.
-Status copy_log(const std::filesystem::path& from, const std::filesystem::path& to) {
-  std::error_code error;
-  std::filesystem::remove_all(to, error);
-  if (!error) std::filesystem::copy(from, to, error);
-  if (error) return Status(StatusCode::kIoError, to.string() + ": " + error.message());
-  ::sync();
-  return Status::ok();
 }
 
 Result<double> open_and_die(const std::filesystem::path& path) {

@@ -9,6 +9,7 @@ standard output. Exit 1 if a benchmark failed, or none was run. Aims that are mi
 import argparse
 import datetime
 import json
+import math
 import os
 import platform
 import shutil
@@ -23,15 +24,36 @@ METRICS = {
     "C": ("ns_per_record", "ns/record", False),
     "S": ("mb_per_s", "MB/s", True),
     "O": ("open_ms", "ms", False),
+    "T": ("transactions_per_s", "tx/s", True),
+    "R": ("recover_ms", "ms", False),
+    "M": ("bytes_per_transaction", "bytes", False),
+    "G": ("ns_per_commit", "ns/commit", False),
 }
 # What is a floor, or a part of one, in any row; every other subject but Cairn is a peer.
-FLOORS = ("floor", "floor_1_thread", "wakeups", "fio", "fio_dsync", "memcpy_xxh3", "xxh3")
+FLOORS = ("floor", "floor_1_thread", "wakeups", "fio", "fio_dsync", "memcpy_xxh3", "xxh3", "append", "by_hand")
 # The order in the table; peers follow.
-FIRST = FLOORS + ("cairn",)
+FIRST = FLOORS + ("cairn", "in_flight", "own_logs")
+# Cairn itself in another way of use: no peer.
+CAIRN = ("cairn", "in_flight", "own_logs")
 LATENCIES = ("p50_us", "p90_us", "p99_us", "p99_9_us")
 AIM_BEST_PEER = {16: 2.2, 64: 3.5, 256: 5.0}
 AIM_LIMIT = {16: 0.75, 64: 0.60}
 AIM_RECORDS_PER_S = 5e6
+AIM_TRANSACTIONS_PER_S = 5e5
+AIM_OF_APPENDS = 0.8  # T2: of the appends of as many threads
+AIM_OTHER_MANAGER = 3.0
+AIM_AFTER_SCAN_MS_PER_MILLION = 1000.0
+AIM_BYTES_IN_DOUBT = 512
+# T2: flushes of the device per transaction. One thread shares none; many do.
+AIM_FLUSHES = {1: 1.0, 64: 0.25}
+# Durable commits per second of other transaction managers over those of one group commit of the same threads,
+# measured once, elsewhere, on such a machine (two resource managers that do nothing).
+ELSEWHERE = {
+    1: {"Narayana (Artemis AIO, tuned)": 0.79, "Narayana (object store)": 0.46, "Bitronix": 0.65, "Atomikos": 0.38, "LIXA": 0.18, "Enduro/X": 0.07},
+    16: {"Narayana (Artemis AIO, tuned)": 0.78, "Narayana (object store)": 0.21, "Bitronix": 0.17, "Atomikos": 0.05, "LIXA": 0.07, "Enduro/X": 0.03},
+    64: {"Narayana (Artemis AIO, tuned)": 0.52, "Bitronix": 0.06, "LIXA": 0.04},
+    256: {"Narayana (Artemis AIO, tuned)": 0.61},
+}
 
 
 def read_results(paths):
@@ -53,11 +75,15 @@ def read_results(paths):
     return subjects, contexts, sorted(set(errors))
 
 
+SHOWN = ("_us", "_per_s", "_per_append", "_per_record", "_per_transaction", "_per_enlistment", "_per_manager", "_per_commit", "_ms", "_mib",
+         "_waits")
+
+
 def add_aggregate(counters, entry):
     if entry["aggregate_name"] not in ("median", "min", "max"):
         return
     for name, value in entry.items():
-        if name.endswith(("_us", "_per_s", "_per_append", "_per_record", "_ms", "_mib", "_waits")):
+        if name.endswith(SHOWN) or name == "at":
             counters.setdefault(name, {})[entry["aggregate_name"]] = value
 
 
@@ -67,7 +93,7 @@ def metric_of(row):
 
 def judge(at_most_or_least, aim, found, what):
     """An aim beside what was found. `short_by` is a share of the aim."""
-    met = found <= aim if at_most_or_least == "<=" else found >= aim
+    met = found <= aim if at_most_or_least == "<=" else found < aim if at_most_or_least == "<" else found >= aim
     return {"what": what, "aim": f"{at_most_or_least} {aim:.4g}", "found": found, "met": met,
             "short_by": 0 if met else abs(found - aim) / aim}
 
@@ -90,7 +116,7 @@ class Row:
 
     def best_peer(self):
         peers = [subject for subject in self.subjects
-                 if subject not in FLOORS and subject != "cairn" and self.median(subject)]
+                 if subject not in FLOORS and subject not in CAIRN and self.median(subject)]
         return (max if self.more_is_better else min)(peers, key=self.median, default=None)
 
     def floor(self):
@@ -98,7 +124,7 @@ class Row:
         if self.name == "S":
             there = [subject for subject in ("fio", "xxh3") if self.median(subject)]
             return min(there, key=self.median, default=None)
-        return next((subject for subject in ("floor", "fio", "memcpy_xxh3") if self.median(subject)), None)
+        return next((subject for subject in ("floor", "fio", "memcpy_xxh3", "own_logs", "by_hand") if self.median(subject)), None)
 
     def limit(self):
         """Appends per second if every flush carried one append of each thread, and took no longer than alone."""
@@ -123,7 +149,36 @@ class Row:
             found.append(against and judge("<=", 2.0, against, "x memcpy + XXH3"))
         elif self.name == "S":
             found.append(against and judge(">=", 0.9, against, f"x the slower one of fio and XXH3 ({self.floor()})"))
+        elif self.name == "T1":
+            found.append(judge(">=", AIM_TRANSACTIONS_PER_S, self.median("cairn"), "transactions/s"))
+        elif self.name == "T2":
+            found += self.aims_of_transactions(int(self.case), against)
+        elif self.name == "T3":
+            mine, theirs = self.flushes("cairn"), self.flushes("own_logs")
+            if mine and theirs:
+                found.append(judge("<", theirs, mine, "flushes per transaction, those of logs of their own"))
+        elif self.name == "R":
+            of_a_million = self.median("cairn", "after_scan_ms") * 1e6 / int(self.case)
+            found.append(judge("<=", AIM_AFTER_SCAN_MS_PER_MILLION, of_a_million, "ms after the scan, of 1,000,000 in doubt"))
+            found.append(judge("<=", AIM_BYTES_IN_DOUBT, self.median("cairn", "bytes_per_transaction"), "bytes per transaction in doubt"))
         return [aim for aim in found if aim]
+
+    def flushes(self, subject):
+        return self.median(subject, "flushes_per_append") or self.median(subject, "flushes_per_transaction")
+
+    def aims_of_transactions(self, threads, of_floor):
+        if threads == 1 and of_floor:
+            yield judge(">=", 1.0, of_floor, "x the floor")
+        flushes = self.flushes("cairn")
+        if threads in AIM_FLUSHES and flushes:
+            yield judge("<=", AIM_FLUSHES[threads], flushes, "flushes of the device per transaction")
+        for subject, how in (("cairn", "threads"), ("in_flight", "in flight")):
+            of_appends = self.ratio(subject, "append")
+            if threads > 1 and of_appends:
+                yield judge(">=", AIM_OF_APPENDS, of_appends, f"x the appends of as many threads (A{threads}), {how}")
+        best = self.ratio("cairn", self.best_peer())
+        if threads in (64, 256) and best:
+            yield judge(">=", AIM_OTHER_MANAGER, best, f"x the best other manager that ran here ({self.best_peer()})")
 
     def aims_of_threads(self, threads):
         # The aims are of the small payload; the larger one is shown beside it.
@@ -158,6 +213,28 @@ def aims_of_opening(rows, subjects):
         scan_ms = (most[0] - least[0]) * 1.048576 / scan * 1e3
         what = f"time for {most[0] - least[0]:.0f} MiB more live, x that of row S for so much"
         found.append({**judge("<=", 1 / 0.9, (most[1] - least[1]) / scan_ms, what), "slope_ms_per_gib": slope(points["live"]) * 1024})
+    return found
+
+
+GROWTHS = {
+    "live": ("live transactions", 1), "managers": ("resource managers", 1), "enlistments": ("enlistments in the transaction", None),
+    "log_mib": ("MiB in the log", 1)}
+
+
+def growths(rows):
+    """Row G: the exponent b of a fit cost = a * n^b over each kind of surroundings, and its name. Of the enlistments of the transaction itself
+    the cost is linear, so that of each of them is what must be flat."""
+    found = []
+    for kind, (what, per) in GROWTHS.items():
+        of_kind = [row for row in rows if row.name == "G" and row.case.rsplit("-", 1)[0] == kind]
+        points = sorted((subject.get("at", {}).get("median"), subject["ns_per_commit"]["median"])
+                        for row in of_kind for subject in row.subjects.values() if "at" in subject)
+        if len(points) < 2:
+            continue
+        exponent = slope([(math.log(at), math.log(cost)) for at, cost in points])
+        name = "flat" if abs(exponent) < 0.15 else "less than linear" if exponent < 0.85 else "linear" if exponent < 1.15 else "WORSE THAN LINEAR"
+        found.append({"kind": kind, "what": what, "points": points, "exponent": exponent, "name": name,
+                      "met": exponent < (0.15 if per else 1.15)})
     return found
 
 
@@ -213,6 +290,8 @@ def make_document(subjects, contexts, errors, directory):
         "errors": errors,
         "rows": [describe_row(row, subjects) for row in rows],
         "opening": aims_of_opening(rows, subjects),
+        "growth": growths(rows),
+        "elsewhere": ELSEWHERE,
     }
 
 
@@ -221,7 +300,7 @@ def order_of(row_and_case):
     def numbers(text):
         return [int(digits) for digits in "".join(c if c.isdigit() else " " for c in text).split()]
     row, case = row_and_case
-    return row[0], numbers(row), case != "all", case[:4] if row == "O" else "", numbers(case)
+    return row[0], numbers(row), case != "all", case.rsplit("-", 1)[0] if row in ("O", "G") else "", numbers(case)
 
 
 def describe_row(row, everything):
@@ -236,7 +315,7 @@ def describe_row(row, everything):
         described["subjects"][name] = {
             **value, "unit": row.unit, "of_all_cases": (row.name, "all", name) in everything, "ratio_to_floor": row.ratio(name, row.floor()),
             "ratio_to_best_peer": row.ratio(name, row.best_peer()),
-            "flushes_per_append": row.median(name, "flushes_per_append"), "counters": counters}
+            "flushes_per_append": row.flushes(name), "counters": counters}
     return described
 
 
@@ -267,7 +346,7 @@ def markdown(document):
     if load > facts["cpus"]:
         lines.append(f"Disturbed: the load was {load:.1f} on {facts['cpus']} CPUs when it began.")
     lines += [f"FAILED: {error}" for error in document["errors"]]
-    lines += ["", "| row | subject | median | min - max | unit | x floor | x best peer | flushes/append | p50 us | p90 | p99 | p99.9 |",
+    lines += ["", "| row | subject | median | min - max | unit | x floor | x best peer | flushes each | p50 us | p90 | p99 | p99.9 |",
               "|---|---|---|---|---|---|---|---|---|---|---|---|"]
     for row in document["rows"]:
         for name, subject in row["subjects"].items():
@@ -281,7 +360,52 @@ def markdown(document):
     lines += ["", "Aims:", ""]
     lines += [f"- {row['row']} {row['case']}: {aim_text(aim)}" for row in document["rows"] for aim in row["aims"]]
     lines += [f"- O: {aim_text(aim)} (slope {aim['slope_ms_per_gib']:.3g} ms per GiB)" for aim in document["opening"]]
+    lines += postgres_text(document) + memory_text(document) + growth_text(document) + elsewhere_text(document)
     return "\n".join(lines) + "\n"
+
+
+def postgres_text(document):
+    """What Cairn adds to the same two-phase commit by hand, which nobody could recover."""
+    lines = []
+    for row in document["rows"]:
+        if row["row"] != "T2P" or not {"cairn", "by_hand"} <= set(row["subjects"]):
+            continue
+        mine, floor = (row["subjects"][name]["counters"] for name in ("cairn", "by_hand"))
+        lines.append(f"- T2P {row['case']} threads: {number(mine['transactions_per_s']['median'])} commits/s, "
+                     f"{mine['transactions_per_s']['median'] / floor['transactions_per_s']['median']:.2f} of those by hand; "
+                     f"{mine['p50_us']['median'] - floor['p50_us']['median']:+.0f} us per commit (p50)")
+    return ["", "Two databases of PostgreSQL, beside the same two-phase commit by hand:", ""] + lines if lines else []
+
+
+def memory_text(document):
+    rows = [row for row in document["rows"] if row["row"] in ("M", "R")]
+    lines = ["", "Memory, and recovery of what is in doubt:", ""] if rows else []
+    for row in rows:
+        counters = {name: value["median"] for name, value in row["subjects"]["cairn"]["counters"].items()}
+        lines.append(f"- {row['row']} {row['case']}: " + ", ".join(f"{name} {number(value)}" for name, value in sorted(counters.items())))
+    return lines
+
+
+def growth_text(document):
+    lines = []
+    for growth in document["growth"]:
+        lines += ["", f"Cost of a commit by {growth['what']}: {growth['name']} (n^{growth['exponent']:.2f})", "",
+                  f"| {growth['what']} | ns/commit | ns each |", "|---|---|---|"]
+        each = growth["kind"] == "enlistments"
+        lines += [f"| {at:,.0f} | {number(cost)} | {number(cost / at) if each else ''} |" for at, cost in growth["points"]]
+    return lines
+
+
+def elsewhere_text(document):
+    of_row = [row for row in document["rows"] if row["row"] == "T2" and "append" in row["subjects"] and "cairn" in row["subjects"]]
+    lines = ["", "Other transaction managers, over one group commit of as many threads, MEASURED ELSEWHERE (bench/README.md); Cairn's is of this run:", "",
+             "| threads | Cairn | in flight | others |", "|---|---|---|---|"] if of_row else []
+    for row in of_row:
+        appends = row["subjects"]["append"]["median"]
+        ours = [number(row["subjects"][name]["median"] / appends) if name in row["subjects"] else "" for name in ("cairn", "in_flight")]
+        others = ", ".join(f"{name} {ratio}" for name, ratio in document["elsewhere"].get(int(row["case"]), {}).items())
+        lines.append(f"| {row['case']} | {ours[0]} | {ours[1]} | {others} |")
+    return lines
 
 
 def gnuplot(script, path):
@@ -309,6 +433,27 @@ def write_plots(document, directory):
                 "set xrange [0.8:320]\nplot " + ", ".join(plots), os.path.join(directory, f"appends-{case}.svg"))
         for row in of_case:
             write_latencies(row, directory)
+
+
+def write_transaction_plots(document, directory):
+    """Threads against transactions per second, per row; and each growth, with its slope in the title."""
+    for name in ("T2", "T3"):
+        rates = {}
+        for row in document["rows"]:
+            if row["row"] == name:
+                for subject, value in row["subjects"].items():
+                    rates.setdefault(subject, []).append(f"{row['case']} {value['median']} {value['min']} {value['max']}")
+        if rates:
+            blocks = [f"${subject} << EOD\n" + "\n".join(points) + "\nEOD" for subject, points in rates.items()]
+            plots = [f"${subject} using 1:2:3:4 with yerrorlines lw 2 title '{subject}' noenhanced" for subject in rates]
+            gnuplot("\n".join(blocks) + "\nset logscale xy\nset grid\nset key left top\nset xtics (1,4,16,64,256)\n"
+                    f"set xlabel 'threads'\nset ylabel 'per second'\nset title 'row {name}'\nset xrange [0.8:320]\nplot " + ", ".join(plots),
+                    os.path.join(directory, f"transactions-{name}.svg"))
+    for growth in document["growth"]:
+        points = "\n".join(f"{at} {cost}" for at, cost in growth["points"])
+        gnuplot(f"$points << EOD\n{points}\nEOD\nset logscale xy\nset grid\nunset key\nset xlabel '{growth['what']}'\n"
+                f"set ylabel 'nanoseconds per commit'\nset title '{growth['name']}: n^{{{growth['exponent']:.2f}}}'\nset yrange [*<100:1000<*]\n"
+                "plot $points using 1:2 with linespoints lw 2", os.path.join(directory, f"growth-{growth['kind']}.svg"))
 
 
 def write_latencies(row, directory):
@@ -343,6 +488,7 @@ def main():
             file.write(table)
         if shutil.which("gnuplot"):
             write_plots(document, options.out)
+            write_transaction_plots(document, options.out)
         else:
             print("report.py: no gnuplot here, so no plots", file=sys.stderr)
     sys.stdout.write(table)

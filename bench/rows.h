@@ -24,6 +24,7 @@ namespace cairn::bench {
 struct Run {
   std::filesystem::path directory;  // for files; each benchmark uses one of its own below it
   bool quick = false;               // short windows, small logs
+  std::string bitronix{};           // Java's class path to it and to our class; empty: not run
   FlushCount flushes{directory};
   // What benchmarks keep open from one round to the next; closed in the reverse order of opening.
   std::vector<std::shared_ptr<void>> kept{};
@@ -79,6 +80,18 @@ void register_memory_row(Run& run);
 void register_scan_row(Run& run);
 // O: opening a log that was not closed.
 void register_open_row(Run& run);
+// T1: transactions in memory. M: bytes per object.
+void register_memory_tm_rows(Run& run);
+// T2: durable transactions. T3: of resource managers that log, in the manager's log or their own.
+void register_durable_tm_rows(Run& run);
+// Its peer that is no library; none if Run::bitronix is empty.
+void register_bitronix(Run& run, unsigned threads);
+// T2P: durable transactions over databases of PostgreSQL.
+void register_postgres_row(Run& run);
+// R: recovery of transactions in doubt.
+void register_recovery_row(Run& run);
+// G: what a commit costs as everything around it grows.
+void register_growth_row(Run& run);
 
 }  // namespace cairn::bench
 

@@ -70,26 +70,28 @@ void give_away(const std::string& directory) {
 
 }  // namespace
 
-Result<std::unique_ptr<PgServer>> PgServer::create() {
+Result<std::unique_ptr<PgServer>> PgServer::create(const std::filesystem::path& parent) {
   std::unique_ptr<PgServer> server(new PgServer);
   server->programs_ = find_programs();
   if (server->programs_.empty()) {
     return Status(StatusCode::kNotFound, "PostgreSQL is not installed (Debian: postgresql)");
   }
-  CAIRN_RETURN_IF_ERROR(server->make());
+  CAIRN_RETURN_IF_ERROR(server->make(parent));
   return server;
 }
 
-// In memory where there is such a directory. Nothing here takes power from a disk; what the server
-// would lose without its own force is its own tests' matter.
-Status PgServer::make() {
+Status PgServer::make(const std::filesystem::path& parent) {
   const std::filesystem::path memory = "/dev/shm";
   directory_ = std::make_unique<TemporaryDirectory>(
       std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path());
+  if (!parent.empty()) {
+    elsewhere_ = std::make_unique<TemporaryDirectory>(parent);
+    give_away(elsewhere_->path());
+  }
   give_away(directory_->path());
   CAIRN_RETURN_IF_ERROR(
-      wait_for(run({"initdb", "-D", *directory_ / "data", "-A", "trust", "-U", "postgres",
-                    "--no-locale", "-E", "UTF8", "--no-sync", "--no-instructions"}),
+      wait_for(run({"initdb", "-D", data(), "-A", "trust", "-U", "postgres", "--no-locale", "-E",
+                    "UTF8", "--no-sync", "--no-instructions"}),
                "initdb"));
   CAIRN_RETURN_IF_ERROR(start());
   for (const char* const command : {"CREATE ROLE app LOGIN", "CREATE DATABASE app OWNER app",
@@ -100,6 +102,8 @@ Status PgServer::make() {
 }
 
 PgServer::~PgServer() { kill(); }
+
+std::string PgServer::data() const { return *(elsewhere_ ? elsewhere_ : directory_) / "data"; }
 
 pid_t PgServer::run(const std::vector<std::string>& command) const {
   const std::string program = programs_ + "/" + command.front();
@@ -135,7 +139,7 @@ Status PgServer::start() {
   // Small, as each start is paid for. A kill leaves a lock file, of a process that is gone.
   postmaster_ = run({"postgres",
                      "-D",
-                     *directory_ / "data",
+                     data(),
                      "-k",
                      directory_->path(),
                      "-c",

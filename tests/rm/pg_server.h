@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,9 +19,12 @@ namespace cairn::rm {
 // As another user where this program runs as root, which PostgreSQL refuses to. Its fsync is on.
 class PgServer {
  public:
-  // Made by initdb and started, with the database and role "app". Errors: kNotFound (PostgreSQL is
-  // not installed).
-  [[nodiscard]] static Result<std::unique_ptr<PgServer>> create();
+  // Made by initdb and started, with the database and role "app". Its data lie in
+  // a new directory in `parent`; empty: in memory where there is such a directory, as nothing here
+  // takes power from a disk.
+  // Errors: kNotFound (PostgreSQL is not installed).
+  [[nodiscard]] static Result<std::unique_ptr<PgServer>> create(
+      const std::filesystem::path& parent = {});
   ~PgServer();
   PgServer(const PgServer&) = delete;
   PgServer& operator=(const PgServer&) = delete;
@@ -44,13 +48,15 @@ class PgServer {
 
  private:
   PgServer() = default;
-  [[nodiscard]] Status make();
+  [[nodiscard]] Status make(const std::filesystem::path& parent);
   [[nodiscard]] pid_t run(const std::vector<std::string>& command) const;
   [[nodiscard]] Status wait_for(pid_t child, const std::string& what) const;
+  [[nodiscard]] std::string data() const;
   void reap();
 
   std::string programs_;
-  std::unique_ptr<TemporaryDirectory> directory_;
+  std::unique_ptr<TemporaryDirectory> directory_;  // of the socket, whose path must be short
+  std::unique_ptr<TemporaryDirectory> elsewhere_;  // of the data; null: in the other one
   pid_t postmaster_ = 0;
 };
 
