@@ -15,7 +15,8 @@ struct ClosedLoop {
   std::vector<std::uint32_t> latencies_ns;  // ascending
 };
 
-// Each thread begins with the next when the one before is done, until the window is over. Lasts until the last one is done.
+// Each thread begins with the next when the one before is done, until the window is over. Lasts
+// until the last one is done.
 ClosedLoop run_closed_loop(Subject& subject, const Workload& workload,
                            std::chrono::milliseconds window) {
   const std::vector<std::byte> payload(workload.payload, std::byte{'r'});

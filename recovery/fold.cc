@@ -11,12 +11,14 @@
 namespace cairn::recovery {
 namespace {
 
-// OK for a rule that accepts; otherwise the error that names it.
-Status verdict(const FoldRule& rule, Lsn lsn, const std::string& subject) {
+// OK for a rule that accepts; otherwise the error that names it. `subject` says what of, and is
+// asked only then: a log may have a million records.
+template <typename Subject>
+Status verdict(const FoldRule& rule, Lsn lsn, const Subject& subject) {
   if (rule.accept) return Status::ok();
   return Status(StatusCode::kCorrupt,
                 "transaction manager's record at LSN " + lsn.to_string() + ": " +
-                    std::string(rule.name) + ": " + subject + ". " + std::string(rule.why),
+                    std::string(rule.name) + ": " + subject() + ". " + std::string(rule.why),
                 place(lsn));
 }
 
@@ -107,13 +109,14 @@ Status Fold::add_transaction(Lsn lsn, TransactionRecord record) {
     facts.matches = prepared && keeps(record, live->second.record);
     facts.clock_rises = record.clock > last_decision_clock_;
   }
-  CAIRN_RETURN_IF_ERROR(verdict(
-      judge(facts), lsn,
-      "transaction " + record.transaction.to_string() + ", clock " + std::to_string(record.clock) +
-          ", last decision's clock " + std::to_string(last_decision_clock_) +
-          (known ? (prepared ? ", prepared at LSN " : ", decided at LSN ") +
-                       live->second.lsn.to_string()
-                 : "")));
+  CAIRN_RETURN_IF_ERROR(verdict(judge(facts), lsn, [&] {
+    return "transaction " + record.transaction.to_string() + ", clock " +
+           std::to_string(record.clock) + ", last decision's clock " +
+           std::to_string(last_decision_clock_) +
+           (known ? (prepared ? ", prepared at LSN " : ", decided at LSN ") +
+                        live->second.lsn.to_string()
+                  : "");
+  }));
   if (facts.kind == FoldKind::kDecision) last_decision_clock_ = record.clock;
   if (!known) {
     for (const auto& enlistment : record.enlistments) enlistments_.insert(enlistment.enlistment);
@@ -141,11 +144,11 @@ Status Fold::add_forget(Lsn lsn, const ForgetRecord& forget) {
       .matches = known && live->second.lsn == forget.decision,
       .before_base = forget.decision < base_,
   });
-  CAIRN_RETURN_IF_ERROR(
-      verdict(rule, lsn,
-              "transaction " + forget.transaction.to_string() + ", decision named at LSN " +
-                  forget.decision.to_string() +
-                  (known ? ", found at LSN " + live->second.lsn.to_string() : ", not found")));
+  CAIRN_RETURN_IF_ERROR(verdict(rule, lsn, [&] {
+    return "transaction " + forget.transaction.to_string() + ", decision named at LSN " +
+           forget.decision.to_string() +
+           (known ? ", found at LSN " + live->second.lsn.to_string() : ", not found");
+  }));
   if (known) {
     const TransactionRecord& record = live->second.record;
     for (const auto& enlistment : record.enlistments) enlistments_.erase(enlistment.enlistment);
@@ -166,11 +169,11 @@ Status Fold::add_restart(Lsn lsn, const RestartRecord& restart) {
                              }),
       .clock_rises = restart.clock >= last_restart_clock_,
   });
-  CAIRN_RETURN_IF_ERROR(verdict(
-      rule, lsn,
-      "transaction manager " + restart.transaction_manager.to_string() + ", expected " +
-          state_.transaction_manager.to_string() + ", clock " + std::to_string(restart.clock) +
-          ", last restart area's clock " + std::to_string(last_restart_clock_)));
+  CAIRN_RETURN_IF_ERROR(verdict(rule, lsn, [&] {
+    return "transaction manager " + restart.transaction_manager.to_string() + ", expected " +
+           state_.transaction_manager.to_string() + ", clock " + std::to_string(restart.clock) +
+           ", last restart area's clock " + std::to_string(last_restart_clock_);
+  }));
   last_restart_clock_ = restart.clock;
   return Status::ok();
 }

@@ -36,41 +36,48 @@ constexpr auto find_transition(const Table& table, State state, Event event, Gua
   return nullptr;
 }
 
-// For each state and event the first row about them; the table's size where there is none.
+// For each state, event and condition the row that holds; the table's size where there is none.
 template <const auto& kTable>
-inline constexpr auto kFirstRows = [] {
+inline constexpr auto kRows = [] {
   constexpr auto count = [](auto member) {
     std::size_t most = 0;
     for (const auto& row : kTable) most = std::max(most, static_cast<std::size_t>(row.*member));
     return most + 1;
   };
   using Row = typename std::remove_cvref_t<decltype(kTable)>::value_type;
-  std::array<std::array<std::uint8_t, count(&Row::event)>, count(&Row::from)> first{};
+  constexpr std::size_t kGuards = count(&Row::guard);
+  constexpr auto kNone = static_cast<std::uint8_t>(kTable.size());
   static_assert(kTable.size() < 256);
-  for (auto& of_state : first) of_state.fill(static_cast<std::uint8_t>(kTable.size()));
-  for (std::size_t i = kTable.size(); i-- > 0;) {
-    first[static_cast<std::size_t>(kTable[i].from)][static_cast<std::size_t>(kTable[i].event)] =
-        static_cast<std::uint8_t>(i);
+  std::array<std::array<std::array<std::uint8_t, kGuards>, count(&Row::event)>, count(&Row::from)>
+      rows{};
+  for (auto& of_state : rows) {
+    for (auto& of_event : of_state) of_event.fill(kNone);
   }
-  return first;
-}();
-
-// The same as find_transition(), for the commit path: begins at the first row that can hold.
-template <const auto& kTable, typename State, typename Event, typename Guard>
-constexpr auto find_row(State state, Event event, Guard guard) {
-  const auto& first = kFirstRows<kTable>;
-  const auto from = static_cast<std::size_t>(state);
-  const auto on = static_cast<std::size_t>(event);
-  using Found = decltype(kTable.data());
-  if (from >= first.size() || on >= first[0].size()) return Found{nullptr};
-  for (std::size_t i = first[from][on]; i < kTable.size(); ++i) {
-    const auto& row = kTable[i];
-    if (row.from == state && row.event == event &&
-        (row.guard == Guard::kAlways || row.guard == guard)) {
-      return Found{&row};
+  for (std::size_t i = kTable.size(); i-- > 0;) {
+    auto& of_event =
+        rows[static_cast<std::size_t>(kTable[i].from)][static_cast<std::size_t>(kTable[i].event)];
+    for (std::size_t guard = 0; guard < kGuards; ++guard) {
+      const bool holds = kTable[i].guard == decltype(kTable[i].guard)::kAlways ||
+                         static_cast<std::size_t>(kTable[i].guard) == guard;
+      if (holds) of_event[guard] = static_cast<std::uint8_t>(i);
     }
   }
-  return Found{nullptr};
+  return rows;
+}();
+
+// The same as find_transition(), for the commit path: in one step. A condition that no row names is
+// as good as none.
+template <const auto& kTable, typename State, typename Event, typename Guard>
+constexpr auto find_row(State state, Event event, Guard guard) {
+  const auto& rows = kRows<kTable>;
+  const auto from = static_cast<std::size_t>(state);
+  const auto on = static_cast<std::size_t>(event);
+  const auto when = static_cast<std::size_t>(guard);
+  using Found = decltype(kTable.data());
+  if (from >= rows.size() || on >= rows[0].size()) return Found{nullptr};
+  const auto& of_event = rows[from][on];
+  const std::size_t row = of_event[when < of_event.size() ? when : 0];
+  return row < kTable.size() ? Found{&kTable[row]} : Found{nullptr};
 }
 
 // No two rows can hold for the same state, event and condition.

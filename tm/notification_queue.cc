@@ -8,56 +8,110 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <cairn/deadline.h>
 
 namespace cairn::tm {
 
+namespace {
+
+// An entry that comes with what it says.
+struct OwnEntry {
+  NotificationQueue::Entry entry;
+  Notification notification;
+};
+
+}  // namespace
+
 NotificationQueue::~NotificationQueue() {
+  end(Status(StatusCode::kObjectExpired, "the queue is gone"));
   if (event_fd_ >= 0) ::close(event_fd_);
 }
 
-void NotificationQueue::push(Entry entry) {
+bool NotificationQueue::push(Entry& entry, const Message& message,
+                             std::shared_ptr<const void> owner) {
   const std::lock_guard lock(mutex_);
-  if (ended_) return;
-  entries_.splice(entries_.end(), entry);
-  if (entries_.size() == 1) signal_locked();
+  if (ended_) return true;
+  if (entry.owner_ != nullptr) return false;
+  entry.kind_ = message.kind;
+  entry.key_ = message.key;
+  entry.enlistment_ = message.enlistment;
+  entry.transaction_ = message.transaction;
+  entry.clock_ = message.clock;
+  push_locked(entry, std::move(owner));
+  return true;
+}
+
+void NotificationQueue::push(const Notification& notification) {
+  const auto own = std::make_shared<OwnEntry>();
+  own->notification = notification;
+  Entry& entry = own->entry;
+  entry.kind_ = notification.kind;
+  entry.key_ = notification.key;
+  entry.enlistment_ = &own->notification.enlistment;
+  entry.transaction_ = &own->notification.transaction;
+  entry.manager_ = &own->notification.manager;
+  entry.clock_ = notification.clock;
+  const std::lock_guard lock(mutex_);
+  if (!ended_) push_locked(entry, own);
+}
+
+void NotificationQueue::push_locked(Entry& entry, std::shared_ptr<const void> owner) {
+  entry.owner_ = std::move(owner);
+  entry.next_ = nullptr;
+  (last_ == nullptr ? first_ : last_->next_) = &entry;
+  last_ = &entry;
+  if (++size_ == 1) signal_locked();
+  readable_.store(true, std::memory_order_release);
   changed_.notify_one();
 }
 
 void NotificationQueue::end(Status reason) {
+  std::vector<std::shared_ptr<const void>> dropped;  // let go of without the lock
   const std::lock_guard lock(mutex_);
   if (ended_) return;
   ended_ = std::move(reason);
-  if (entries_.empty()) signal_locked();
-  entries_.clear();
+  if (size_ == 0) signal_locked();
+  dropped.reserve(size_);
+  while (size_ > 0) {
+    Entry* const entry = first_;
+    first_ = entry->next_;
+    --size_;
+    dropped.push_back(std::move(entry->owner_));
+  }
+  last_ = nullptr;
+  readable_.store(true, std::memory_order_release);
   changed_.notify_all();
 }
 
 Result<Notification> NotificationQueue::pop(std::optional<std::chrono::nanoseconds> limit) {
+  std::shared_ptr<const void> owner;
   std::unique_lock lock(mutex_);
   CAIRN_RETURN_IF_ERROR(wait_locked(lock, limit));
-  return take_locked();
+  return take_locked(owner);
 }
 
 Result<Notification> NotificationQueue::pop_if(const std::function<bool(const Notification&)>& fits,
                                                std::optional<std::chrono::nanoseconds> limit) {
+  std::shared_ptr<const void> owner;
   std::unique_lock lock(mutex_);
   CAIRN_RETURN_IF_ERROR(wait_locked(lock, limit));
-  if (!fits(entries_.front())) {
+  if (const Notification next = read(*first_); !fits(next)) {
     changed_.notify_one();  // another reader may have room for it
     return Status(StatusCode::kBufferTooSmall,
-                  "no room for the next notification: " + entries_.front().to_string());
+                  "no room for the next notification: " + next.to_string());
   }
-  return take_locked();
+  return take_locked(owner);
 }
 
 Result<Notification> NotificationQueue::pop_until(const std::atomic<bool>& stop) {
+  std::shared_ptr<const void> owner;
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stop.load() || ended_ || !entries_.empty(); });
+  changed_.wait(lock, [&] { return stop.load() || ended_ || size_ > 0; });
   if (stop.load()) return Status(StatusCode::kClosed, "the delivery was stopped");
   if (ended_) return *ended_;
-  return take_locked();
+  return take_locked(owner);
 }
 
 void NotificationQueue::interrupt(std::atomic<bool>& stop) {
@@ -67,10 +121,12 @@ void NotificationQueue::interrupt(std::atomic<bool>& stop) {
 }
 
 Result<std::optional<Notification>> NotificationQueue::try_pop() {
+  if (!readable_.load(std::memory_order_acquire)) return std::optional<Notification>();
+  std::shared_ptr<const void> owner;
   const std::lock_guard lock(mutex_);
   if (ended_) return *ended_;
-  if (entries_.empty()) return std::optional<Notification>();
-  return std::optional<Notification>(take_locked());
+  if (size_ == 0) return std::optional<Notification>();
+  return std::optional<Notification>(take_locked(owner));
 }
 
 Result<int> NotificationQueue::event_fd() {
@@ -83,20 +139,20 @@ Result<int> NotificationQueue::event_fd() {
       return Status(StatusCode::kResourceExhausted,
                     std::string("no event descriptor: ") + std::strerror(errno), detail);
     }
-    if (ended_ || !entries_.empty()) signal_locked();
+    if (ended_ || size_ > 0) signal_locked();
   }
   return event_fd_;
 }
 
 std::size_t NotificationQueue::size() const {
   const std::lock_guard lock(mutex_);
-  return entries_.size();
+  return size_;
 }
 
 // OK: there is something to take.
 Status NotificationQueue::wait_locked(std::unique_lock<std::mutex>& lock,
                                       std::optional<std::chrono::nanoseconds> limit) {
-  const auto ready = [this] { return ended_ || !entries_.empty(); };
+  const auto ready = [this] { return ended_ || size_ > 0; };
   if (!limit) {
     changed_.wait(lock, ready);
   } else if (!changed_.wait_until(lock, deadline_after(*limit), ready)) {
@@ -105,15 +161,27 @@ Status NotificationQueue::wait_locked(std::unique_lock<std::mutex>& lock,
   return ended_ ? *ended_ : Status::ok();
 }
 
-Notification NotificationQueue::take_locked() {
-  const Notification front = entries_.front();
-  entries_.pop_front();
-  if (entries_.empty() && event_fd_ >= 0) {
+Notification NotificationQueue::read(const Entry& entry) {
+  const auto value = [](const Uuid* id) { return id == nullptr ? Uuid{} : *id; };
+  return {entry.kind_,  entry.key_,           value(entry.enlistment_), value(entry.transaction_),
+          entry.clock_, value(entry.manager_)};
+}
+
+Notification NotificationQueue::take_locked(std::shared_ptr<const void>& owner) {
+  Entry& entry = *first_;
+  const Notification taken = read(entry);
+  first_ = entry.next_;
+  if (--size_ == 0) {
+    last_ = nullptr;
+    readable_.store(false, std::memory_order_relaxed);
+  }
+  owner = std::move(entry.owner_);  // from here on it may be queued again
+  if (size_ == 0 && event_fd_ >= 0) {
     std::uint64_t count = 0;
     // Cannot fail: the counter is not 0 while something is queued.
     [[maybe_unused]] const auto size = ::read(event_fd_, &count, sizeof count);
   }
-  return front;
+  return taken;
 }
 
 // Called when the queue becomes readable.

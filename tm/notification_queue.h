@@ -6,13 +6,14 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <list>
+#include <memory>
 #include <mutex>
 #include <optional>
 
 #include <cairn/notification.h>
 #include <cairn/result.h>
 #include <cairn/status.h>
+#include <cairn/uuid.h>
 
 namespace cairn::tm {
 
@@ -22,17 +23,48 @@ namespace cairn::tm {
 // event descriptor.
 class NotificationQueue {
  public:
-  // A list of exactly one, so that an entry can be made early and be delivered without taking
-  // memory.
-  using Entry = std::list<Notification>;
+  // A place in the queue. Who has one can be told something without memory being taken. In one
+  // queue at a time.
+  class Entry {
+   public:
+    Entry() = default;
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+    // With nobody else at the queue.
+    [[nodiscard]] bool is_queued() const { return owner_ != nullptr; }
+
+   private:
+    friend class NotificationQueue;
+    Entry* next_ = nullptr;
+    // Keeps this entry and the identities while it is queued; null: it is not.
+    std::shared_ptr<const void> owner_;
+    const Uuid* enlistment_ = nullptr;  // null: none
+    const Uuid* transaction_ = nullptr;
+    const Uuid* manager_ = nullptr;
+    std::uint64_t key_ = 0;
+    std::uint64_t clock_ = 0;
+    NotificationKind kind_ = NotificationKind::kRollback;
+  };
+  // What an enlistment is told.
+  struct Message {
+    NotificationKind kind = NotificationKind::kRollback;
+    std::uint64_t key = 0;
+    const Uuid* enlistment = nullptr;
+    const Uuid* transaction = nullptr;
+    std::uint64_t clock = 0;
+  };
 
   NotificationQueue() = default;
   NotificationQueue(const NotificationQueue&) = delete;
   NotificationQueue& operator=(const NotificationQueue&) = delete;
   ~NotificationQueue();
 
-  // After end() it is dropped: nobody will read it.
-  void push(Entry entry);
+  // After end() it is dropped: nobody will read it. False, and nothing done: the entry is queued
+  // already. `owner` keeps the entry and the identities that `message` points to.
+  [[nodiscard]] bool push(Entry& entry, const Message& message, std::shared_ptr<const void> owner);
+  // The same with memory that is taken now.
+  void push(const Notification& notification);
   // Wakes all readers; from now on they get `reason`. What was queued is dropped. The first reason
   // counts.
   void end(Status reason);
@@ -56,12 +88,19 @@ class NotificationQueue {
  private:
   [[nodiscard]] Status wait_locked(std::unique_lock<std::mutex>& lock,
                                    std::optional<std::chrono::nanoseconds> limit);
-  [[nodiscard]] Notification take_locked();
+  void push_locked(Entry& entry, std::shared_ptr<const void> owner);
+  [[nodiscard]] static Notification read(const Entry& entry);
+  // Gives what kept the entry to `owner`, to be let go of without the lock: other objects, this
+  // queue too, may go with it.
+  [[nodiscard]] Notification take_locked(std::shared_ptr<const void>& owner);
   void signal_locked();
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::list<Notification> entries_;
+  Entry* first_ = nullptr;
+  Entry* last_ = nullptr;
+  std::size_t size_ = 0;
+  std::atomic<bool> readable_{false};  // something is queued, or it has ended
   std::optional<Status> ended_;
   int event_fd_ = -1;
 };

@@ -1,22 +1,22 @@
 // The live objects. All fields are guarded by the transaction manager's lock, except those that are
-// const.
+// const or atomic.
 //
 //   TransactionObject <- list of unfinished, and the superior -> EnlistmentObject
-//   EnlistmentObject  <- map of unfinished  -> ResourceManagerObject
+//   EnlistmentObject  <- table of unfinished -> ResourceManagerObject
 //
 // An enlistment refers to its transaction and its resource manager as long as anyone refers to it;
 // they refer to it until it is finished. So a finished transaction goes with its last reference.
 #ifndef CAIRN_TM_OBJECTS_H_
 #define CAIRN_TM_OBJECTS_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <list>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -30,12 +30,40 @@
 #include <cairn/transaction.h>
 #include <cairn/uuid.h>
 
+#include "deadlines.h"
+#include "enlistment_list.h"
+#include "id_table.h"
 #include "notification_queue.h"
 
 namespace cairn::tm {
 
 struct EnlistmentObject;
 struct ResourceManagerObject;
+
+// What threads wait on for a transaction to move. To notify costs next to nothing where nobody
+// waits. All with the manager's lock.
+class Changed {
+ public:
+  void wait(std::unique_lock<std::mutex>& lock) {
+    ++waiting_;
+    changed_.wait(lock);
+    --waiting_;
+  }
+  template <typename Time>
+  std::cv_status wait_until(std::unique_lock<std::mutex>& lock, const Time& time) {
+    ++waiting_;
+    const std::cv_status status = changed_.wait_until(lock, time);
+    --waiting_;
+    return status;
+  }
+  void notify_all() {
+    if (waiting_ > 0) changed_.notify_all();
+  }
+
+ private:
+  std::condition_variable changed_;
+  std::uint32_t waiting_ = 0;
+};
 
 // How far a transaction may go by itself.
 enum class Goal : std::uint8_t {
@@ -53,6 +81,7 @@ struct TransactionObject {
   std::chrono::nanoseconds timeout{0};
   std::optional<std::chrono::nanoseconds> expires;   // absent: never
   std::optional<std::chrono::nanoseconds> deadline;  // the same, while it is queued for expiry
+  DeadlineLinks deadline_links;
   std::uint32_t isolation_level = 0;
   std::uint32_t isolation_flags = 0;
   std::string description;
@@ -60,8 +89,9 @@ struct TransactionObject {
   Status reason;            // why it was rolled back or nobody knows
   std::uint64_t clock = 0;  // of its decision
   std::uint64_t references = 0;
+  std::atomic<bool> ended{false};  // no table names it: its references need no longer be counted
 
-  std::list<std::shared_ptr<EnlistmentObject>> enlistments;  // unfinished, in the order they came
+  EnlistmentList enlistments;  // unfinished, in the order they came
   // Finished ones that asked for COMMIT_FINALIZE, and the session in which they were: a later one
   // knows nothing of them.
   std::vector<std::pair<std::shared_ptr<EnlistmentObject>, std::uint64_t>> finalize;
@@ -91,12 +121,13 @@ struct TransactionObject {
   Lsn record_lsn;                                              // of its newest durable copy
   Lsn in_flight;  // Committing, Promising, RollingBack: that of the record; null: not appended yet
   Lsn pin;        // no record of it lies before; null: it has none
-  bool copying = false;       // a checkpoint writes its record again
-  bool forget_waits = false;  // it was finished meanwhile
-  bool write_waits = false;   // it was decided meanwhile
+  std::uint32_t pinned_bytes = 0;  // what Protocol counts for it, while it has one
+  bool copying = false;            // a checkpoint writes its record again
+  bool forget_waits = false;       // it was finished meanwhile
+  bool write_waits = false;        // it was decided meanwhile
   bool carried_forward = false;
 
-  std::condition_variable changed;  // with the manager's lock: state, in_flight, end of the manager
+  Changed changed;  // with the manager's lock: state, in_flight, end of the manager
 
   [[nodiscard]] TransactionState state() const { return state_; }
   [[nodiscard]] Outcome outcome() const { return outcome_; }
@@ -107,7 +138,7 @@ struct TransactionObject {
   Outcome outcome_ = Outcome::kUndetermined;
 };
 
-struct EnlistmentObject {
+struct EnlistmentObject : std::enable_shared_from_this<EnlistmentObject> {
   EnlistmentObject(const Uuid& enlistment, std::shared_ptr<TransactionObject> its_transaction,
                    std::shared_ptr<ResourceManagerObject> its_resource_manager,
                    NotificationMask its_mask, EnlistmentState initial, bool is_superior)
@@ -125,15 +156,17 @@ struct EnlistmentObject {
   NotificationMask mask;
   std::uint64_t key = 0;
   std::vector<std::byte> recovery_information;
-  std::uint64_t references = 0;  // of the present session
-  std::uint32_t accepted = 0;    // one bit per answer accepted in the present session
-  bool unawaited = false;        // the transaction is completed without its further answer
-  Status given_up;               // not OK: by an administrator
-  Status rolled_back_because;    // what its resource manager said; OK: nothing
-  // Taken when the enlistment is made, so that its outcome can always be delivered.
-  NotificationQueue::Entry outcome_entry{Notification{}};
-  // In the transaction's list. Of a superior, nothing.
-  std::list<std::shared_ptr<EnlistmentObject>>::iterator place;
+  std::uint64_t references = 0;    // of the present session
+  std::atomic<bool> ended{false};  // it is finished: they need no longer be counted
+  std::uint32_t accepted = 0;      // one bit per answer accepted in the present session
+  bool unawaited = false;          // the transaction is completed without its further answer
+  Status given_up;                 // not OK: by an administrator
+  Status rolled_back_because;      // what its resource manager said; OK: nothing
+  // Where it is told something: no memory is taken then, so that an outcome can always be
+  // delivered.
+  NotificationQueue::Entry request_entry;
+  NotificationQueue::Entry outcome_entry;
+  EnlistmentLinks links;  // in the transaction's list; of a superior, nothing
 
   [[nodiscard]] EnlistmentState state() const { return state_; }
   [[nodiscard]] bool wants(NotificationKind kind) const { return (mask & bit(kind)) != 0; }
@@ -153,8 +186,8 @@ struct ResourceManagerObject {
   std::string description;
   std::uint64_t session = 0;                 // counts sessions
   std::shared_ptr<NotificationQueue> queue;  // of the session; null: none
-  Status disconnected_because;  // what the last session said when it ended; OK: nothing
-  std::unordered_map<Uuid, std::shared_ptr<EnlistmentObject>> enlistments;  // unfinished
+  Status disconnected_because;            // what the last session said when it ended; OK: nothing
+  IdTable<EnlistmentObject> enlistments;  // unfinished
 
   [[nodiscard]] RmState state() const { return state_; }
 

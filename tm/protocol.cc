@@ -55,13 +55,16 @@ bool is_logged(const TransactionObject& transaction) { return transaction.logged
 
 Protocol::~Protocol() {
   // What is unfinished refers to one another in rings.
-  for (const auto& [id, transaction] : transactions_) unresolved_.push_back(transaction);
+  transactions_.for_each([&](const TransactionPtr& it) { unresolved_.push_back(it); });
   for (const TransactionPtr& transaction : unresolved_) {
     transaction->enlistments.clear();
     transaction->finalize.clear();
     transaction->superior = nullptr;
   }
-  for (const auto& [id, rm] : resource_managers_) rm->enlistments.clear();
+  resource_managers_.for_each([](const ResourceManagerPtr& rm) {
+    rm->enlistments.clear();
+    if (rm->queue != nullptr) rm->queue->end(Status(StatusCode::kObjectExpired, "it is gone"));
+  });
 }
 
 // --- transactions ---
@@ -81,7 +84,7 @@ Result<TransactionPtr> Protocol::create_transaction(const TransactionOptions& op
                   "unit of work " + id.to_string() + " has no forget record in the log yet");
   }
   auto transaction = std::make_shared<TransactionObject>(id, TransactionState::kActive);
-  if (!transactions_.emplace(id, transaction).second) {
+  if (!transactions_.insert(transaction)) {
     return Status(StatusCode::kNameCollision, "unit of work " + id.to_string() + " is live");
   }
   transaction->timeout = options.timeout;
@@ -91,11 +94,6 @@ Result<TransactionPtr> Protocol::create_transaction(const TransactionOptions& op
   transaction->expires = deadline_of(options.timeout, now);
   set_deadline(*transaction, transaction->expires);
   return transaction;
-}
-
-TransactionPtr Protocol::find_transaction(const Uuid& id) const {
-  const auto found = transactions_.find(id);
-  return found == transactions_.end() ? nullptr : found->second;
 }
 
 Status Protocol::set_properties(TransactionObject& transaction,
@@ -172,19 +170,18 @@ void Protocol::release(const TransactionPtr& transaction) {
 }
 
 void Protocol::expire(std::chrono::nanoseconds now) {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    const TransactionPtr transaction = find_transaction(deadlines_.begin()->second);
+  std::vector<TransactionPtr> expired;  // one may end another
+  for (const TransactionObject* due : deadlines_.due(now)) {
+    expired.push_back(find_transaction(due->id));
+  }
+  for (const TransactionPtr& transaction : expired) {
+    if (!transaction->deadline) continue;
     set_deadline(*transaction, std::nullopt);
     roll_back(transaction, Status(StatusCode::kTimeout,
                                   "its timeout of " + std::to_string(transaction->timeout.count()) +
                                       " ns passed"));
     advance(transaction);
   }
-}
-
-std::optional<std::chrono::nanoseconds> Protocol::next_deadline() const {
-  if (deadlines_.empty()) return std::nullopt;
-  return deadlines_.begin()->first;
 }
 
 void Protocol::abandon(const Status& reason) {
@@ -204,13 +201,13 @@ void Protocol::abandon(const Status& reason) {
     advance(transaction);
     transaction->changed.notify_all();
   }
-  for (const auto& [id, rm] : resource_managers_) {
+  resource_managers_.for_each([&](const ResourceManagerPtr& rm) {
     if (rm->queue != nullptr) rm->queue->end(reason);
-  }
+  });
 }
 
 void Protocol::release_rooms() {
-  for (const auto& [id, transaction] : transactions_) transaction->room.release();
+  transactions_.for_each([](const TransactionPtr& it) { it->room.release(); });
 }
 
 // --- resource managers ---
@@ -229,13 +226,8 @@ Result<ResourceManagerPtr> Protocol::create_resource_manager(const Uuid& id, RmK
   }
   auto rm = std::make_shared<ResourceManagerObject>(id, kind);
   rm->description = description;
-  resource_managers_.emplace(id, rm);
+  resource_managers_.insert(rm);
   return rm;
-}
-
-ResourceManagerPtr Protocol::find_resource_manager(const Uuid& id) const {
-  const auto found = resource_managers_.find(id);
-  return found == resource_managers_.end() ? nullptr : found->second;
 }
 
 void Protocol::begin_session(const ResourceManagerPtr& rm, const Status& reason) {
@@ -260,9 +252,7 @@ void Protocol::end_session(const ResourceManagerPtr& rm, const Status& reason,
 
 void Protocol::disconnect_all(ResourceManagerObject& rm) {
   fire(rm, RmEvent::kDisconnect);
-  std::vector<EnlistmentPtr> unfinished;
-  for (const auto& [id, enlistment] : rm.enlistments) unfinished.push_back(enlistment);
-  for (const EnlistmentPtr& enlistment : unfinished) {
+  for (const EnlistmentPtr& enlistment : rm.enlistments.all()) {
     enlistment->references = 0;
     enlistment->accepted = 0;
     if (enlistment->superior) {
@@ -275,7 +265,7 @@ void Protocol::disconnect_all(ResourceManagerObject& rm) {
 }
 
 void Protocol::drop_if_unused(const ResourceManagerObject& rm) {
-  if (rm.queue == nullptr && rm.enlistments.empty()) resource_managers_.erase(Uuid(rm.id));
+  if (rm.queue == nullptr && rm.enlistments.empty()) resource_managers_.erase(rm.id);
 }
 
 Result<std::vector<Uuid>> Protocol::begin_recover(ResourceManagerObject& rm) {
@@ -287,19 +277,16 @@ Result<std::vector<Uuid>> Protocol::begin_recover(ResourceManagerObject& rm) {
                                                    : std::string(rm_state_name(rm.state())) +
                                                          ": this session recovered before"));
   }
-  std::vector<Uuid> ids;
-  ids.reserve(rm.enlistments.size());
-  for (const auto& [id, enlistment] : rm.enlistments) ids.push_back(id);
-  return ids;
+  return rm.enlistments.ids();
 }
 
 void Protocol::reoffer(ResourceManagerObject& rm, const Uuid& enlistment) {
-  const auto found = rm.enlistments.find(enlistment);
-  if (found == rm.enlistments.end()) return;
-  if (found->second->superior) {
-    fire(found->second, SuperiorEvent::kReoffer);
+  const EnlistmentPtr found = rm.enlistments.find(enlistment);
+  if (found == nullptr) return;
+  if (found->superior) {
+    fire(found, SuperiorEvent::kReoffer);
   } else {
-    fire(found->second, EnlistmentEvent::kReoffer);
+    fire(found, EnlistmentEvent::kReoffer);
   }
 }
 
@@ -307,7 +294,7 @@ void Protocol::end_recover(ResourceManagerObject& rm) {
   Notification last;
   last.kind = NotificationKind::kLastRecover;
   last.clock = clock_;
-  rm.queue->push({last});
+  rm.queue->push(last);
   fire(rm, RmEvent::kOffered);
 }
 
@@ -347,8 +334,8 @@ EnlistmentPtr Protocol::add_enlistment(const ResourceManagerPtr& rm,
                                        const TransactionPtr& transaction, const Uuid& id,
                                        NotificationMask mask, EnlistmentState initial) {
   auto enlistment = std::make_shared<EnlistmentObject>(id, transaction, rm, mask, initial, false);
-  enlistment->place = transaction->enlistments.insert(transaction->enlistments.end(), enlistment);
-  rm->enlistments.emplace(id, enlistment);
+  transaction->enlistments.push_back(enlistment);
+  rm->enlistments.insert(enlistment);
   if (enlistment->is_logged()) {
     ++transaction->logged_members;
     transaction->logged_bytes += record_bytes(*enlistment);
@@ -382,19 +369,16 @@ Status Protocol::answer(const EnlistmentPtr& enlistment, EnlistmentEvent event) 
 
 Status Protocol::recover(const EnlistmentPtr& enlistment, std::uint64_t key) {
   // Set first: the notification carries it.
-  if (enlistment->state() == EnlistmentState::kRecovering) {
-    enlistment->key = key;
-    if (enlistment->outcome_entry.empty()) enlistment->outcome_entry.emplace_back();
-  }
+  if (enlistment->state() == EnlistmentState::kRecovering) enlistment->key = key;
   if (enlistment->superior) return order(enlistment, SuperiorEvent::kRecover);
   return answer(enlistment, EnlistmentEvent::kRecover);
 }
 
 void Protocol::harden(ResourceManagerObject& rm) {
   std::vector<EnlistmentPtr> unhardened;
-  for (const auto& [id, enlistment] : rm.enlistments) {
-    if (enlistment->state() == EnlistmentState::kUnhardened) unhardened.push_back(enlistment);
-  }
+  rm.enlistments.for_each([&](const EnlistmentPtr& it) {
+    if (it->state() == EnlistmentState::kUnhardened) unhardened.push_back(it);
+  });
   for (const EnlistmentPtr& enlistment : unhardened) {
     fire(enlistment, EnlistmentEvent::kHardened);
     advance(enlistment->transaction);
@@ -422,38 +406,18 @@ void Protocol::release(const EnlistmentPtr& enlistment) {
   advance(enlistment->transaction);
 }
 
-std::vector<TransactionPtr> Protocol::transactions() const {
-  std::vector<TransactionPtr> all;
-  all.reserve(transactions_.size());
-  for (const auto& [id, transaction] : transactions_) all.push_back(transaction);
-  return all;
-}
-
-std::vector<Uuid> Protocol::transaction_ids() const {
-  std::vector<Uuid> ids;
-  ids.reserve(transactions_.size());
-  for (const auto& [id, transaction] : transactions_) ids.push_back(id);
-  return ids;
-}
-
-std::vector<Uuid> Protocol::resource_manager_ids() const {
-  std::vector<Uuid> ids;
-  ids.reserve(resource_managers_.size());
-  for (const auto& [id, rm] : resource_managers_) ids.push_back(id);
-  return ids;
-}
-
 std::size_t Protocol::enlistment_count() const {
   std::size_t count = 0;
-  for (const auto& [id, rm] : resource_managers_) count += rm->enlistments.size();
+  resource_managers_.for_each(
+      [&](const ResourceManagerPtr& rm) { count += rm->enlistments.size(); });
   return count;
 }
 
 std::vector<Uuid> Protocol::enlistment_ids() const {
   std::vector<Uuid> ids;
-  for (const auto& [rm_id, rm] : resource_managers_) {
-    for (const auto& [id, enlistment] : rm->enlistments) ids.push_back(id);
-  }
+  resource_managers_.for_each([&](const ResourceManagerPtr& rm) {
+    rm->enlistments.for_each([&](const EnlistmentPtr& it) { ids.push_back(it->id); });
+  });
   return ids;
 }
 

@@ -13,7 +13,6 @@
 #include <optional>
 #include <set>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -22,7 +21,9 @@
 #include <cairn/result.h>
 #include <cairn/transaction_manager.h>
 
+#include "deadlines.h"
 #include "enlistment_machine.h"
+#include "id_table.h"
 #include "identities.h"
 #include "objects.h"
 #include "resource_manager_machine.h"
@@ -59,7 +60,9 @@ class Protocol {
   // Errors: kNameCollision, kResourceExhausted, kInvalidArgument.
   [[nodiscard]] Result<TransactionPtr> create_transaction(const TransactionOptions& options,
                                                           std::chrono::nanoseconds now);
-  [[nodiscard]] TransactionPtr find_transaction(const Uuid& id) const;
+  [[nodiscard]] TransactionPtr find_transaction(const Uuid& id) const {
+    return transactions_.find(id);
+  }
   [[nodiscard]] Status set_properties(TransactionObject& transaction,
                                       const TransactionProperties& properties,
                                       std::chrono::nanoseconds now);
@@ -69,11 +72,15 @@ class Protocol {
   void release(const TransactionPtr& transaction);
   // Rolls back what is past its deadline and may still be rolled back.
   void expire(std::chrono::nanoseconds now);
-  [[nodiscard]] std::optional<std::chrono::nanoseconds> next_deadline() const;
+  // When to call it next: nothing expires before, something may then.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> next_deadline() const {
+    return deadlines_.next();
+  }
   // Rolls back everything that can be, gives up what is delegated, ends all sessions with `reason`.
   void abandon(const Status& reason);
 
   // --- log ---
+  [[nodiscard]] bool has_work() const { return !work_.empty(); }
   [[nodiscard]] std::vector<LogWork> take_work() { return std::exchange(work_, {}); }
   // Log space for a transaction was reserved, or why not. Lets go of the space if it is no longer
   // wanted.
@@ -109,19 +116,23 @@ class Protocol {
   [[nodiscard]] bool frozen() const { return frozen_; }
   // No record of a transaction that is not forgotten lies before; null: there is none.
   [[nodiscard]] Lsn oldest_pin() const;
+  // What the newest records of those that are not forgotten take in the log, roughly.
+  [[nodiscard]] std::uint64_t pinned_bytes() const { return pinned_bytes_; }
   // Those with a record that is to be appended, or in flight, and is not held back.
   [[nodiscard]] std::vector<TransactionPtr> writing() const;
   // Those that rest, whose record lies before `limit`.
   [[nodiscard]] std::vector<TransactionPtr> logged_before(Lsn limit) const;
-  [[nodiscard]] std::vector<TransactionPtr> transactions() const;
+  [[nodiscard]] std::vector<TransactionPtr> transactions() const { return transactions_.all(); }
   // Makes live objects of what recovery found. The manager has no others. REQUIRES: nothing was
-  // created before.
-  void rebuild(const recovery::RecoveredState& state);
+  // created before. Takes the records out of `state`.
+  void rebuild(recovery::RecoveredState& state);
 
   // --- resource managers ---
   [[nodiscard]] Result<ResourceManagerPtr> create_resource_manager(const Uuid& id, RmKind kind,
                                                                    std::string_view description);
-  [[nodiscard]] ResourceManagerPtr find_resource_manager(const Uuid& id) const;
+  [[nodiscard]] ResourceManagerPtr find_resource_manager(const Uuid& id) const {
+    return resource_managers_.find(id);
+  }
   // Ends the present session, if any, with `reason`, and begins the next.
   void begin_session(const ResourceManagerPtr& rm, const Status& reason);
   // `because`: what the resource manager itself said of it; OK: nothing.
@@ -158,8 +169,8 @@ class Protocol {
   [[nodiscard]] std::size_t transaction_count() const { return transactions_.size(); }
   [[nodiscard]] std::size_t resource_manager_count() const { return resource_managers_.size(); }
   [[nodiscard]] std::size_t enlistment_count() const;
-  [[nodiscard]] std::vector<Uuid> transaction_ids() const;
-  [[nodiscard]] std::vector<Uuid> resource_manager_ids() const;
+  [[nodiscard]] std::vector<Uuid> transaction_ids() const { return transactions_.ids(); }
+  [[nodiscard]] std::vector<Uuid> resource_manager_ids() const { return resource_managers_.ids(); }
   [[nodiscard]] std::vector<Uuid> enlistment_ids() const;
 
  private:
@@ -213,13 +224,14 @@ class Protocol {
                     std::optional<std::chrono::nanoseconds> deadline);
   void set_pin(TransactionObject& transaction, Lsn pin);
 
-  std::unordered_map<Uuid, TransactionPtr> transactions_;  // not forgotten
-  std::unordered_set<Uuid> forgetting_;  // forgotten, and the forget record is not in the log
+  IdTable<TransactionObject> transactions_;  // not forgotten
+  std::unordered_set<Uuid> forgetting_;      // forgotten, and the forget record is not in the log
   Identities identities_;
   std::vector<TransactionPtr> unresolved_;  // dropped with an unknown outcome, for ~Protocol()
-  std::unordered_map<Uuid, ResourceManagerPtr> resource_managers_;
-  std::set<std::pair<std::chrono::nanoseconds, Uuid>> deadlines_;
+  IdTable<ResourceManagerObject> resource_managers_;
+  Deadlines deadlines_;
   std::set<std::pair<Lsn, Uuid>> pins_;
+  std::uint64_t pinned_bytes_ = 0;
   std::vector<LogWork> work_;
   bool frozen_ = false;
   std::vector<TransactionPtr> held_;  // their records are held back

@@ -207,12 +207,11 @@ Lsn Protocol::oldest_pin() const { return pins_.empty() ? Lsn::null() : pins_.be
 
 std::vector<TransactionPtr> Protocol::writing() const {
   std::vector<TransactionPtr> found;
-  for (const auto& [id, transaction] : transactions_) {
-    if (is_writing(*transaction) &&
-        std::find(held_.begin(), held_.end(), transaction) == held_.end()) {
-      found.push_back(transaction);
+  transactions_.for_each([&](const TransactionPtr& it) {
+    if (is_writing(*it) && std::find(held_.begin(), held_.end(), it) == held_.end()) {
+      found.push_back(it);
     }
-  }
+  });
   return found;
 }
 
@@ -227,25 +226,26 @@ std::vector<TransactionPtr> Protocol::logged_before(Lsn limit) const {
 }
 
 ResourceManagerPtr Protocol::rebuilt_resource_manager(const Uuid& id) {
-  ResourceManagerPtr& rm = resource_managers_[id];
-  if (rm == nullptr) rm = std::make_shared<ResourceManagerObject>(id, RmKind::kDurable);
+  if (ResourceManagerPtr known = resource_managers_.find(id)) return known;
+  auto rm = std::make_shared<ResourceManagerObject>(id, RmKind::kDurable);
+  resource_managers_.insert(rm);
   return rm;
 }
 
-void Protocol::rebuild(const recovery::RecoveredState& state) {
+void Protocol::rebuild(recovery::RecoveredState& state) {
   require(transactions_.empty() && resource_managers_.empty(), "recovery comes first");
   raise_clock(state.clock);
-  for (const recovery::RecoveredTransaction& found : state.transactions) {
-    const auto record = std::make_shared<const recovery::TransactionRecord>(found.record);
+  for (recovery::RecoveredTransaction& found : state.transactions) {
+    const auto record =
+        std::make_shared<const recovery::TransactionRecord>(std::move(found.record));
     auto transaction =
         std::make_shared<TransactionObject>(record->transaction, TransactionState::kRecovering);
-    transactions_.emplace(transaction->id, transaction);
+    transactions_.insert(transaction);
     transaction->description = record->description;
     if (is_decided(*record)) transaction->clock = record->clock;
     transaction->record = record;
     transaction->record_lsn = found.lsn;
     transaction->carried_forward = !record->original.is_null();
-    set_pin(*transaction, found.lsn);
     for (const recovery::EnlistmentRecord& member : record->enlistments) {
       const EnlistmentPtr enlistment =
           add_enlistment(rebuilt_resource_manager(member.resource_manager), transaction,
@@ -258,6 +258,7 @@ void Protocol::rebuild(const recovery::RecoveredState& state) {
                        record->superior->enlistment, kSuperior, EnlistmentState::kRecovering);
       superior->recovery_information = record->superior->recovery_information;
     }
+    set_pin(*transaction, found.lsn);
     for (const recovery::Act& act : record->acts) {
       give_up(transaction, act);
       if (!act.enlistment.is_null()) continue;

@@ -216,6 +216,7 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
       return;
     case TransactionAction::kTellCompleted:
       transaction->completed = true;
+      transaction->changed.notify_all();  // the state stays while a commit is to be hardened
       for (const auto& [enlistment, session] : transaction->finalize) {
         if (enlistment->resource_manager->session != session) continue;
         send(*enlistment, NotificationKind::kCommitFinalize);
@@ -404,8 +405,9 @@ void Protocol::write_forget(const TransactionPtr& transaction) {
 
 void Protocol::tell_all(const TransactionPtr& transaction, EnlistmentEvent event) {
   // A copy: what is told may finish, and leaves the list.
-  const std::vector<EnlistmentPtr> all(transaction->enlistments.begin(),
-                                       transaction->enlistments.end());
+  std::vector<EnlistmentPtr> all;
+  all.reserve(transaction->enlistments.size());
+  for (const EnlistmentPtr& enlistment : transaction->enlistments) all.push_back(enlistment);
   for (const EnlistmentPtr& enlistment : all) {
     if (!is_finished(enlistment->state())) fire(enlistment, event);
   }
@@ -440,24 +442,21 @@ TransactionGuard Protocol::phase_guard(const TransactionObject& transaction) con
 void Protocol::send(EnlistmentObject& enlistment, NotificationKind kind) {
   NotificationQueue* queue = enlistment.resource_manager->queue.get();
   if (queue == nullptr) return;  // a COMMIT_FINALIZE for one that went away
-  NotificationQueue::Entry entry;
   const bool is_outcome = kind == NotificationKind::kCommit ||
                           kind == NotificationKind::kRollback ||
                           kind == NotificationKind::kRmDisconnected;
-  if (is_outcome && !enlistment.outcome_entry.empty()) {
-    entry = std::move(enlistment.outcome_entry);
-    enlistment.outcome_entry.clear();
-  } else {
-    entry.emplace_back();
-  }
   const bool has_key =
       kind != NotificationKind::kRecover && kind != NotificationKind::kRecoverQuery;
-  entry.front() = {kind, has_key ? enlistment.key : 0, enlistment.id, enlistment.transaction->id,
-                   clock_};
-  queue->push(std::move(entry));
+  const NotificationQueue::Message message{kind, has_key ? enlistment.key : 0, &enlistment.id,
+                                           &enlistment.transaction->id, clock_};
+  auto& entry = is_outcome ? enlistment.outcome_entry : enlistment.request_entry;
+  if (queue->push(entry, message, enlistment.shared_from_this())) return;
+  // What it was told before it has answered, and has not read.
+  queue->push({kind, message.key, enlistment.id, enlistment.transaction->id, clock_, Uuid{}});
 }
 
 void Protocol::finish(const EnlistmentPtr& enlistment) {
+  enlistment->ended.store(true, std::memory_order_release);
   TransactionObject& transaction = *enlistment->transaction;
   ResourceManagerObject& rm = *enlistment->resource_manager;
   if (enlistment->superior) {
@@ -478,7 +477,7 @@ void Protocol::finish(const EnlistmentPtr& enlistment) {
       transaction.finalize.emplace_back(enlistment, rm.session);
     }
   }
-  transaction.enlistments.erase(enlistment->place);
+  transaction.enlistments.erase(*enlistment);
   rm.enlistments.erase(enlistment->id);
   drop_if_unused(rm);
 }
@@ -492,19 +491,27 @@ void Protocol::drop(const TransactionPtr& transaction) {
     unresolved_.push_back(transaction);
   }
   transactions_.erase(transaction->id);
+  transaction->ended.store(true, std::memory_order_release);
 }
 
 void Protocol::set_deadline(TransactionObject& transaction,
                             std::optional<std::chrono::nanoseconds> deadline) {
-  if (transaction.deadline) deadlines_.erase({*transaction.deadline, transaction.id});
+  if (transaction.deadline == deadline) return;
+  if (transaction.deadline) deadlines_.remove(transaction);
   transaction.deadline = deadline;
-  if (deadline) deadlines_.emplace(*deadline, transaction.id);
+  if (deadline) deadlines_.add(transaction);
 }
 
 void Protocol::set_pin(TransactionObject& transaction, Lsn pin) {
+  if (transaction.pin == pin) return;
+  pinned_bytes_ -= std::exchange(transaction.pinned_bytes, 0);
   if (!transaction.pin.is_null()) pins_.erase({transaction.pin, transaction.id});
   transaction.pin = pin;
-  if (!pin.is_null()) pins_.emplace(pin, transaction.id);
+  if (pin.is_null()) return;
+  pins_.emplace(pin, transaction.id);
+  constexpr std::size_t kFraming = 64;  // of a record in the log, roughly
+  transaction.pinned_bytes = static_cast<std::uint32_t>(record_bytes(transaction) + kFraming);
+  pinned_bytes_ += transaction.pinned_bytes;
 }
 
 void Protocol::roll_back(const TransactionPtr& transaction, Status reason) {

@@ -72,7 +72,7 @@ EnlistmentPtr Protocol::add_superior(const ResourceManagerPtr& rm,
   auto superior = std::make_shared<EnlistmentObject>(id, transaction, rm, mask, initial, true);
   transaction->superior = superior;
   transaction->owned = true;
-  rm->enlistments.emplace(id, superior);
+  rm->enlistments.insert(superior);
   return superior;
 }
 

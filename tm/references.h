@@ -28,7 +28,9 @@ class TransactionReference {
       : core(std::move(its_core)), object(std::move(its_object)) {}
   TransactionReference(const TransactionReference&) = delete;
   TransactionReference& operator=(const TransactionReference&) = delete;
-  ~TransactionReference() { core->release(object); }
+  ~TransactionReference() {
+    if (!object->ended.load(std::memory_order_acquire)) core->release(object);
+  }
 
   const std::shared_ptr<TmCore> core;
   const TransactionPtr object;
@@ -59,7 +61,9 @@ class EnlistmentReference {
       : core(std::move(its_core)), object(std::move(its_object)), session(its_session) {}
   EnlistmentReference(const EnlistmentReference&) = delete;
   EnlistmentReference& operator=(const EnlistmentReference&) = delete;
-  ~EnlistmentReference() { core->release(object, session); }
+  ~EnlistmentReference() {
+    if (!object->ended.load(std::memory_order_acquire)) core->release(object, session);
+  }
 
   const std::shared_ptr<TmCore> core;
   const EnlistmentPtr object;

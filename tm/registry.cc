@@ -46,7 +46,7 @@ void Registry::announce(const Uuid& id) {
     Notification online;
     online.kind = NotificationKind::kTmOnline;
     online.manager = id;
-    queue->push({online});
+    queue->push(online);
   }
 }
 

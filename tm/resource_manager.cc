@@ -97,15 +97,14 @@ Result<Enlistment> ResourceManager::open_enlistment(const Uuid& enlistment) {
       EnlistmentPtr object,
       reference_->core->on_session(
           *reference_->object, reference_->session, [&](Protocol&) -> Result<EnlistmentPtr> {
-            const auto& unfinished = reference_->object->enlistments;
-            const auto found = unfinished.find(enlistment);
-            if (found == unfinished.end()) {
+            EnlistmentPtr found = reference_->object->enlistments.find(enlistment);
+            if (found == nullptr) {
               return Status(StatusCode::kNotFound,
                             "resource manager " + reference_->object->id.to_string() +
                                 " has no unfinished enlistment " + enlistment.to_string());
             }
-            ++found->second->references;
-            return found->second;
+            ++found->references;
+            return found;
           }));
   return Enlistment(std::make_shared<EnlistmentReference>(reference_->core, std::move(object),
                                                           reference_->session));
@@ -127,11 +126,8 @@ Status ResourceManager::disconnect(const Status& why) {
 
 Result<std::vector<Uuid>> ResourceManager::enlistments() const {
   if (!reference_) return refers_to_nothing("resource manager");
-  return reference_->core->ask([this](const Protocol&) {
-    std::vector<Uuid> ids;
-    for (const auto& [id, enlistment] : reference_->object->enlistments) ids.push_back(id);
-    return ids;
-  });
+  return reference_->core->ask(
+      [this](const Protocol&) { return reference_->object->enlistments.ids(); });
 }
 
 Result<RmInformation> ResourceManager::information() const {

@@ -67,14 +67,17 @@ Status TmCore::write_checkpoint(TmLog& log) {
 // A copy takes its original's place as soon as it is appended: the base moves with a restart area
 // behind it in the log, and that is not durable before the copy is. A transaction that is finished
 // meanwhile writes its forget record behind the copy.
-// So is what lies before `asked`, which the log wants back.
+// So is what lies before `asked`, which the log wants back. However much is pinned, each record is
+// copied at most once in four times as many bytes: copies are a share of what is written, not a
+// multiple.
 void TmCore::carry_forward(TmLog& log, Lsn asked) {
   std::unique_lock lock(mutex_);
   const Lsn end = log.end_lsn();
+  constexpr std::uint64_t kBetweenCopies = 4;
+  std::uint64_t distance =
+      std::max(options_.carry_forward_bytes, kBetweenCopies * protocol_.pinned_bytes());
   // In a small log sooner: once it is full nothing can be copied.
-  const std::uint64_t distance = log.max_size() == 0
-                                     ? options_.carry_forward_bytes
-                                     : std::min(options_.carry_forward_bytes, log.max_size() / 4);
+  if (log.max_size() != 0) distance = std::min(distance, log.max_size() / 4);
   const Lsn before = std::max(asked, Lsn(end.value() > distance ? end.value() - distance : 0));
   for (const TransactionPtr& transaction : protocol_.logged_before(before)) {
     // It may have moved on while another one was copied.

@@ -88,9 +88,9 @@ Status TmCore::check_online_locked(StatusCode refusal) const {
 // --- work on the log ---
 
 void TmCore::finish(std::unique_lock<std::mutex>& lock) {
-  const std::vector<LogWork> work = protocol_.take_work();
   wake_if_due_locked();
-  if (work.empty()) return lock.unlock();
+  if (!protocol_.has_work()) return lock.unlock();
+  const std::vector<LogWork> work = protocol_.take_work();
   ++working_;
   lock.unlock();
   for (const LogWork& item : work) {

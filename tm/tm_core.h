@@ -124,7 +124,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   [[nodiscard]] Result<RecoveryReport> recover(std::optional<std::uint64_t> up_to);
   // What was found; nothing is built of it.
   [[nodiscard]] RecoveryReport report_on(const recovery::RecoveredState& state) const;
-  void rebuild(const recovery::RecoveredState& state, RecoveryReport& report);
+  void rebuild(recovery::RecoveredState& state, RecoveryReport& report);
   [[nodiscard]] Status write_checkpoint(TmLog& log);
   void carry_forward(TmLog& log, Lsn asked);
   [[nodiscard]] Status hear_advance_requests(TmLog& log);

@@ -94,7 +94,7 @@ RecoveryReport TmCore::report_on(const recovery::RecoveredState& state) const {
   return report;
 }
 
-void TmCore::rebuild(const recovery::RecoveredState& state, RecoveryReport& report) {
+void TmCore::rebuild(recovery::RecoveredState& state, RecoveryReport& report) {
   const std::lock_guard lock(mutex_);
   protocol_.rebuild(state);
   report.clock = protocol_.clock();
@@ -165,16 +165,17 @@ void TmCore::settle_records_in_flight(TmLog& log) {
   for (;;) {
     const std::vector<TransactionPtr> writing = protocol_.writing();
     if (writing.empty()) return;
-    const TransactionPtr& transaction = writing.front();
-    const Lsn lsn = transaction->in_flight;
-    if (lsn.is_null()) {  // its thread is about to append it
-      transaction->changed.wait(lock);
-      continue;
+    bool settled = false;
+    for (const TransactionPtr& transaction : writing) {
+      const Lsn lsn = transaction->in_flight;
+      if (lsn.is_null()) continue;
+      lock.unlock();
+      const Status forced = log.wait_forced(lsn, std::nullopt);
+      settle(transaction, lsn, TmLog::verdict_on_force(forced), forced);
+      settled = true;
+      lock.lock();
     }
-    lock.unlock();
-    const Status forced = log.wait_forced(lsn, std::nullopt);
-    settle(transaction, lsn, TmLog::verdict_on_force(forced), forced);
-    lock.lock();
+    if (!settled) writing.front()->changed.wait(lock);  // its thread is about to append it
   }
 }
 

@@ -211,5 +211,26 @@ TEST_F(Checkpoint, IsWrittenByItselfWhenTheLogIsFullOfForgottenOnes) {
   }
 }
 
+// More is pinned than the distance after which one record is copied: still copies are a part of
+// what is written, not a multiple of it.
+TEST_F(Checkpoint, CopiesAShareOfWhatIsWrittenHoweverMuchIsPinned) {
+  Rm away = make_rm(1);
+  Rm rm = make_rm(2);
+  std::vector<Work> pinned;
+  for (int i = 0; i < 100; ++i) pinned.push_back(decide({&away}));
+  EXPECT_OK(tm_.checkpoint());
+  const std::uint64_t copies_before = tm_.information()->carried_forward;
+  const Lsn begin = log_->end_lsn();
+  for (int i = 0; i < 120; ++i) {
+    commit_once(rm);
+    if (i % 4 == 0) {
+      EXPECT_OK(tm_.checkpoint());
+    }
+  }
+  const std::uint64_t copies = tm_.information()->carried_forward - copies_before;
+  constexpr std::uint64_t kCopy = 150;  // bytes, roughly
+  EXPECT_LT(copies * kCopy, (log_->end_lsn() - begin) / 3) << copies;
+}
+
 }  // namespace
 }  // namespace cairn::tm

@@ -169,12 +169,33 @@ TEST_F(ProtocolMoments, RoomThatComesAfterTheRollbackIsNotWanted) {
 
 TEST_F(ProtocolMoments, OutcomesAreDeliveredFromMemoryTakenBefore) {
   const TransactionPtr transaction = voted();
-  EXPECT_EQ(enlistment_->outcome_entry.size(), 1u);
-  const Notification* const entry = &enlistment_->outcome_entry.front();
+  EXPECT_FALSE(enlistment_->outcome_entry.is_queued());
   EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
   protocol_.written(transaction, Lsn::null(), TransactionEvent::kDurable, Status::ok());
-  EXPECT_TRUE(enlistment_->outcome_entry.empty()) << "it went into the queue";
-  EXPECT_EQ(entry->kind, NotificationKind::kCommit);
+  EXPECT_TRUE(enlistment_->outcome_entry.is_queued());
+  EXPECT_EQ(rm_->queue->try_pop().value()->kind, NotificationKind::kLastRecover);
+  EXPECT_EQ(rm_->queue->try_pop().value()->kind, NotificationKind::kPrepare);
+  EXPECT_FALSE(enlistment_->request_entry.is_queued());
+  EXPECT_EQ(rm_->queue->try_pop().value()->kind, NotificationKind::kCommit);
+  EXPECT_FALSE(enlistment_->outcome_entry.is_queued());
+}
+
+// Nobody has to read before the next comes: then it takes memory.
+TEST_F(ProtocolMoments, EntryThatIsNotReadYetHoldsNothingUp) {
+  const TransactionPtr transaction = *protocol_.create_transaction({}, std::chrono::nanoseconds(0));
+  transaction->references = 1;
+  enlistment_ = *protocol_.enlist(rm_, transaction, kAllPhases, 7);
+  EXPECT_OK(protocol_.commit(transaction));
+  EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kPrePrepareComplete));
+  protocol_.reserved(transaction, log::Reservation());
+  EXPECT_EQ(rm_->queue->size(), 3u);
+  EXPECT_EQ(rm_->queue->try_pop().value()->kind, NotificationKind::kLastRecover);
+  EXPECT_EQ(rm_->queue->try_pop().value()->kind, NotificationKind::kPrePrepare);
+  const auto second = rm_->queue->try_pop().value();
+  EXPECT_EQ(second->kind, NotificationKind::kPrepare);
+  EXPECT_EQ(second->key, 7u);
+  EXPECT_EQ(second->enlistment, enlistment_->id);
+  EXPECT_EQ(second->transaction, transaction->id);
 }
 
 // freeze() waits for what is about to be appended; what is held back instead will not be.
@@ -200,10 +221,27 @@ TEST_F(ProtocolMoments, RecordThatIsHeldBackIsNotWaitedForAnyLonger) {
     const std::lock_guard inner(mutex);
     protocol_.end_copy(transaction, Lsn(80));
   });
-  EXPECT_EQ(transaction->changed.wait_for(lock, kSoon), std::cv_status::no_timeout);
+  EXPECT_EQ(transaction->changed.wait_until(lock, std::chrono::steady_clock::now() + kSoon),
+            std::cv_status::no_timeout);
   lock.unlock();
   copier.join();
   EXPECT_TRUE(protocol_.writing().empty());
+}
+
+// The transaction is completed, and its state stays: who waits is told all the same.
+TEST_F(ProtocolMoments, WaitForTheEndOfACommitEndsThoughItIsToBeHardened) {
+  const TransactionPtr transaction = decided(Lsn(40));
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::thread answers([&] {
+    const std::lock_guard inner(mutex);
+    EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kCommitUnhardened));
+  });
+  EXPECT_EQ(transaction->changed.wait_until(lock, std::chrono::steady_clock::now() + kSoon),
+            std::cv_status::no_timeout);
+  EXPECT_TRUE(transaction->completed);
+  lock.unlock();
+  answers.join();
 }
 
 }  // namespace
