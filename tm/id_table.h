@@ -13,8 +13,8 @@
 namespace cairn::tm {
 
 // Finds, adds and removes in O(1), on the average over the calls: it grows and shrinks by factors
-// of two. An object takes a slot of 16 bytes here, of which an eighth to seven eighths are used, and
-// no memory of its own. `Object` has `id`, which does not change.
+// of two. An object takes a slot of 16 bytes here, of which an eighth to seven eighths are used,
+// and no memory of its own. `Object` has `id`, which does not change.
 //
 //   slots   | - | a | b | - | c | - | ...   a and b have the same place; b came later
 //
