@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "crash/bridge_machine.h"
-#include "crash/explorer.h"
+#include "crash/report_counts.h"
 #include "sim/test_budget.h"
 #include "sim/test_heap.h"
 
@@ -18,13 +18,14 @@ constexpr char kCounter[] = "crash states visited (bridged transactions)";
 class BridgeCrashPoints : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(BridgeCrashPoints, EveryIoOfAScenarioWithBothManagersInOneLog) {
-  Explorer<OneLogMachine> explorer({.seed = GetParam(), .stride = sim::sweep_stride(15)});
+  torture::Explorer<OneLogMachine> explorer({.seed = GetParam(), .stride = sim::sweep_stride(15)});
   EXPECT_EQ(explorer.run(), "");
   report(explorer.counts(), kCounter);
 }
 
 TEST_P(BridgeCrashPoints, EveryIoOfAScenarioWithALogForEachManager) {
-  Explorer<TwoLogMachine> explorer({.seed = 1000 + GetParam(), .stride = sim::sweep_stride(15)});
+  torture::Explorer<TwoLogMachine> explorer(
+      {.seed = 1000 + GetParam(), .stride = sim::sweep_stride(15)});
   EXPECT_EQ(explorer.run(), "");
   report(explorer.counts(), kCounter);
 }
@@ -35,13 +36,13 @@ INSTANTIATE_TEST_SUITE_P(Seeds, BridgeCrashPoints,
 
 // The proof that the exploration would see it: what the lower manager forced is not durable.
 TEST(BridgeCrashPointsNotice, AVoteOnAPrepareRecordThatIsNotForced) {
-  Plan plan;
+  torture::Plan plan;
   plan.seed = 1001;
   plan.stride = sim::sweep_stride(9);
   plan.recovery_crash_every = 1'000'000;
   plan.commit_crash_every = 1'000'000;
   plan.lies = {.durable_writes = true, .directory = kBridgedTmDirectories[1]};
-  const std::string violation = Explorer<TwoLogMachine>(plan).run();
+  const std::string violation = torture::Explorer<TwoLogMachine>(plan).run();
   EXPECT_NE(violation.find("': T"), std::string::npos) << violation;
 }
 

@@ -7,7 +7,7 @@
 
 #include <cairn/torture/two_rm_machine.h>
 
-#include "crash/explorer.h"
+#include "crash/report_counts.h"
 #include "sim/test_budget.h"
 #include "sim/test_heap.h"
 
@@ -17,7 +17,8 @@ namespace {
 class TmCrashPoints : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(TmCrashPoints, EveryIoOfAScenarioWithTwoResourceManagers) {
-  Explorer<torture::TwoRmMachine> explorer({.seed = GetParam(), .stride = sim::sweep_stride(7)});
+  torture::Explorer<torture::TwoRmMachine> explorer(
+      {.seed = GetParam(), .stride = sim::sweep_stride(7)});
   EXPECT_EQ(explorer.run(), "");
   report(explorer.counts(), "crash states visited (transactions)");
 }
@@ -29,12 +30,12 @@ INSTANTIATE_TEST_SUITE_P(Seeds, TmCrashPoints,
 // The proof that the exploration would see it: with the force taken out, so that what a log forced
 // is reported durable and is not, it finds the violation.
 std::string violation_without_force(const std::string& directory) {
-  Plan plan;
+  torture::Plan plan;
   plan.stride = sim::sweep_stride(3);
   plan.recovery_crash_every = 1'000'000;
   plan.commit_crash_every = 1'000'000;
   plan.lies = {.durable_writes = true, .directory = directory};
-  return Explorer<torture::TwoRmMachine>(plan).run();
+  return torture::Explorer<torture::TwoRmMachine>(plan).run();
 }
 
 TEST(TmCrashPointsNotice, ADecisionThatIsNotForced) {

@@ -49,6 +49,11 @@ TEST_F(CommandLine, MistakesAreNamedAndExitWithOne) {
       {{}, "expected a command"},
       {{"tell"}, "tell"},
       {{"tm"}, "expected a command"},
+      {{"torture"}, "expected a command"},
+      {{"torture", "kill"}, "DIR is required"},
+      {{"torture", "powercut", "--fs", "fat"}, "--fs"},
+      {{"torture", "powercut", "--fault", "all"}, "--fault"},
+      {{"torture", "sim", "--rounds", "0"}, "--rounds"},
       {{"info"}, "DIR is required"},
       {{"dump", "x", "--type", "70000"}, "--type"},
       {{"dump", "x", "--from", "near"}, "--from"},
@@ -63,6 +68,31 @@ TEST_F(CommandLine, MistakesAreNamedAndExitWithOne) {
     EXPECT_EQ(outcome.out, "");
     EXPECT_THAT(outcome.err, HasSubstr(reason));
   }
+}
+
+TEST_F(CommandLine, TortureReportsWhatItDid) {
+  const std::string file = (scratch() / "report.json").string();
+  for (const char* kind : {"sim", "fault"}) {
+    const Outcome outcome =
+        cairn({"torture", kind, "--rounds", "2", "--seed", "5", "--stride", "100", "--json", file});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome;
+    EXPECT_THAT(outcome.out, HasSubstr(std::string(kind) + ": 2 seeds from 5 on"));
+    const Json json = Json::parse(file_bytes(file));
+    EXPECT_EQ(json["torture"], kind);
+    EXPECT_GT(json["states"], 0);
+    EXPECT_TRUE(json["violations"].empty());
+  }
+  EXPECT_EQ(cairn({"torture", "kill", path(), "--rounds", "1"}).exit_code, 0);
+  EXPECT_EQ(cairn({"verify", path()}).exit_code, 0);
+}
+
+TEST_F(CommandLine, TortureRefusesALogOfSomebodyElse) {
+  make_sample_log();
+  const DirectoryContent before = content();
+  const Outcome outcome = cairn({"torture", "kill", path(), "--rounds", "1"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("one of an earlier loop"));
+  EXPECT_EQ(content(), before);
 }
 
 TEST_F(CommandLine, AReaderThatIsGoneIsNoError) {

@@ -100,6 +100,18 @@ struct PowercutArguments {
   std::string keep;       // a directory for the disks that broke a promise; empty: none
   std::string json_file;  // empty: none
 };
+// Of `torture kill`, `sim` and `fault`.
+struct TortureArguments {
+  std::string directory;  // of kill
+  std::uint64_t rounds = 100;
+  std::uint64_t seed = 1;
+  std::uint64_t stride = 5;  // of sim and fault
+  std::string storage = "auto";
+  std::string json_file;  // empty: none
+};
+ExitCode run_torture_kill(const TortureArguments& arguments, Output& out);
+ExitCode run_torture_sim(const TortureArguments& arguments, Output& out);
+ExitCode run_torture_fault(const TortureArguments& arguments, Output& out);
 ExitCode run_torture_powercut(const PowercutArguments& arguments, Output& out);
 
 }  // namespace cairn::tools

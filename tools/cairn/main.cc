@@ -180,11 +180,56 @@ void add_rebuild(CLI::App& app, RebuildArguments& arguments, Command& command) {
   rebuild->callback([&] { command = [&](Output& out) { return run_rebuild(arguments, out); }; });
 }
 
-void add_torture(CLI::App& app, PowercutArguments& arguments, Command& command) {
+void add_rounds(CLI::App& command, TortureArguments& arguments, const char* what) {
+  command.add_option("--rounds", arguments.rounds, what)
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}).description(""))
+      ->capture_default_str()
+      ->type_name("N");
+  command.add_option("--seed", arguments.seed, "Of the first round")
+      ->capture_default_str()
+      ->type_name("N");
+  command.add_option("--json", arguments.json_file, "A report for programs, into this file")
+      ->type_name("FILE");
+}
+
+void add_torture_loops(CLI::App& torture, TortureArguments& arguments, Command& command) {
+  CLI::App* kill = torture.add_subcommand(
+      "kill",
+      "Kills a process that appends to a log in DIR, again and again, and looks at the log");
+  kill->add_option("DIR", arguments.directory,
+                   "Directory of the log, made if need be; a log of an earlier loop's at most")
+      ->required()
+      ->type_name("");
+  kill->add_option("--storage", arguments.storage, "auto, uring or posix")
+      ->check(CLI::IsMember({"auto", "uring", "posix"}).description(""))
+      ->capture_default_str()
+      ->type_name("KIND");
+  add_rounds(*kill, arguments, "Kills");
+  kill->callback([&] { command = [&](Output& out) { return run_torture_kill(arguments, out); }; });
+  const auto add_seeded = [&](const char* name, const char* what, auto run) {
+    CLI::App* one = torture.add_subcommand(name, what);
+    add_rounds(*one, arguments, "Seeds");
+    one->add_option("--stride", arguments.stride, "From one I/O that is hit to the next")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000}).description(""))
+        ->capture_default_str()
+        ->type_name("N");
+    one->callback([&command, &arguments, run] {
+      command = [&arguments, run](Output& out) { return run(arguments, out); };
+    });
+  };
+  add_seeded("sim", "Power cuts at I/Os of seeded scenarios on a simulated storage",
+             run_torture_sim);
+  add_seeded("fault", "Failures of I/Os of seeded scenarios on a simulated storage",
+             run_torture_fault);
+}
+
+void add_torture(CLI::App& app, PowercutArguments& arguments, TortureArguments& loop_arguments,
+                 Command& command) {
   CLI::App* torture = app.add_subcommand(
       "torture",
       "Break what lies below the libraries, on disks of its own, and look for promises "
       "that are not kept");
+  add_torture_loops(*torture, loop_arguments, command);
   CLI::App* powercut = torture->add_subcommand(
       "powercut",
       "Power cuts on real file systems: records what the kernel writes below one while logs and "
@@ -252,6 +297,7 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   RestoreArguments restore;
   RebuildArguments rebuild;
   PowercutArguments powercut;
+  TortureArguments torture;
   Command command;
   add_info(app, info, command);
   add_dump(app, dump, command);
@@ -261,7 +307,7 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   add_archive(app, archive, command);
   add_restore(app, restore, command);
   add_rebuild(app, rebuild, command);
-  add_torture(app, powercut, command);
+  add_torture(app, powercut, torture, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {

@@ -1,7 +1,5 @@
-// The child of the kill test: appends to a log from several threads until it is killed, and tells
-// its parent over standard output what was acknowledged.
-//
-//   kill_child DIRECTORY THREADS
+#include "kill_child.h"
+
 #include <unistd.h>
 
 #include <cstdio>
@@ -11,10 +9,13 @@
 
 #include <cairn/log.h>
 
-#include "crash/kill_messages.h"
+#include "kill_messages.h"
 
-namespace cairn::crash_test {
+namespace cairn::torture {
 namespace {
+
+// The one pipe of this process.
+int g_pipe = -1;
 
 constexpr std::uint64_t kContainers = 16;
 // Every so many records a stream gives up those before the last such point.
@@ -22,11 +23,11 @@ constexpr std::uint64_t kKeptRecords = 64;
 
 void tell(const Message& message) {
   // A parent that is gone, or a pipe that broke, ends the child.
-  if (::write(STDOUT_FILENO, &message, sizeof message) != sizeof message) std::_Exit(3);
+  if (::write(g_pipe, &message, sizeof message) != sizeof message) std::_Exit(3);
 }
 
 [[noreturn]] void fail(std::uint32_t stream, const char* call, const Status& status) {
-  std::fprintf(stderr, "kill_child: %s: %s\n", call, status.to_string().c_str());
+  std::fprintf(stderr, "the child of a kill loop: %s: %s\n", call, status.to_string().c_str());
   tell({Message::kFailed, stream, 0, 0});
   std::_Exit(2);
 }
@@ -71,12 +72,19 @@ void append_for_ever(log::Stream stream, std::uint32_t number) {
   }
 }
 
-int run(const char* directory, std::uint32_t threads) {
+}  // namespace
+
+void work_until_killed(const std::string& directory, log::StorageKind storage,
+                       std::uint32_t threads, int pipe) {
+  g_pipe = pipe;
   log::CreateOptions create;
   create.container_size = log::kMinContainerSize;
   create.max_size = kContainers * create.container_size;
   create.calibrate = false;
   log::OpenOptions open;
+  Result<std::shared_ptr<log::Storage>> made = log::make_storage(storage);
+  if (!made) fail(0, "make_storage", made.status());
+  open.storage = *made;
   open.lock_wait = std::chrono::seconds(10);
   Result<std::unique_ptr<log::Log>> log = log::Log::open_or_create(directory, create, open);
   if (!log) fail(0, "open_or_create", log.status());
@@ -87,16 +95,7 @@ int run(const char* directory, std::uint32_t threads) {
     running.emplace_back(append_for_ever, *stream, number);
   }
   for (std::thread& thread : running) thread.join();
-  return 0;
+  std::_Exit(0);
 }
 
-}  // namespace
-}  // namespace cairn::crash_test
-
-int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: kill_child DIRECTORY THREADS\n");
-    return 1;
-  }
-  return cairn::crash_test::run(argv[1], static_cast<std::uint32_t>(std::atoi(argv[2])));
-}
+}  // namespace cairn::torture

@@ -1,9 +1,4 @@
-// `cairn torture`: breaks what lies below the libraries, again and again, and looks whether they
-// keep their promises. Touches no log of the user's.
-#include <unistd.h>
-
-#include <cstdio>
-#include <fstream>
+// `cairn torture powercut`: explorations beside each other, a process for each file system.
 #include <memory>
 #include <utility>
 
@@ -14,6 +9,7 @@
 #include "commands.h"
 #include "interrupt.h"
 #include "text.h"
+#include "torture_report.h"
 
 namespace cairn::tools {
 namespace {
@@ -41,8 +37,7 @@ torture::PowercutOptions options_of(const PowercutArguments& arguments,
   options.seed = arguments.seed;
   options.steps = arguments.steps;
   options.keep = arguments.keep;
-  if (arguments.storage == "uring") options.storage = log::StorageKind::kUring;
-  if (arguments.storage == "posix") options.storage = log::StorageKind::kPosix;
+  options.storage = storage_kind(arguments.storage);
   for (const auto fault :
        {torture::PowercutFault::kNoFlush, torture::PowercutFault::kNoDirectorySync,
         torture::PowercutFault::kNoEpochBlock}) {
@@ -51,19 +46,13 @@ torture::PowercutOptions options_of(const PowercutArguments& arguments,
   return options;
 }
 
-// One line that is overwritten, on a terminal only.
-void show_progress(const std::vector<Exploration>& all, std::uint64_t budget) {
-  if (::isatty(STDERR_FILENO) == 0) return;
-  std::string line = "\r\033[K";
+void show_states(const std::vector<Exploration>& all, std::uint64_t budget) {
+  std::string line;
   for (const Exploration& one : all) {
     if (one.process == nullptr) continue;
     line += fmt::format("{} {}/{}  ", one.file_system, one.states, budget);
   }
-  std::fputs(line.c_str(), stderr);
-}
-
-void clear_progress() {
-  if (::isatty(STDERR_FILENO) != 0) std::fputs("\r\033[K", stderr);
+  show_progress(line);
 }
 
 void wait_for_all(std::vector<Exploration>& all, std::uint64_t budget) {
@@ -79,7 +68,7 @@ void wait_for_all(std::vector<Exploration>& all, std::uint64_t budget) {
       one.states = one.process->states();
       any = any || !one.ended;
     }
-    show_progress(all, budget);
+    show_states(all, budget);
   }
   clear_progress();
 }
@@ -144,13 +133,6 @@ ExitCode exit_code_of(const std::vector<Exploration>& all, bool by_name) {
     all_ran = all_ran && (one.report.is_ok() || is_missing);
   }
   return any && all_ran ? ExitCode::kOk : ExitCode::kFailed;
-}
-
-Status write_json(const std::string& path, const nlohmann::ordered_json& json) {
-  std::ofstream file(path);
-  file << json.dump(2) << '\n';
-  file.close();
-  return file ? Status() : Status(StatusCode::kIoError, "cannot write " + path);
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // Explorer: the power goes after every single I/O of a scenario of a machine with transaction
 // managers and resource managers; what each recovery makes of it is checked by the machine.
-#ifndef CAIRN_TESTS_CRASH_EXPLORER_H_
-#define CAIRN_TESTS_CRASH_EXPLORER_H_
+#ifndef CAIRN_TORTURE_EXPLORER_H_
+#define CAIRN_TORTURE_EXPLORER_H_
 
-#include <cstdio>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,9 +15,7 @@
 #include <cairn/sim/sim_storage.h>
 #include <cairn/verdict.h>
 
-#include "sim/test_counters.h"
-
-namespace cairn::crash_test {
+namespace cairn::torture {
 
 struct Plan {
   std::uint64_t seed = 1;
@@ -187,19 +185,6 @@ std::string Explorer<Machine>::commit_and_crash(const std::shared_ptr<sim::SimSt
   return violation.empty() ? violation : "crash after recovery and a commit: " + violation;
 }
 
-// Prints what was done, and adds it to the counters of the test run as `name`.
-inline void report(const Counts& counts, const char* name) {
-  std::printf(
-      "[ crashes  ] %llu crash points, %llu images, %llu more with a crash in recovery, "
-      "%llu with a commit and a crash after it\n",
-      static_cast<unsigned long long>(counts.crash_points),
-      static_cast<unsigned long long>(counts.images),
-      static_cast<unsigned long long>(counts.recovery_crash_images),
-      static_cast<unsigned long long>(counts.commit_crash_images));
-  sim::TestCounters::get().add(
-      name, counts.images + counts.recovery_crash_images + counts.commit_crash_images);
-}
+}  // namespace cairn::torture
 
-}  // namespace cairn::crash_test
-
-#endif  // CAIRN_TESTS_CRASH_EXPLORER_H_
+#endif  // CAIRN_TORTURE_EXPLORER_H_

@@ -1,6 +1,6 @@
-// What the child of the kill test tells its parent over a pipe, and what its records hold.
-#ifndef CAIRN_TESTS_CRASH_KILL_MESSAGES_H_
-#define CAIRN_TESTS_CRASH_KILL_MESSAGES_H_
+// What the child of a kill loop tells its parent over a pipe, and what its records hold.
+#ifndef CAIRN_TORTURE_KILL_MESSAGES_H_
+#define CAIRN_TORTURE_KILL_MESSAGES_H_
 
 #include <climits>
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 #include <cairn/lsn.h>
 
-namespace cairn::crash_test {
+namespace cairn::torture {
 
 // One message, written at once: what the pipe holds survives the child.
 struct Message {
@@ -58,6 +58,6 @@ static_assert(sizeof(Message) <= PIPE_BUF, "written in one piece");
   return equal ? std::optional(sequence) : std::nullopt;
 }
 
-}  // namespace cairn::crash_test
+}  // namespace cairn::torture
 
-#endif  // CAIRN_TESTS_CRASH_KILL_MESSAGES_H_
+#endif  // CAIRN_TORTURE_KILL_MESSAGES_H_
