@@ -53,6 +53,8 @@ void LogCore::run_thread() {
       // not.
       house_failed_ = false;
       house_signal_.wait_for(lock, kRoundRetry);
+      // Whoever was asked to advance and did not is asked again, and whoever pins the tail since.
+      if (space_waiters_ > 0) advance_wanted_ = house_asked_ = true;
       continue;
     }
     if (needs_housekeeping() && writer_->health().is_ok()) {
@@ -64,7 +66,7 @@ void LogCore::run_thread() {
       continue;
     }
     if (space_waiters_ > 0 && writer_->health().is_ok()) {
-      // Whoever was asked to advance and did not is asked again.
+      // The same in a log that is full and has a container to go on in.
       house_signal_.wait_for(lock, kRoundRetry);
       if (space_waiters_ > 0) advance_wanted_ = house_asked_ = true;
       continue;

@@ -1,18 +1,9 @@
-// FileRecord: what the resource manager for files writes into its stream of the log.
-//
-// All records have one layout, little-endian:
-//   offset  size
-//        0    16  GUID of the transaction manager that the promise was given to
-//       16    16  unit of work
-//       32     -  changes, each: kind (1), size of the new contents (8; 0 for a removal), path
-//                 length (4), length of the staged name (4; 0 for a removal), path, staged name
-// An end (kDone, kRollback) has no changes: they are in the record before it. A record is valid
-// only if its bytes end with a change, each path passes check_path(), each kind is one of
+// FileChanges: what a transaction is to do to the files of the tree, and its bytes in a record of a
+// PromiseStream (stream/promise_stream.h), little-endian:
+//   changes, each: kind (1), size of the new contents (8; 0 for a removal), path length (4), length
+//   of the staged name (4; 0 for a removal), path, staged name
+// They are valid only if they end with a change, each path passes check_path(), each kind is one of
 // FileChangeKind, and the staged name is empty exactly for a removal and has no '/'.
-//
-// The stream's restart area: layout (1, the value 1), GUID of the resource manager (16), GUID of
-// this stream's incarnation (16). The recovery information of a promise: incarnation (16), LSN of
-// the record (8).
 #ifndef CAIRN_RM_FILES_FILE_RECORD_H_
 #define CAIRN_RM_FILES_FILE_RECORD_H_
 
@@ -24,17 +15,8 @@
 #include <vector>
 
 #include <cairn/result.h>
-#include <cairn/uuid.h>
 
 namespace cairn::rm {
-
-// The record's type in the log. Persisted; values never change.
-enum class FileRecordType : std::uint16_t {
-  kPromise = 1,   // what is to be done if it commits
-  kAtOnce = 2,    // what is to be done, committed by this very record
-  kDone = 3,      // all of that is done, and durable
-  kRollback = 4,  // of a promise
-};
 
 // Persisted; values never change.
 enum class FileChangeKind : std::uint8_t {
@@ -51,17 +33,9 @@ struct FileChange {
 };
 using FileChanges = std::map<std::string, FileChange>;  // by path
 
-struct FileRecord {
-  Uuid transaction_manager;
-  Uuid transaction;
-  FileChanges changes;
-};
-
-inline constexpr std::size_t kFileHeaderSize = 32;  // of a record without changes
-
-[[nodiscard]] std::vector<std::byte> encode(const FileRecord& record);
+[[nodiscard]] std::vector<std::byte> encode(const FileChanges& changes);
 // Error: kCorrupt, with what was expected and found.
-[[nodiscard]] Result<FileRecord> decode(std::span<const std::byte> bytes);
+[[nodiscard]] Result<FileChanges> decode_file_changes(std::span<const std::byte> bytes);
 
 }  // namespace cairn::rm
 

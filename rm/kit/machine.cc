@@ -9,6 +9,7 @@
 namespace cairn::rm_kit {
 namespace {
 
+constexpr int kCopies = 20;  // of a directory that changes meanwhile
 constexpr char kManagerDirectory[] = "manager";
 constexpr char kSubjectDirectory[] = "subject";
 constexpr std::chrono::microseconds kPause{20};  // of a wait in which nothing happened
@@ -204,11 +205,17 @@ Status Machine::wait(const std::function<bool()>& done, const Hear& hear) {
   }
 }
 
+// The old object lives on, and may rename or remove a file while it is copied: then once more.
 Status Machine::copy_files() {
   const std::string to =
       environment_.options->directory + "/" + name_ + "-" + std::to_string(++generation_);
   std::error_code error;
-  std::filesystem::copy(disks_.files, to, std::filesystem::copy_options::recursive, error);
+  for (int tries = 0; tries < kCopies; ++tries) {
+    std::filesystem::copy(disks_.files, to, std::filesystem::copy_options::recursive, error);
+    if (error != std::errc::no_such_file_or_directory) break;
+    std::error_code ignored;
+    std::filesystem::remove_all(to, ignored);
+  }
   if (error) {
     return Status(StatusCode::kIoError,
                   "copying " + disks_.files + " to " + to + ": " + error.message());

@@ -119,6 +119,27 @@ TEST_F(AdvanceRequests, WakeAnAppendThatWaitsInAFullLog) {
   EXPECT_TRUE(somebody_waited);
 }
 
+// The one that pins the tail first moves in its own time; then another one does, and must hear of it.
+TEST_F(AdvanceRequests, GoToWhoeverPinsTheTailOfAFullLogAsLongAsSomebodyWaits) {
+  create(low_at(0));
+  ASSERT_TRUE(append(1));
+  log::Stream second = log_->create_stream("second").value();
+  ASSERT_TRUE(second.append(Bytes(10)));
+  ASSERT_TRUE(stream_.on_advance_request([&](const log::AdvanceRequest& request) {
+    if (request.attempt < 3) return;
+    EXPECT_TRUE(stream_.advance_base(log_->end_lsn()));
+  }));
+  ASSERT_TRUE(second.on_advance_request([&](const log::AdvanceRequest& request) {
+    if (request.attempt < 2) return;
+    EXPECT_TRUE(second.advance_base(request.target));
+  }));
+  log::AppendOptions patient;
+  patient.wait_for_space = std::chrono::seconds(60);  // a right one never waits for it
+  EXPECT_TRUE(append(8 * per_container(), patient));
+  EXPECT_TRUE(stream_.on_advance_request({}));
+  EXPECT_TRUE(second.on_advance_request({}));
+}
+
 // A callback that stands still until it is let go, once.
 class SlowOwner {
  public:
