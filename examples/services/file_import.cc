@@ -44,17 +44,18 @@ Status open(const std::string& conninfo, const std::string& directory, Importer&
   CAIRN_ASSIGN_OR_RETURN(importer.manager,
                          tm::TransactionManager::open_or_create({.log = importer.log}));
   CAIRN_RETURN_IF_ERROR(importer.manager.recover().status());
-  CAIRN_ASSIGN_OR_RETURN(importer.database,
-                         rm::PostgresResourceManager::open(
-                             importer.manager, {.id = kDatabase, .conninfo = conninfo}));
+  CAIRN_ASSIGN_OR_RETURN(
+      importer.database,
+      rm::PostgresResourceManager::open(importer.manager, {.id = kDatabase, .conninfo = conninfo}));
   CAIRN_ASSIGN_OR_RETURN(
       importer.files,
       rm::FilesResourceManager::open(
           importer.manager, {.id = kFiles, .tree = directory + "/tree", .log = importer.log}));
   CAIRN_ASSIGN_OR_RETURN(tm::Transaction transaction, importer.manager.create_transaction());
   CAIRN_RETURN_IF_ERROR(importer.database->work(transaction, [](PGconn* branch) {
-    return rm::execute(branch, "CREATE TABLE IF NOT EXISTS imported (file text, name text, "
-                               "number int)");
+    return rm::execute(branch,
+                       "CREATE TABLE IF NOT EXISTS imported (file text, name text, "
+                       "number int)");
   }));
   return transaction.commit();
 }

@@ -44,16 +44,16 @@ Status open(const std::string& conninfo, const std::string& directory, Service& 
   CAIRN_ASSIGN_OR_RETURN(service.manager,
                          tm::TransactionManager::open_or_create({.log = service.log}));
   CAIRN_RETURN_IF_ERROR(service.manager.recover().status());
-  CAIRN_ASSIGN_OR_RETURN(service.database,
-                         rm::PostgresResourceManager::open(
-                             service.manager, {.id = kDatabase, .conninfo = conninfo}));
-  CAIRN_ASSIGN_OR_RETURN(service.queues,
-                         rm::QueueResourceManager::open(
-                             service.manager, {.id = kQueues, .log = service.log}));
+  CAIRN_ASSIGN_OR_RETURN(
+      service.database,
+      rm::PostgresResourceManager::open(service.manager, {.id = kDatabase, .conninfo = conninfo}));
+  CAIRN_ASSIGN_OR_RETURN(service.queues, rm::QueueResourceManager::open(
+                                             service.manager, {.id = kQueues, .log = service.log}));
   CAIRN_ASSIGN_OR_RETURN(tm::Transaction transaction, service.manager.create_transaction());
   CAIRN_RETURN_IF_ERROR(service.database->work(transaction, [](PGconn* branch) {
-    return rm::execute(branch, "CREATE TABLE IF NOT EXISTS orders (id int PRIMARY KEY, "
-                               "shipments int NOT NULL DEFAULT 0)");
+    return rm::execute(branch,
+                       "CREATE TABLE IF NOT EXISTS orders (id int PRIMARY KEY, "
+                       "shipments int NOT NULL DEFAULT 0)");
   }));
   return transaction.commit();
 }
@@ -106,15 +106,16 @@ Status run(const std::string& conninfo, const std::string& directory, int orders
     do {
       shipping = ship_one(service);
       if (shipping.code() == StatusCode::kTimeout) shipping = Status::ok();
-      const auto open_orders =
-          ask(service, ("SELECT " + std::to_string(orders) +
-                        " - count(*) FROM orders WHERE shipments > 0").c_str());
+      const auto open_orders = ask(service, ("SELECT " + std::to_string(orders) +
+                                             " - count(*) FROM orders WHERE shipments > 0")
+                                                .c_str());
       if (shipping && !open_orders) shipping = open_orders.status();
       left = open_orders ? *open_orders : 0;
     } while (shipping && left > 0);
   });
   Status taking;
-  for (int order = taken + 1; taking && order <= orders; ++order) taking = take_order(service, order);
+  for (int order = taken + 1; taking && order <= orders; ++order)
+    taking = take_order(service, order);
   shipper.join();
   CAIRN_RETURN_IF_ERROR(taking);
   CAIRN_RETURN_IF_ERROR(shipping);

@@ -113,7 +113,7 @@ TEST_F(QueueTest, AWaitEndsWithItsTimeOrItsTransactionOrItsSession) {
       [&] { EXPECT_FALSE(queues().consume(other, "q", std::chrono::milliseconds::max())); });
   EXPECT_TRUE(machine_.manager().close());
   last.join();
-  EXPECT_FALSE(queues().health());
+  while (queues().health()) std::this_thread::yield();  // that it has ended is noticed
 }
 
 TEST_F(QueueTest, SeveralConsumersGetEachMessageOnce) {
