@@ -11,6 +11,16 @@
 #include "names/branch_name.h"
 
 namespace cairn::rm {
+namespace {
+
+bool has_ended(const tm::Enlistment& enlistment) {
+  using State = tm::EnlistmentState;
+  const auto now = enlistment.information();
+  return !now || now->state == State::kCommitted || now->state == State::kAborted ||
+         now->state == State::kForgotten || now->state == State::kOutcomeUnavailable;
+}
+
+}  // namespace
 
 LastResourceManager::Impl::Impl(tm::TransactionManager manager,
                                 std::shared_ptr<LastResource> resource, LastResourceOptions options)
@@ -80,9 +90,11 @@ Status LastResourceManager::Impl::work(const tm::Transaction& transaction,
 
 Result<LastResourceManager::Impl::PartPointer> LastResourceManager::Impl::part_of(
     const tm::Transaction& transaction) {
+  // One that has ended, and of which the end was not heard yet, is of an earlier use of the unit of
+  // work: it can begin again at once.
   const auto find = [&]() -> PartPointer {
     for (const auto& [key, part] : parts_) {
-      if (part->transaction == transaction.id()) return part;
+      if (part->transaction == transaction.id() && !has_ended(part->enlistment)) return part;
     }
     return nullptr;
   };

@@ -125,6 +125,8 @@ Status SqlAdapter<Db>::on_notification(const tm::Notification& notification) {
     return Status::ok();
   }
   const auto branch = find(notification.key);
+  // It has left while the rollback was on its way: it held nothing any more.
+  if (!branch && notification.kind == tm::NotificationKind::kRollback) return Status::ok();
   if (!branch) {
     return Status(StatusCode::kNotFound,
                   std::string(Db::kName) + " adapter: no branch for " + notification.to_string());
@@ -212,7 +214,8 @@ void SqlAdapter<Db>::begin_order(const BranchPointer& branch, tm::NotificationKi
 }
 
 // Tells the manager. An answer that nobody wants any more is no error: the transaction was rolled
-// back meanwhile, and ROLLBACK is on its way; or the session ended, which shows at the next wait.
+// back meanwhile, and ROLLBACK is on its way; or the session ended, which shows at the next wait. A
+// branch is gone before its last answer is given: the unit of work may begin again at once.
 template <class Db>
 Status SqlAdapter<Db>::finish(const Order& order) {
   Branch& branch = order.branch();
@@ -225,21 +228,21 @@ Status SqlAdapter<Db>::finish(const Order& order) {
       promise(branch);
       break;
     case OrderEnd::kReadOnly:
-      static_cast<void>(branch.enlistment.read_only());
       forget(branch);
+      static_cast<void>(branch.enlistment.read_only());
       return Status::ok();
     case OrderEnd::kCommitted:
     case OrderEnd::kCommittedBefore:
       note(order.end() == OrderEnd::kCommitted ? recovery_.committed : recovery_.redelivered,
            branch);
+      forget(branch);
       static_cast<void>(branch.enlistment.commit_complete());
       if (Db::kMarkers) markers_.add(branch.transaction, branch.name);
-      forget(branch);
       return Status::ok();
     case OrderEnd::kRolledBack:
       note(recovery_.aborted, branch);
-      if (!branch.is_orphan) static_cast<void>(branch.enlistment.rollback_complete());
       forget(branch);
+      if (!branch.is_orphan) static_cast<void>(branch.enlistment.rollback_complete());
       return Status::ok();
     case OrderEnd::kRefused: {
       const Status nothing(StatusCode::kInvalidState,
@@ -249,8 +252,8 @@ Status SqlAdapter<Db>::finish(const Order& order) {
     }
     case OrderEnd::kUntold:
       // The last reference to an enlistment that decides alone: the outcome is unknown.
-      branch.enlistment = {};
       forget(branch);
+      branch.enlistment = {};
       return Status::ok();
     case OrderEnd::kDone:
       return Status::ok();

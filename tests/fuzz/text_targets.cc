@@ -6,6 +6,7 @@
 #include "archive/manifest.h"
 #include "fuzz/fuzz_target.h"
 #include "names/branch_name.h"
+#include "names/xa_name.h"
 #include "read/read_source.h"
 
 namespace cairn::fuzz {
@@ -25,6 +26,9 @@ void fuzz_names(Input input) {
   }
   if (const auto branch = rm::BranchName::parse(text)) {
     expect(branch->to_string() == text, "a branch's name is the one it is given");
+  }
+  if (const auto branch = rm::XaName::parse(text)) {
+    expect(branch->to_string() == text, "a branch's XA name is the one it is given");
   }
 }
 

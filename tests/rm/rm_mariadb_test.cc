@@ -210,6 +210,17 @@ TEST_F(MariaDbRmTest, WorkAfterTheCommitWasAskedForIsRefused) {
   EXPECT_EQ(node.put(transaction, "b").code(), StatusCode::kNotActive);
 }
 
+TEST_F(MariaDbRmTest, AUnitOfWorkCanBeUsedAgainAtOnce) {
+  const tm::TransactionOptions same{.unit_of_work = Uuid::generate()};
+  for (const std::string item : {"a", "b", "c", "d", "e"}) {
+    tm::Transaction transaction = node.tm.create_transaction(same).value();
+    const Status done = node.put(transaction, item);
+    ASSERT_TRUE(done) << done.to_string();
+    ASSERT_TRUE(transaction.commit());
+  }
+  EXPECT_EQ(sql("SELECT count(*) FROM items"), "5");
+}
+
 // One of them is held up for as long as the other one takes.
 TEST_F(MariaDbRmTest, PreparesOfSeveralTransactionsRunAtTheSameTime) {
   SqlProxy proxy(server().directory(), MariaServer::kSocket);
@@ -387,6 +398,28 @@ TEST_F(MariaDbRmTest, AConnectionThatWasLeftBehindIsEndedBeforeItsBranchIsSought
   ASSERT_TRUE(start_adapter());
   EXPECT_THAT(node.rm->recovery().committed, ElementsAre(id));
   EXPECT_EQ(count("a"), "1");
+}
+
+// The same while the adapter lives.
+TEST_F(MariaDbRmTest, AConnectionThatIsLostIsEndedBeforeItsBranchIsSought) {
+  for (const bool commits : {true, false}) {
+    SqlProxy proxy(server().directory(), MariaServer::kSocket);
+    node.rm.reset();
+    ASSERT_TRUE(node.start_adapter(proxy.directory()));
+    const std::string item = commits ? "a" : "b";
+    tm::Transaction transaction = prepare(item);
+    proxy.arm(commits ? "XA COMMIT" : "XA ROLLBACK", Cut::kBefore);
+    ASSERT_TRUE(commits ? puppet.enlistment.prepare_complete() : puppet.enlistment.rollback());
+    ASSERT_TRUE(proxy.wait_held());
+    proxy.cut_held_client();
+    EXPECT_TRUE(eventually([&] {
+      puppet.answer();
+      return node.tm.transactions()->empty() && server().prepared().empty();
+    }));
+    EXPECT_TRUE(node.rm->health()) << node.rm->health().to_string();
+    EXPECT_EQ(count(item), commits ? "1" : "0");
+    node.rm.reset();
+  }
 }
 
 TEST_F(MariaDbRmTest, AnAdapterWithoutIdentityTableOrServerIsRefused) {

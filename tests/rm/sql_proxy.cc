@@ -82,6 +82,14 @@ void SqlProxy::cut_held() {
   wake();
 }
 
+void SqlProxy::cut_held_client() {
+  const std::lock_guard lock(mutex_);
+  text_.clear();
+  for (Pair& pair : pairs_) {
+    if (pair.is_held && pair.client >= 0) ::close(std::exchange(pair.client, -1));
+  }
+}
+
 void SqlProxy::wake() const {
   const std::uint64_t one = 1;
   static_cast<void>(!::write(wake_fd_, &one, sizeof one));

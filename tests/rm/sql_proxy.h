@@ -34,6 +34,8 @@ class SqlProxy {
   [[nodiscard]] bool is_held();
   // Ends its connection on both sides, or does nothing where none is held.
   void cut_held();
+  // The client's side alone: for the server it lives on until the proxy ends.
+  void cut_held_client();
 
  private:
   struct Pair {
