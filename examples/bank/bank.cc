@@ -18,7 +18,7 @@ constexpr AccountId kAccountsPerTransaction = 500;
 
 // Each transaction counts once. One that had reached a store's disk but not the other's is in doubt
 // all the same.
-Recovery add_up(const std::array<std::unique_ptr<Store>, 2>& stores) {
+Recovery add_up(const std::vector<std::unique_ptr<Store>>& stores) {
   std::set<Uuid> committed;
   std::set<Uuid> aborted;
   std::set<Uuid> redelivered;
@@ -45,7 +45,8 @@ Status commit(tm::Transaction& transaction) {
 
 std::string Bank::log_directory(const std::string& directory) { return directory + "/log"; }
 
-Result<std::unique_ptr<Bank>> Bank::open(const std::string& directory) {
+Result<std::unique_ptr<Bank>> Bank::open(const std::string& directory,
+                                         const std::vector<StorePlace>& places) {
   const auto begin = std::chrono::steady_clock::now();
   std::unique_ptr<Bank> bank(new Bank);
   log::CreateOptions create;
@@ -58,10 +59,12 @@ Result<std::unique_ptr<Bank>> Bank::open(const std::string& directory) {
   CAIRN_ASSIGN_OR_RETURN(bank->tm_, tm::TransactionManager::open_or_create(options));
   CAIRN_RETURN_IF_ERROR(bank->tm_.recover().status());
 
-  CAIRN_ASSIGN_OR_RETURN(bank->stores_[static_cast<std::size_t>(Half::kRocksDb)],
-                         open_rocksdb_store(directory + "/rocksdb", bank->tm_));
-  CAIRN_ASSIGN_OR_RETURN(bank->stores_[static_cast<std::size_t>(Half::kKvStore)],
-                         open_kv_store(bank->log_, bank->tm_));
+  for (const StorePlace& place : places) {
+    CAIRN_ASSIGN_OR_RETURN(const StoreKind kind, find_store_kind(place.kind));
+    CAIRN_ASSIGN_OR_RETURN(auto store,
+                           kind.open({directory, bank->log_, bank->tm_, place.address}));
+    bank->stores_.push_back(std::move(store));
+  }
   bank->recovery_ = add_up(bank->stores_);
   const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - begin;
   bank->recovery_.milliseconds = taken.count();
@@ -93,22 +96,21 @@ Status Bank::open_accounts(AccountId accounts) {
 
 Status Bank::open_account(const tm::Transaction& transaction, AccountId account) {
   CAIRN_ASSIGN_OR_RETURN(const auto present,
-                         store(half_of(account)).get(transaction, account_key(account)));
+                         store_of(account).get(transaction, account_key(account)));
   return present ? Status::ok() : set_balance(transaction, account, kOpeningBalance);
 }
 
 Result<Amount> Bank::balance(const tm::Transaction& transaction, AccountId account) {
-  CAIRN_ASSIGN_OR_RETURN(const auto text,
-                         store(half_of(account)).get(transaction, account_key(account)));
+  CAIRN_ASSIGN_OR_RETURN(const auto text, store_of(account).get(transaction, account_key(account)));
   const auto balance = text ? parse_balance(*text) : std::nullopt;
   if (balance) return *balance;
   return Status(StatusCode::kCorrupt,
-                fmt::format("account {} in {}: expected a balance, found {}", account,
-                            half_name(half_of(account)), text ? *text : "nothing"));
+                fmt::format("account {} in store {}: expected a balance, found {}", account,
+                            part_of_account(account), text ? *text : "nothing"));
 }
 
 Status Bank::set_balance(const tm::Transaction& transaction, AccountId account, Amount balance) {
-  return store(half_of(account)).put(transaction, account_key(account), format_balance(balance));
+  return store_of(account).put(transaction, account_key(account), format_balance(balance));
 }
 
 // ---- Transfers
@@ -135,42 +137,52 @@ Result<Verdict> Bank::work(const tm::Transaction& transaction, const Transfer& t
   if (from < transfer.amount) return Verdict::kAborted;
   CAIRN_RETURN_IF_ERROR(set_balance(transaction, transfer.from, from - transfer.amount));
   CAIRN_RETURN_IF_ERROR(set_balance(transaction, transfer.to, to + transfer.amount));
-  for (const Half half : kHalves) {
-    if (!touches(transfer, half)) continue;
+  for (Part part = 0; part < stores_.size(); ++part) {
+    if (!touches(transfer, part, stores_.size())) continue;
     CAIRN_RETURN_IF_ERROR(
-        store(half).put(transaction, marker_key(transfer.id), format_balance(transfer.amount)));
+        stores_[part]->put(transaction, marker_key(transfer.id), format_balance(transfer.amount)));
   }
   return Verdict::kCommitted;
 }
 
-// Whether an earlier try was committed: its marker is in every half it touches. In one of two only:
+// Whether an earlier try was committed: its marker is in every part it touches. In one of two only:
 // never.
 Result<bool> Bank::is_there(const tm::Transaction& transaction, const Transfer& transfer) {
   int expected = 0;
   int found = 0;
-  for (const Half half : kHalves) {
-    if (!touches(transfer, half)) continue;
+  for (Part part = 0; part < stores_.size(); ++part) {
+    if (!touches(transfer, part, stores_.size())) continue;
     CAIRN_ASSIGN_OR_RETURN(const auto marker,
-                           store(half).get(transaction, marker_key(transfer.id)));
+                           stores_[part]->get(transaction, marker_key(transfer.id)));
     ++expected;
     found += marker ? 1 : 0;
   }
   if (found == 0 || found == expected) return found == expected;
-  return Status(StatusCode::kCorrupt,
-                fmt::format("transfer {}: expected its marker in both halves or in none, found it "
-                            "in one",
-                            transfer.id));
+  return Status(
+      StatusCode::kCorrupt,
+      fmt::format("transfer {}: expected its marker in both its stores or in none, found it "
+                  "in one",
+                  transfer.id));
 }
 
 // ---- The end
 
 Result<Contents> Bank::contents() const {
   Contents contents;
-  for (const Half half : kHalves) {
-    const auto index = static_cast<std::size_t>(half);
-    CAIRN_ASSIGN_OR_RETURN(contents[index], stores_[index]->contents());
+  for (const auto& store : stores_) {
+    CAIRN_ASSIGN_OR_RETURN(PartContents part, store->contents());
+    contents.push_back(std::move(part));
   }
   return contents;
+}
+
+Result<std::uint64_t> Bank::prepared() const {
+  std::uint64_t sum = 0;
+  for (const auto& store : stores_) {
+    CAIRN_ASSIGN_OR_RETURN(const std::uint64_t found, store->prepared());
+    sum += found;
+  }
+  return sum;
 }
 
 Status Bank::close() {

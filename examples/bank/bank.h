@@ -1,11 +1,11 @@
-// Bank: a log, a transaction manager in it, and two stores; a transfer is one transaction over
-// both.
+// Bank: a log, a transaction manager in it, and stores; a transfer is one transaction over all that
+// it touches.
 #ifndef CAIRN_EXAMPLES_BANK_BANK_H_
 #define CAIRN_EXAMPLES_BANK_BANK_H_
 
-#include <array>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <cairn/log.h>
 #include <cairn/transaction_manager.h>
@@ -21,8 +21,10 @@ namespace cairn::examples::bank {
 class Bank {
  public:
   // Opens or makes everything below `directory` and recovers it in the order the protocol asks for:
-  // the log, the manager, then each store. Errors: those of the parts.
-  [[nodiscard]] static Result<std::unique_ptr<Bank>> open(const std::string& directory);
+  // the log, the manager, then each store. The same places in the same order each time. Errors:
+  // kInvalidArgument (a kind of store that is none), those of log, manager and stores.
+  [[nodiscard]] static Result<std::unique_ptr<Bank>> open(
+      const std::string& directory, const std::vector<StorePlace>& places = default_places());
   // The log's directory below `directory`.
   [[nodiscard]] static std::string log_directory(const std::string& directory);
 
@@ -33,21 +35,26 @@ class Bank {
   // Gives the accounts that are not there yet their opening balance.
   [[nodiscard]] Status open_accounts(AccountId accounts);
 
-  // Tries a transfer once. It is committed, with its marker in each half it touches, when the
+  // Tries a transfer once. It is committed, with its marker in each part it touches, when the
   // verdict says so. Errors: kLocked and kAlreadyAborted (nothing was done: try again), kCorrupt
-  // (an account is missing, or an earlier try is there by half), and whatever keeps the manager
+  // (an account is missing, or an earlier try is there by a part), and whatever keeps the manager
   // from going on.
   [[nodiscard]] Result<Verdict> transfer(const Transfer& transfer);
 
-  // What both halves hold. REQUIRES: no transfers are under way.
+  // What all parts hold. REQUIRES: no transfers are under way.
   [[nodiscard]] Result<Contents> contents() const;
+  // Store::prepared() of all.
+  [[nodiscard]] Result<std::uint64_t> prepared() const;
 
   // Ends the sessions, closes manager and log. Nothing else may be called afterwards.
   [[nodiscard]] Status close();
 
  private:
   Bank() = default;
-  [[nodiscard]] Store& store(Half half) { return *stores_[static_cast<std::size_t>(half)]; }
+  [[nodiscard]] Part part_of_account(AccountId account) const {
+    return part_of(account, stores_.size());
+  }
+  [[nodiscard]] Store& store_of(AccountId account) { return *stores_[part_of_account(account)]; }
   [[nodiscard]] Status open_account(const tm::Transaction& transaction, AccountId account);
   [[nodiscard]] Result<Verdict> work(const tm::Transaction& transaction, const Transfer& transfer);
   [[nodiscard]] Result<bool> is_there(const tm::Transaction& transaction, const Transfer& transfer);
@@ -57,7 +64,7 @@ class Bank {
 
   std::shared_ptr<log::Log> log_;
   tm::TransactionManager tm_;
-  std::array<std::unique_ptr<Store>, 2> stores_;  // by Half
+  std::vector<std::unique_ptr<Store>> stores_;  // by Part
   Recovery recovery_;
 };
 

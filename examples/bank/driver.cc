@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <deque>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <random>
 #include <unordered_map>
@@ -86,10 +87,12 @@ class Driver {
     report_.accounts = options.accounts;
     report_.threads = options.threads;
     report_.kills_asked = options.kills;
+    report_.rms = options.rms;
     report_.log = Bank::log_directory(options.directory);
   }
 
   Result<Report> run() {
+    CAIRN_RETURN_IF_ERROR(start_servers());
     const auto begin = SteadyClock::now();
     while (finished() < report_.transfers || !plan_.is_over()) {
       CAIRN_RETURN_IF_ERROR(run_worker_once());
@@ -106,14 +109,47 @@ class Driver {
   [[nodiscard]] std::uint64_t finished() const { return report_.committed + report_.aborted; }
   [[nodiscard]] std::string csv() const { return options_.directory + "/work.csv"; }
 
+  Status start_servers() {
+    if (options_.rms.size() < 2) {
+      return Status(StatusCode::kInvalidArgument, "expected two stores or more");
+    }
+    for (const std::string& name : options_.rms) {
+      CAIRN_ASSIGN_OR_RETURN(const StoreKind kind, find_store_kind(name));
+      for (const StorePlace& place : places_) {
+        if (place.kind == name) {
+          return Status(StatusCode::kInvalidArgument,
+                        "expected each store once, found \"" + name + "\" again");
+        }
+      }
+      places_.push_back({name, ""});
+      if (kind.start == nullptr) continue;
+      CAIRN_ASSIGN_OR_RETURN(auto server, kind.start());
+      places_.back().address = server->address();
+      servers_.push_back(std::move(server));
+    }
+    return Status::ok();
+  }
+
+  [[nodiscard]] std::vector<std::string> worker_arguments() const {
+    std::vector<std::string> arguments{"worker",
+                                       "--dir",
+                                       options_.directory,
+                                       "--csv",
+                                       csv(),
+                                       "--accounts",
+                                       std::to_string(options_.accounts),
+                                       "--threads",
+                                       std::to_string(options_.threads)};
+    for (const StorePlace& place : places_) {
+      arguments.insert(arguments.end(), {"--store", place.kind + "=" + place.address});
+    }
+    return arguments;
+  }
+
   // From a start to the worker's end, by itself or not.
   Status run_worker_once() {
     CAIRN_RETURN_IF_ERROR(write_work());
-    CAIRN_ASSIGN_OR_RETURN(
-        Child child,
-        Child::start(options_.program, {"worker", "--dir", options_.directory, "--csv", csv(),
-                                        "--accounts", std::to_string(options_.accounts),
-                                        "--threads", std::to_string(options_.threads)}));
+    CAIRN_ASSIGN_OR_RETURN(Child child, Child::start(options_.program, worker_arguments()));
     is_killed_ = false;
     is_ready_ = false;
     last_message_ = SteadyClock::now();
@@ -122,7 +158,7 @@ class Driver {
       CAIRN_ASSIGN_OR_RETURN(const auto lines, child.lines(plan_.patience()));
       for (const std::string& line : lines) CAIRN_RETURN_IF_ERROR(handle(line));
       show_progress(false);
-      if (!is_killed_ && plan_.is_now()) kill(child);
+      if (!is_killed_ && plan_.is_now()) CAIRN_RETURN_IF_ERROR(kill(child));
       if (SteadyClock::now() - last_message_ > kStall) {
         return Status(StatusCode::kTimeout,
                       fmt::format("the worker said nothing for {} s; {} of {} "
@@ -145,11 +181,26 @@ class Driver {
     return Status(StatusCode::kIoError, csv() + ": cannot be written");
   }
 
-  void kill(Child& child) {
-    child.kill();
-    is_killed_ = true;
+  // In turn: the worker; each server; the worker and each server at once. A server comes back at
+  // once, and is left alone while the worker recovers: that fails without it, and says so.
+  Status kill(Child& child) {
+    const std::size_t victims = 2 * servers_.size() + 1;
+    const std::size_t turn = report_.kills % victims;
+    Server* const server =
+        turn == 0 || !is_ready_ ? nullptr : servers_[(turn - 1) % servers_.size()].get();
+    if (server == nullptr || turn > servers_.size()) {
+      child.kill();
+      is_killed_ = true;
+    }
     plan_.on_killed();
     ++report_.kills;
+    if (server == nullptr) return Status::ok();
+    server->kill();
+    ++report_.server_kills;
+    CAIRN_RETURN_IF_ERROR(server->start());
+    last_message_ = SteadyClock::now();
+    if (!is_killed_) plan_.on_start(finished());
+    return Status::ok();
   }
 
   Status judge(const Child::End& end) {
@@ -197,9 +248,11 @@ class Driver {
 
   // The stores, read after a start of their own, against what was acknowledged.
   Status audit_stores() {
-    CAIRN_ASSIGN_OR_RETURN(const std::unique_ptr<Bank> bank, Bank::open(options_.directory));
+    CAIRN_ASSIGN_OR_RETURN(const std::unique_ptr<Bank> bank,
+                           Bank::open(options_.directory, places_));
     CAIRN_ASSIGN_OR_RETURN(const Contents contents, bank->contents());
     report_.audit = audit(contents, options_.accounts, options_.transfers, outcomes_);
+    CAIRN_ASSIGN_OR_RETURN(report_.prepared_left, bank->prepared());
     report_.storage = bank->storage();
     return bank->close();
   }
@@ -216,6 +269,8 @@ class Driver {
   }
 
   const DriverOptions& options_;
+  std::vector<StorePlace> places_;  // beside options_.rms
+  std::vector<std::unique_ptr<Server>> servers_;
   std::vector<Outcome> outcomes_;  // beside options_.transfers
   std::unordered_map<TransferId, std::size_t> index_;
   KillPlan plan_;

@@ -20,22 +20,18 @@ std::optional<Number> parse_number(std::string_view text) {
   return number;
 }
 
-const HalfContents& half_in(const Contents& contents, Half half) {
-  return contents[static_cast<std::size_t>(half)];
-}
-
 // What the markers say of one transfer.
 struct Markers {
-  std::size_t expected = 0;  // halves it touches
+  std::size_t expected = 0;  // parts it touches
   std::size_t found = 0;     // of those, how many have its marker
-  bool misplaced = false;    // a half it does not touch has one
+  bool misplaced = false;    // a part it does not touch has one
 };
 
 Markers markers_of(const Contents& contents, const Transfer& transfer) {
   Markers markers;
-  for (const Half half : kHalves) {
-    const bool marked = half_in(contents, half).markers.contains(transfer.id);
-    if (touches(transfer, half)) {
+  for (Part part = 0; part < contents.size(); ++part) {
+    const bool marked = contents[part].markers.contains(transfer.id);
+    if (touches(transfer, part, contents.size())) {
       ++markers.expected;
       markers.found += marked ? 1 : 0;
     } else if (marked) {
@@ -64,8 +60,8 @@ std::uint64_t count_strangers(const Contents& contents, const std::vector<Transf
   std::unordered_set<TransferId> known;
   for (const Transfer& transfer : transfers) known.insert(transfer.id);
   std::unordered_set<TransferId> strangers;
-  for (const HalfContents& half : contents) {
-    for (const TransferId id : half.markers) {
+  for (const PartContents& part : contents) {
+    for (const TransferId id : part.markers) {
       if (!known.contains(id)) strangers.insert(id);
     }
   }
@@ -74,14 +70,15 @@ std::uint64_t count_strangers(const Contents& contents, const std::vector<Transf
 
 void check_balances(const Contents& contents, const std::vector<Amount>& expected, Audit& audit) {
   for (const Amount balance : expected) audit.sum_expected += balance;
-  for (const Half half : kHalves) {
-    for (const auto& [account, balance] : half_in(contents, half).balances) {
+  for (Part part = 0; part < contents.size(); ++part) {
+    for (const auto& [account, balance] : contents[part].balances) {
       audit.sum_found += balance;
-      if (account >= expected.size() || half_of(account) != half) ++audit.wrong_balances;
+      const bool belongs = account < expected.size() && part_of(account, contents.size()) == part;
+      if (!belongs) ++audit.wrong_balances;
     }
   }
   for (AccountId account = 0; account < expected.size(); ++account) {
-    const auto& balances = half_in(contents, half_of(account)).balances;
+    const auto& balances = contents[part_of(account, contents.size())].balances;
     const auto found = balances.find(account);
     if (found == balances.end() || found->second != expected[account]) ++audit.wrong_balances;
   }
@@ -89,22 +86,12 @@ void check_balances(const Contents& contents, const std::vector<Amount>& expecte
 
 }  // namespace
 
-std::string_view half_name(Half half) {
-  switch (half) {
-    case Half::kRocksDb:
-      return "rocksdb";
-    case Half::kKvStore:
-      return "kv";
-  }
-  return "?";
-}
-
 std::string account_key(AccountId account) { return fmt::format("{}{}", kAccountPrefix, account); }
 std::string marker_key(TransferId transfer) { return fmt::format("{}{}", kMarkerPrefix, transfer); }
 std::string format_balance(Amount balance) { return fmt::format("{}", balance); }
 std::optional<Amount> parse_balance(std::string_view text) { return parse_number<Amount>(text); }
 
-Status HalfContents::add(std::string_view key, std::string_view value) {
+Status PartContents::add(std::string_view key, std::string_view value) {
   if (key.starts_with(kAccountPrefix)) {
     const auto account = parse_number<AccountId>(key.substr(kAccountPrefix.size()));
     const auto balance = parse_balance(value);

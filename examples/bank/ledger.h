@@ -1,14 +1,13 @@
-// Ledger: how the bank's accounts and transfers lie in the two stores, and the audit that reads
-// them back.
+// Ledger: how the bank's accounts and transfers lie in the stores, and the audit that reads them
+// back.
 //
-// An account lies in one of two halves, each a resource manager of its own. A transfer changes the
-// balance of both its accounts and leaves a marker with its id in every half it touches, all in one
+// An account lies in one of several parts, each a resource manager of its own. A transfer changes
+// the balance of both its accounts and leaves a marker with its id in every part it touches, all in one
 // transaction. So the markers alone say which transfers took place, and every balance can be
 // computed from them a second time.
 #ifndef CAIRN_EXAMPLES_BANK_LEDGER_H_
 #define CAIRN_EXAMPLES_BANK_LEDGER_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -24,17 +23,15 @@
 
 namespace cairn::examples::bank {
 
-enum class Half : std::uint8_t { kRocksDb = 0, kKvStore = 1 };
-inline constexpr std::array<Half, 2> kHalves{Half::kRocksDb, Half::kKvStore};
-[[nodiscard]] std::string_view half_name(Half half);
+using Part = std::size_t;  // from 0; there are two or more
 
 inline constexpr Amount kOpeningBalance = 100'000;
 
-[[nodiscard]] constexpr Half half_of(AccountId account) {
-  return account % 2 == 0 ? Half::kRocksDb : Half::kKvStore;
+[[nodiscard]] constexpr Part part_of(AccountId account, std::size_t parts) {
+  return account % parts;
 }
-[[nodiscard]] constexpr bool touches(const Transfer& transfer, Half half) {
-  return half_of(transfer.from) == half || half_of(transfer.to) == half;
+[[nodiscard]] constexpr bool touches(const Transfer& transfer, Part part, std::size_t parts) {
+  return part_of(transfer.from, parts) == part || part_of(transfer.to, parts) == part;
 }
 
 [[nodiscard]] std::string account_key(AccountId account);
@@ -44,23 +41,23 @@ inline constexpr Amount kOpeningBalance = 100'000;
 [[nodiscard]] std::string format_balance(Amount balance);
 [[nodiscard]] std::optional<Amount> parse_balance(std::string_view text);
 
-// What one half holds.
-struct HalfContents {
+// What one part holds.
+struct PartContents {
   std::map<AccountId, Amount> balances;
   std::set<TransferId> markers;
 
   // Takes in one key and value of the store. Error: kCorrupt for anything the bank never writes.
   [[nodiscard]] Status add(std::string_view key, std::string_view value);
 };
-using Contents = std::array<HalfContents, 2>;  // by Half
+using Contents = std::vector<PartContents>;  // by Part
 
 // What the bank told its client of a transfer.
 enum class Outcome : std::uint8_t { kPending, kCommitted, kAborted };
 
 struct Audit {
-  std::uint64_t lost = 0;  // acknowledged, and a half it touches has no marker
+  std::uint64_t lost = 0;  // acknowledged, and a part it touches has no marker
   std::uint64_t half_applied =
-      0;  // not acknowledged, and its marker is in one of its two halves only
+      0;  // not acknowledged, and its marker is in one of its two parts only
   std::uint64_t unexplained = 0;  // a marker of a transfer reported as aborted, or of none at all
   std::uint64_t wrong_balances =
       0;  // accounts missing, or not at opening balance plus marked transfers

@@ -1,10 +1,12 @@
-// cairn-bank: transfers between accounts in two stores, one transaction each, under a driver that
-// kills the process.
+// cairn-bank: transfers between accounts in several stores, one transaction each, under a driver
+// that kills the process and the servers of the stores.
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -25,6 +27,7 @@ struct RunOptions {
   unsigned threads = 8;
   unsigned kills = 3;
   std::string json;
+  std::vector<std::string> rms{"rocksdb", "kv"};
 };
 
 int fail(const Status& status) {
@@ -52,6 +55,7 @@ Result<Report> run(const RunOptions& options) {
   driver.accounts = accounts_of(driver.transfers);
   driver.threads = options.threads;
   driver.kills = options.kills;
+  driver.rms = options.rms;
   driver.seed = options.generator.seed;
   driver.show_progress = ::isatty(STDOUT_FILENO) == 1;
   return run_driver(driver);
@@ -91,8 +95,8 @@ void add_generator_options(CLI::App& command, GeneratorOptions& options) {
 
 int dispatch(int argc, char** argv) {
   CLI::App app(
-      "Transfers between accounts that lie half in RocksDB, half in the reference "
-      "resource manager");
+      "Transfers between accounts that lie in several stores: half in RocksDB and half in the "
+      "reference resource manager, or in servers that are started for it");
   app.require_subcommand(1);
 
   GeneratorOptions generator;
@@ -113,6 +117,12 @@ int dispatch(int argc, char** argv) {
   runner->add_option("--kills", run.kills, "How often to kill the worker")
       ->check(CLI::Range(0, 10'000))
       ->capture_default_str();
+  runner
+      ->add_option("--rms", run.rms,
+                   "The stores, two or more of those this program was built with; a server of each "
+                   "that has one is started")
+      ->delimiter(',')
+      ->capture_default_str();
   runner->add_option("--json", run.json, "Also write the report to this file");
 
   WorkerOptions worker;
@@ -121,6 +131,8 @@ int dispatch(int argc, char** argv) {
   work->add_option("--csv", worker.csv)->required();
   work->add_option("--accounts", worker.accounts)->required();
   work->add_option("--threads", worker.threads)->required();
+  std::vector<std::string> stores;  // "kind=address"
+  work->add_option("--store", stores)->required();
 
   try {
     app.parse(argc, argv);
@@ -128,7 +140,15 @@ int dispatch(int argc, char** argv) {
     return app.exit(end) == 0 ? 0 : 1;
   }
   if (generate->parsed()) return generate_command(generator);
-  if (work->parsed()) return run_worker(worker);
+  if (work->parsed()) {
+    worker.places.clear();
+    for (const std::string& store : stores) {
+      const std::size_t end = std::min(store.find('='), store.size());
+      worker.places.push_back(
+          {store.substr(0, end), store.substr(std::min(end + 1, store.size()))});
+    }
+    return run_worker(worker);
+  }
   return run_command(run);
 }
 

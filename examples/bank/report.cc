@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace cairn::examples::bank {
@@ -69,20 +70,23 @@ std::uint64_t Report::in_doubt_aborted() const {
 
 bool Report::is_success() const {
   return audit.is_clean() && duplicated() == 0 && pending == 0 &&
-         committed + aborted == transfers && kills == kills_asked;
+         committed + aborted == transfers && kills == kills_asked && prepared_left == 0;
 }
 
 std::string to_text(const Report& report) {
   std::string text;
   auto out = std::back_inserter(text);
-  fmt::format_to(out, "\n{} transfers between {} accounts in two stores, {} threads, {:.1f} s\n",
-                 report.transfers, report.accounts, report.threads, report.seconds);
+  fmt::format_to(out, "\n{} transfers between {} accounts in {}, {} threads, {:.1f} s\n",
+                 report.transfers, report.accounts, fmt::join(report.rms, " and "), report.threads,
+                 report.seconds);
   fmt::format_to(out, "  committed     {} ({} found done after a kill)\n", report.committed,
                  report.already_there);
   fmt::format_to(out, "  aborted       {} (insufficient funds)\n", report.aborted);
   if (report.pending > 0) fmt::format_to(out, "  unfinished    {}\n", report.pending);
   fmt::format_to(out, "  conflicts     {} (tried again)\n", report.conflicts);
-  fmt::format_to(out, "  kills         {} of {}\n", report.kills, report.kills_asked);
+  fmt::format_to(
+      out, "  kills         {} of {}{}\n", report.kills, report.kills_asked,
+      report.server_kills == 0 ? "" : fmt::format(", {} of them of a server", report.server_kills));
   text += recovery_lines(report);
   fmt::format_to(out, "  in doubt      {} resolved: {} committed, {} rolled back\n",
                  report.in_doubt_committed() + report.in_doubt_aborted(),
@@ -93,6 +97,7 @@ std::string to_text(const Report& report) {
   fmt::format_to(out, "  lost          {}\n  duplicated    {}\n", audit.lost, report.duplicated());
   fmt::format_to(out, "  half applied  {}\n  unexplained   {}\n", audit.half_applied,
                  audit.unexplained);
+  fmt::format_to(out, "  left prepared {}\n", report.prepared_left);
   text += storage_lines(report.storage);
   fmt::format_to(out, "  log           {}\n", report.log);
   fmt::format_to(out, "{}\n",
@@ -104,6 +109,7 @@ std::string to_text(const Report& report) {
 std::string to_json(const Report& report) {
   const Json json = {{"transfers", report.transfers},
                      {"accounts", report.accounts},
+                     {"rms", report.rms},
                      {"threads", report.threads},
                      {"committed", report.committed},
                      {"already_there", report.already_there},
@@ -111,6 +117,8 @@ std::string to_json(const Report& report) {
                      {"pending", report.pending},
                      {"conflicts", report.conflicts},
                      {"kills", report.kills},
+                     {"server_kills", report.server_kills},
+                     {"prepared_left", report.prepared_left},
                      {"in_doubt_resolved", report.in_doubt_committed() + report.in_doubt_aborted()},
                      {"in_doubt_committed", report.in_doubt_committed()},
                      {"in_doubt_aborted", report.in_doubt_aborted()},

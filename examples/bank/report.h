@@ -34,6 +34,7 @@ struct StorageFacts {
 struct Report {
   std::uint64_t transfers = 0;
   AccountId accounts = 0;
+  std::vector<std::string> rms;  // the stores
   std::uint64_t threads = 0;
   std::uint64_t committed = 0;
   std::uint64_t aborted = 0;  // insufficient funds
@@ -44,6 +45,9 @@ struct Report {
   std::uint64_t conflicts = 0;  // tries given up on a lock held by another transfer, and repeated
   std::uint64_t kills = 0;
   std::uint64_t kills_asked = 0;
+  std::uint64_t server_kills = 0;  // of the kills, those that took a store's server
+  std::uint64_t prepared_left =
+      0;  // transactions of ours that stores still hold, by their own lists
   std::vector<Recovery> recoveries;  // one per kill, but for a last one that left nothing to do
   Audit audit;
   StorageFacts storage;
@@ -56,7 +60,7 @@ struct Report {
   [[nodiscard]] std::uint64_t duplicated() const { return applied_twice + audit.wrong_balances; }
   [[nodiscard]] bool sum_unchanged() const { return audit.sum_found == audit.sum_expected; }
   // Nothing lost, nothing done twice or by halves, the sum kept, every transfer accounted for,
-  // every kill delivered.
+  // every kill delivered, no store left with a promise.
   [[nodiscard]] bool is_success() const;
 };
 

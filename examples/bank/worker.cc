@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -20,7 +21,8 @@ namespace cairn::examples::bank {
 namespace {
 
 constexpr std::uint64_t kMaxTries = 10'000;
-constexpr std::uint64_t kMaxPauseUs = 500;
+constexpr std::uint64_t kMaxPauseUs =
+    500;  // at first; a server that is away takes seconds to return
 
 // One write for a whole line: it reaches the pipe complete or not at all.
 Status send(int output, const Message& message) {
@@ -41,7 +43,7 @@ class Worker {
     std::ifstream csv(options_.csv);
     if (!csv) return Status(StatusCode::kNotFound, options_.csv + ": cannot be opened");
     CAIRN_ASSIGN_OR_RETURN(transfers_, read_csv(csv, options_.csv));
-    CAIRN_ASSIGN_OR_RETURN(bank_, Bank::open(options_.directory));
+    CAIRN_ASSIGN_OR_RETURN(bank_, Bank::open(options_.directory, options_.places));
     CAIRN_RETURN_IF_ERROR(send(options_.output, Ready{bank_->recovery()}));
     CAIRN_RETURN_IF_ERROR(bank_->open_accounts(options_.accounts));
     std::vector<std::jthread> threads;
@@ -72,13 +74,28 @@ class Worker {
         return send(options_.output,
                     Done{.id = transfer.id, .verdict = *verdict, .conflicts = tries});
       }
-      const bool again =
-          verdict.code() == StatusCode::kLocked || verdict.code() == StatusCode::kAlreadyAborted;
-      if (!again) return verdict.status();
+      if (!is_worth_another_try(verdict.status())) return verdict.status();
       conflict = verdict.status();
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % kMaxPauseUs));
+      const std::uint64_t most = kMaxPauseUs * (1 + tries / 100);
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % most));
     }
     return conflict.with_context(fmt::format("given up after {} conflicts, the last", kMaxTries));
+  }
+
+  // A conflict; or a server that is away. If it went in the middle of a commit that it was to decide
+  // alone, nobody knows the outcome: its marker tells the next try.
+  [[nodiscard]] bool is_worth_another_try(const Status& status) const {
+    switch (status.code()) {
+      case StatusCode::kLocked:
+      case StatusCode::kAlreadyAborted:
+        return true;
+      case StatusCode::kIoError:
+      case StatusCode::kOutcomeUnknown:
+        return std::any_of(options_.places.begin(), options_.places.end(),
+                           [](const StorePlace& place) { return !place.address.empty(); });
+      default:
+        return false;
+    }
   }
 
   void fail(const Status& why) {

@@ -3,14 +3,17 @@
 #define CAIRN_EXAMPLES_BANK_WORKER_H_
 
 #include <string>
+#include <vector>
 
+#include "bank/store.h"
 #include "bank/transfer.h"
 
 namespace cairn::examples::bank {
 
 struct WorkerOptions {
   std::string directory;  // of the bank
-  std::string csv;        // transfers to do
+  std::vector<StorePlace> places = default_places();
+  std::string csv;  // transfers to do
   AccountId accounts = 0;
   unsigned threads = 1;
   int output = 1;  // descriptor of the pipe to the driver; see message.h

@@ -126,6 +126,27 @@ TEST_F(DriverTest, MoreKillsThanTransfersAreAllDelivered) {
   EXPECT_EQ(report->kills, 5U);
 }
 
+// The worker, the server, and both at once.
+TEST_F(DriverTest, EveryTransferIsThereOnceThoughItsServerIsKilledToo) {
+  DriverOptions options = some(90, 3);
+  options.rms = {"rocksdb", "postgres"};
+  const auto report = run_driver(options);
+  if (report.code() == StatusCode::kNotFound) GTEST_SKIP() << report.status().message();
+  ASSERT_TRUE(report.is_ok()) << report.status().to_string();
+  EXPECT_TRUE(report->is_success()) << to_text(*report);
+  EXPECT_EQ(report->kills, 3U);
+  EXPECT_EQ(report->prepared_left, 0U);
+}
+
+TEST_F(DriverTest, StoresThatAreNoneOrTooFewAreRefused) {
+  for (const std::vector<std::string>& rms :
+       {std::vector<std::string>{"rocksdb"}, {"rocksdb", "oracle"}, {"kv", "kv"}}) {
+    DriverOptions options = some(3, 0);
+    options.rms = rms;
+    EXPECT_EQ(run_driver(options).code(), StatusCode::kInvalidArgument);
+  }
+}
+
 TEST_F(DriverTest, AWorkerThatFailsByItselfIsReportedWithItsReason) {
   const DriverOptions options = some(3, 0);
   std::ofstream(options.directory + "/log") << "not a directory";

@@ -9,27 +9,29 @@ namespace {
 
 // Accounts 0 and 2 lie in RocksDB, 1 and 3 in the key-value store. Transfer 1 goes across, 2 stays
 // in RocksDB.
+constexpr std::size_t kParts = 2;
+
 class AuditTest : public testing::Test {
  protected:
   AuditTest() {
     for (AccountId account = 0; account < 4; ++account) {
-      half(half_of(account)).balances[account] = kOpeningBalance;
+      part(part_of(account, kParts)).balances[account] = kOpeningBalance;
     }
   }
 
-  HalfContents& half(Half which) { return contents[static_cast<std::size_t>(which)]; }
+  PartContents& part(Part which) { return contents[which]; }
   void apply(const Transfer& transfer) {
-    half(half_of(transfer.from)).balances[transfer.from] -= transfer.amount;
-    half(half_of(transfer.to)).balances[transfer.to] += transfer.amount;
+    part(part_of(transfer.from, kParts)).balances[transfer.from] -= transfer.amount;
+    part(part_of(transfer.to, kParts)).balances[transfer.to] += transfer.amount;
   }
   void mark(const Transfer& transfer) {
-    for (const Half which : kHalves) {
-      if (touches(transfer, which)) half(which).markers.insert(transfer.id);
+    for (Part which = 0; which < kParts; ++which) {
+      if (touches(transfer, which, kParts)) part(which).markers.insert(transfer.id);
     }
   }
   Audit run() const { return audit(contents, 4, transfers, outcomes); }
 
-  Contents contents;
+  Contents contents{kParts};
   const Transfer across{.id = 1, .from = 0, .to = 1, .amount = 10};
   const Transfer within{.id = 2, .from = 0, .to = 2, .amount = 5};
   const std::vector<Transfer> transfers{across, within};
@@ -47,7 +49,7 @@ TEST_F(AuditTest, AnAcknowledgedTransferThatIsNotThereIsLost) { EXPECT_EQ(run().
 
 TEST_F(AuditTest, AnAcknowledgedTransferThatIsThereByHalfIsLost) {
   apply(across);
-  half(Half::kRocksDb).markers.insert(across.id);
+  part(0).markers.insert(across.id);
   EXPECT_EQ(run().lost, 1U);
 }
 
@@ -63,7 +65,7 @@ TEST_F(AuditTest, AMarkedTransferAppliedTwiceIsAWrongBalance) {
 TEST_F(AuditTest, MoneyFromNowhereChangesTheSum) {
   apply(across);
   mark(across);
-  half(Half::kKvStore).balances[3] += 1;
+  part(1).balances[3] += 1;
   const Audit audit = run();
   EXPECT_EQ(audit.sum_found, audit.sum_expected + 1);
   EXPECT_FALSE(audit.is_clean());
@@ -75,7 +77,7 @@ TEST_F(AuditTest, AnUnacknowledgedTransferMayBeThereOrNotButNotByHalf) {
   apply(across);
   mark(across);
   EXPECT_TRUE(run().is_clean());
-  half(Half::kKvStore).markers.clear();
+  part(1).markers.clear();
   EXPECT_EQ(run().half_applied, 1U);
 }
 
@@ -90,36 +92,36 @@ TEST_F(AuditTest, AMarkerOfAnAbortedTransferIsUnexplained) {
 TEST_F(AuditTest, AMarkerInAHalfThatATransferDoesNotTouchIsUnexplained) {
   apply(across);
   mark(across);
-  half(Half::kKvStore).markers.insert(within.id);
+  part(1).markers.insert(within.id);
   EXPECT_EQ(run().unexplained, 1U);
 }
 
 TEST_F(AuditTest, AMarkerOfNoTransferIsUnexplainedOnce) {
   apply(across);
   mark(across);
-  for (const Half which : kHalves) half(which).markers.insert(77);
+  for (Part which = 0; which < kParts; ++which) part(which).markers.insert(77);
   EXPECT_EQ(run().unexplained, 1U);
 }
 
 TEST_F(AuditTest, AMissingOrMisplacedAccountIsAWrongBalance) {
   apply(across);
   mark(across);
-  half(Half::kKvStore).balances.erase(3);
+  part(1).balances.erase(3);
   EXPECT_EQ(run().wrong_balances, 1U);
-  half(Half::kRocksDb).balances[3] = kOpeningBalance;
+  part(0).balances[3] = kOpeningBalance;
   EXPECT_EQ(run().wrong_balances, 2U);
 }
 
-TEST(HalfContents, TakesInWhatTheBankWrites) {
-  HalfContents contents;
+TEST(PartContents, TakesInWhatTheBankWrites) {
+  PartContents contents;
   ASSERT_TRUE(contents.add(account_key(12), format_balance(-5)));
   ASSERT_TRUE(contents.add(marker_key(34), "1"));
   EXPECT_EQ(contents.balances.at(12), -5);
   EXPECT_TRUE(contents.markers.contains(34));
 }
 
-TEST(HalfContents, RefusesWhatItNeverWrites) {
-  HalfContents contents;
+TEST(PartContents, RefusesWhatItNeverWrites) {
+  PartContents contents;
   for (const std::string key : {"", "account/", "account/x", "transfer/1x", "other"}) {
     EXPECT_EQ(contents.add(key, "1").code(), StatusCode::kCorrupt) << key;
   }

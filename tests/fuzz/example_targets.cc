@@ -54,7 +54,7 @@ void fuzz_bank_entry(Input input) {
   const std::size_t split = std::min(text.find('='), text.size());
   const std::string_view key = text.substr(0, split);
   const std::string_view value = text.substr(std::min(split + 1, text.size()));
-  examples::bank::HalfContents contents;
+  examples::bank::PartContents contents;
   const bool taken = contents.add(key, value).is_ok();
   expect(contents.balances.size() + contents.markers.size() == (taken ? 1 : 0),
          "an entry counts once, or is refused");
