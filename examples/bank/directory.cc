@@ -25,7 +25,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view kSign = "cairn-bank";
 constexpr std::string_view kSignText =
     "A run of cairn-bank. Everything here is replaced by the next.\n";
-constexpr std::array<std::string_view, 4> kOwn{"log", "rocksdb", "work.csv", kSign};
+constexpr std::array<std::string_view, 8> kOwn{
+    "log",           "rocksdb",           "sqlite.db", "sqlite.db-wal",
+    "sqlite.db-shm", "sqlite.db-journal", "work.csv",  kSign};
 
 Status failed(const fs::path& path, const std::error_code& error) {
   return Status(StatusCode::kIoError, fmt::format("{}: {}", path.string(), error.message()));

@@ -2,8 +2,8 @@
 // back.
 //
 // An account lies in one of several parts, each a resource manager of its own. A transfer changes
-// the balance of both its accounts and leaves a marker with its id in every part it touches, all in one
-// transaction. So the markers alone say which transfers took place, and every balance can be
+// the balance of both its accounts and leaves a marker with its id in every part it touches, all
+// in one transaction. So the markers alone say which transfers took place, and every balance can be
 // computed from them a second time.
 #ifndef CAIRN_EXAMPLES_BANK_LEDGER_H_
 #define CAIRN_EXAMPLES_BANK_LEDGER_H_

@@ -6,10 +6,15 @@ std::vector<StorePlace> default_places() { return {{"rocksdb", ""}, {"kv", ""}};
 
 const std::vector<StoreKind>& store_kinds() {
   static const std::vector<StoreKind> kinds{
-      rocksdb_kind(),
-      kv_kind(),
+      rocksdb_kind(),  kv_kind(),
 #ifdef CAIRN_BANK_POSTGRES
       postgres_kind(),
+#endif
+#ifdef CAIRN_BANK_MARIADB
+      mariadb_kind(),
+#endif
+#ifdef CAIRN_BANK_SQLITE
+      sqlite_kind(),
 #endif
   };
   return kinds;

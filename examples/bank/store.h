@@ -84,6 +84,8 @@ struct StoreKind {
 [[nodiscard]] StoreKind rocksdb_kind();   // a RocksDB database in the bank's directory
 [[nodiscard]] StoreKind kv_kind();        // the reference resource manager, in the manager's log
 [[nodiscard]] StoreKind postgres_kind();  // a PostgreSQL server
+[[nodiscard]] StoreKind mariadb_kind();   // a MariaDB server
+[[nodiscard]] StoreKind sqlite_kind();    // a SQLite database, as the last to commit
 
 }  // namespace cairn::examples::bank
 

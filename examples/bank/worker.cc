@@ -82,8 +82,8 @@ class Worker {
     return conflict.with_context(fmt::format("given up after {} conflicts, the last", kMaxTries));
   }
 
-  // A conflict; or a server that is away. If it went in the middle of a commit that it was to decide
-  // alone, nobody knows the outcome: its marker tells the next try.
+  // A conflict; or a server that is away. If it went in the middle of a commit that it was to
+  // decide alone, nobody knows the outcome: its marker tells the next try.
   [[nodiscard]] bool is_worth_another_try(const Status& status) const {
     switch (status.code()) {
       case StatusCode::kLocked:
