@@ -48,7 +48,7 @@ bool Disk::read(std::uint64_t offset, std::span<std::byte> out) const {
 }
 
 bool Disk::write(std::uint64_t offset, std::span<const std::byte> data) {
-  if (!is_inside(offset, data.size())) return false;
+  if (fails_ || !is_inside(offset, data.size())) return false;
   const std::scoped_lock lock(mutex_);
   std::memcpy(view_ + offset, data.data(), data.size());
   mark(offset, data.size());
@@ -59,7 +59,7 @@ bool Disk::write(std::uint64_t offset, std::span<const std::byte> data) {
 }
 
 bool Disk::zero(std::uint64_t offset, std::uint64_t length) {
-  if (!is_inside(offset, length)) return false;
+  if (fails_ || !is_inside(offset, length)) return false;
   const std::scoped_lock lock(mutex_);
   std::memset(view_ + offset, 0, length);
   mark(offset, length);
@@ -68,10 +68,12 @@ bool Disk::zero(std::uint64_t offset, std::uint64_t length) {
   return true;
 }
 
-void Disk::flush() {
+bool Disk::flush() {
+  if (fails_) return false;
   const std::scoped_lock lock(mutex_);
   log_.push_back({});
   position_ = log_.size();
+  return true;
 }
 
 std::vector<DiskEntry> Disk::take_log() {

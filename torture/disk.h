@@ -48,11 +48,14 @@ class Disk {
 
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
-  // For the server. False: beyond the end.
+  // For the server. False: beyond the end, or the device fails.
   [[nodiscard]] bool read(std::uint64_t offset, std::span<std::byte> out) const;
   [[nodiscard]] bool write(std::uint64_t offset, std::span<const std::byte> data);
   [[nodiscard]] bool zero(std::uint64_t offset, std::uint64_t length);
-  void flush();
+  [[nodiscard]] bool flush();
+
+  // From now on every write and flush is refused, or no longer. From any thread.
+  void fail(bool fails) { fails_ = fails; }
 
   // How many entries there are since take_log().
   [[nodiscard]] std::uint64_t position() const { return position_.load(); }
@@ -87,6 +90,7 @@ class Disk {
   std::vector<std::uint64_t> dirty_;  // those pages
   std::vector<DiskEntry> log_;
   std::atomic<std::uint64_t> position_{0};
+  std::atomic<bool> fails_{false};
 };
 
 }  // namespace cairn::torture

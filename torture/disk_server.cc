@@ -86,8 +86,7 @@ void DiskServer::answer() {
     case FUSE_STATFS:
       return answer_statfs();
     case FUSE_FSYNC:
-      disk_.flush();
-      return reply(nullptr, 0);
+      return disk_.flush() ? reply(nullptr, 0) : reply_error(EIO);
     case FUSE_FLUSH:  // of a descriptor that is closed; no flush of a disk
     case FUSE_RELEASE:
     case FUSE_ACCESS:
@@ -147,7 +146,7 @@ void DiskServer::answer_write() {
   const auto& asked = body_of<fuse_write_in>(buffer_);
   const std::span<const std::byte> all(buffer_);
   const auto data = all.subspan(sizeof(fuse_in_header) + sizeof(fuse_write_in), asked.size);
-  if (!disk_.write(asked.offset, data)) return reply_error(ENOSPC);
+  if (!disk_.write(asked.offset, data)) return reply_error(EIO);
   fuse_write_out out{};
   out.size = asked.size;
   reply(&out, sizeof out);
@@ -159,7 +158,7 @@ void DiskServer::answer_fallocate() {
   if ((asked.mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) == 0) {
     return reply_error(EOPNOTSUPP);
   }
-  if (!disk_.zero(asked.offset, asked.length)) return reply_error(ENOSPC);
+  if (!disk_.zero(asked.offset, asked.length)) return reply_error(EIO);
   reply(nullptr, 0);
 }
 

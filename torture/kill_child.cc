@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -20,6 +22,8 @@ int g_pipe = -1;
 constexpr std::uint64_t kContainers = 16;
 // Every so many records a stream gives up those before the last such point.
 constexpr std::uint64_t kKeptRecords = 64;
+// For space that others have to give up.
+constexpr std::chrono::seconds kMostWait(10);
 
 void tell(const Message& message) {
   // A parent that is gone, or a pipe that broke, ends the child.
@@ -51,18 +55,39 @@ Newest newest_record(log::Stream& stream, std::uint32_t number) {
   }
 }
 
+// A thread that the others left behind pins what they need: it gives up all but its newest record,
+// and waits for those who have to do so too.
+Result<Lsn> append(log::Stream& stream, std::uint32_t number, std::uint64_t sequence, Lsn newest,
+                   log::AppendOptions options) {
+  const std::vector<std::byte> payload = payload_of(number, sequence);
+  Result<Lsn> lsn = stream.append(payload, options);
+  if (lsn.code() != StatusCode::kLogFull) return lsn;
+  if (!newest.is_null()) {
+    tell({Message::kMovingBase, number, sequence, newest.value()});
+    const Status moved = stream.advance_base(newest);
+    // Refused when nothing would come of it: another one is in the way.
+    if (!moved && moved.code() != StatusCode::kLogFull) fail(number, "advance_base", moved);
+  }
+  options.wait_for_space = kMostWait;
+  return stream.append(payload, options);
+}
+
 // Every eighth record is not waited for: it may be lost, and only as the last ones.
-void append_for_ever(log::Stream stream, std::uint32_t number) {
-  auto [sequence, mark] = newest_record(stream, number);
+void append_for_ever(log::Stream stream, std::uint32_t number, Newest from) {
+  std::uint64_t sequence = from.sequence;
+  Lsn newest = from.lsn;
+  Lsn mark = from.lsn;
   while (true) {
     ++sequence;
     log::AppendOptions options;
     const bool durable = sequence % 8 != 0;
     options.durability = durable ? log::Durability::kDurable : log::Durability::kNone;
-    const Result<Lsn> lsn = stream.append(payload_of(number, sequence), options);
+    const Result<Lsn> lsn = append(stream, number, sequence, newest, options);
     if (!lsn) fail(number, "append", lsn.status());
+    newest = *lsn;
     if (durable) tell({Message::kAcknowledged, number, sequence, lsn->value()});
     if (sequence % kKeptRecords != 0) continue;
+    mark = std::max(mark, stream.base());  // it may have been given up already
     if (!mark.is_null()) {
       tell({Message::kMovingBase, number, sequence, mark.value()});
       const Result<Lsn> area = stream.write_restart_area({}, mark);
@@ -88,11 +113,18 @@ void work_until_killed(const std::string& directory, log::StorageKind storage,
   open.lock_wait = std::chrono::seconds(10);
   Result<std::unique_ptr<log::Log>> log = log::Log::open_or_create(directory, create, open);
   if (!log) fail(0, "open_or_create", log.status());
-  std::vector<std::thread> running;
+  // All are read before anyone appends: recycling would overtake a reader.
+  std::vector<log::Stream> streams;
+  std::vector<Newest> newest;
   for (std::uint32_t number = 0; number < threads; ++number) {
     Result<log::Stream> stream = (*log)->open_or_create_stream(stream_name(number));
     if (!stream) fail(number, "open_or_create_stream", stream.status());
-    running.emplace_back(append_for_ever, *stream, number);
+    streams.push_back(*stream);
+    newest.push_back(newest_record(streams.back(), number));
+  }
+  std::vector<std::thread> running;
+  for (std::uint32_t number = 0; number < threads; ++number) {
+    running.emplace_back(append_for_ever, streams[number], number, newest[number]);
   }
   for (std::thread& thread : running) thread.join();
   std::_Exit(0);

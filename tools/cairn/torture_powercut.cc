@@ -105,7 +105,9 @@ nlohmann::ordered_json json_of(const Exploration& one) {
 
 void print(const Exploration& one, Output& out) {
   if (!one.report) {
-    out.line("{:<6} skipped: {}", one.file_system, one.report.status().message());
+    // Missing here, or an exploration that was begun and did not end.
+    out.line("{:<6} {}: {}", one.file_system, one.process == nullptr ? "skipped" : "not finished",
+             one.report.status().message());
     return;
   }
   const PowercutReport& report = *one.report;
