@@ -11,6 +11,7 @@ namespace cairn::rm {
 class FilesResourceManager::Impl final : public FileCore {
  public:
   using FileCore::FileCore;
+  ~Impl() override { stop(); }
 };
 
 FilesResourceManager::FilesResourceManager(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

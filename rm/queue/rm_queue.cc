@@ -9,6 +9,7 @@ namespace cairn::rm {
 class QueueResourceManager::Impl final : public QueueCore {
  public:
   using QueueCore::QueueCore;
+  ~Impl() override { stop(); }
 };
 
 QueueResourceManager::QueueResourceManager(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -75,7 +75,8 @@ class Participant : private PromiseReader {
   // Replays the stream, begins the session, brings what is in doubt to its outcome, and serves.
   // Called once. Errors: kInvalidArgument (no id, no log), those of stream, manager and hooks.
   [[nodiscard]] Status start();
-  // Ends the session. What is not promised is undone. A second call does nothing.
+  // Ends the session. What is not promised is undone. First of all by the destructor of the most
+  // derived class: the server calls virtual functions until then. A second call does nothing.
   void stop();
 
   // The transaction's part, enlisted at the first call. Errors: health()'s, and those of
