@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "world.h"
@@ -168,7 +169,9 @@ std::vector<std::size_t> SimQueue::ready(bool wait) {
 }
 
 Status SimQueue::end(const Request& request) {
-  require(std::ranges::equal(request.data, request.submitted),
+  require(request.data.size() == request.submitted.size() &&
+              (request.data.empty() || std::memcmp(request.data.data(), request.submitted.data(),
+                                                   request.data.size()) == 0),
           "data stays unchanged until its completion was reaped");
   const IoKind kind = request.is_sync ? IoKind::kCompleteSync : IoKind::kCompleteWrite;
   const World::Begun begun = world_->begin(kind, request.what);

@@ -24,7 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kMostMilliseconds = 250;
-constexpr std::chrono::seconds kLockWait(10);  // the ring of a killed process takes its time to go
+constexpr std::chrono::seconds kRingWait(10);  // the ring of a killed process takes its time to go
 
 Status broken(const std::string& text) { return Status(StatusCode::kCorrupt, text); }
 
@@ -147,7 +147,7 @@ Status KillLoop::note(const void* bytes) {
 Status KillLoop::verify() {
   log::OpenOptions options;
   CAIRN_ASSIGN_OR_RETURN(options.storage, log::make_storage(options_.storage));
-  options.lock_wait = kLockWait;
+  options.lock_wait = kRingWait;
   options.background = log::Background::kManual;
   CAIRN_ASSIGN_OR_RETURN(const auto log, log::Log::open(options_.directory, options));
   for (std::uint32_t number = 0; number < kThreads; ++number) {

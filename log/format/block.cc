@@ -1,10 +1,9 @@
 #include "format/block.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstring>
-#include <functional>
-#include <numeric>
 
 #include "format/hash.h"
 
@@ -19,16 +18,11 @@ std::uint64_t header_checksum(const BlockHeader& header) {
   return hash(std::as_bytes(std::span(&header, 1)).first(offsetof(BlockHeader, checksum)));
 }
 
-// A block of one small record is padding, most of it: eight words at a time.
+// A block of one small record is padding, most of it: the first byte is compared, and each with the
+// one before it.
 bool all_zero(std::span<const std::byte> bytes) {
-  std::array<std::uint64_t, 8> words;
-  for (; bytes.size() >= sizeof words; bytes = bytes.subspan(sizeof words)) {
-    std::memcpy(words.data(), bytes.data(), sizeof words);
-    if (std::accumulate(words.begin(), words.end(), std::uint64_t{0}, std::bit_or<>()) != 0) {
-      return false;
-    }
-  }
-  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+  return bytes.empty() || (bytes[0] == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 BlockFault fault(Lsn lsn, bool header_valid, std::string reason) {

@@ -119,7 +119,8 @@ TEST_F(AdvanceRequests, WakeAnAppendThatWaitsInAFullLog) {
   EXPECT_TRUE(somebody_waited);
 }
 
-// Who pins the tail first moves in its own time; then another one does, and must hear of it.
+// The one that pins the tail first moves in its own time; then another one does, and must hear of
+// it.
 TEST_F(AdvanceRequests, GoToWhoeverPinsTheTailOfAFullLogAsLongAsSomebodyWaits) {
   create(low_at(0));
   ASSERT_TRUE(append(1));

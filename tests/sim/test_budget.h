@@ -10,16 +10,12 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "sim/sanitizer.h"
+
 namespace cairn::sim {
 
 [[nodiscard]] inline double test_budget() {
-#if defined(__SANITIZE_THREAD__)
-  constexpr double kDefault = 0.02;
-#elif defined(__SANITIZE_ADDRESS__)
-  constexpr double kDefault = 0.03;
-#else
-  constexpr double kDefault = 1.0;
-#endif
+  constexpr double kDefault = kThreadSanitizer ? 0.02 : kAddressSanitizer ? 0.03 : 1.0;
   const char* text = std::getenv("CAIRN_TEST_BUDGET");
   const double factor = text == nullptr ? 1.0 : std::strtod(text, nullptr);
   return kDefault * (factor > 0 ? factor : 1.0);

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <thread>
 
+#include "sim/sanitizer.h"
 #include "tm/harness.h"
 
 namespace cairn::tm {
@@ -182,9 +183,7 @@ TEST_F(Manager, AHundredThousandResourceManagersAreTakenAndNotOneMore) {
 }
 
 TEST_F(Manager, AMillionTransactionsAreTakenAndNotOneMore) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "takes gigabytes with a sanitizer";
-#endif
+  if (sim::kSanitizer) GTEST_SKIP() << "takes gigabytes with a sanitizer";
   std::vector<Transaction> all;
   all.reserve(kMaxTransactions);
   TransactionOptions options;

@@ -70,16 +70,6 @@ case $case in
     expect_calls "install --simulate cmake libfmt-dev
 install --yes --no-install-recommends cmake libfmt-dev"
     ;;
-  fuzzers-runtime-only-when-asked-for)
-    run_setup libclang-rt-dev
-    expect_status 0
-    expect_calls ""
-    options=(--fuzz)
-    run_setup libclang-rt-dev
-    expect_status 0
-    expect_calls "install --simulate libclang-rt-dev
-install --yes --no-install-recommends libclang-rt-dev"
-    ;;
   benchmarks-peers-only-when-asked-for)
     run_setup libleveldb-dev fio
     expect_status 0
