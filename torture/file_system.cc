@@ -148,6 +148,7 @@ Status make_file_system(const FileSystemKind& kind, const std::string& device,
   std::vector<std::string> words(kind.make.begin(), kind.make.end());
   words.push_back(device);
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
