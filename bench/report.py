@@ -232,7 +232,7 @@ def growths(rows):
         if len(points) < 2:
             continue
         exponent = slope([(math.log(at), math.log(cost)) for at, cost in points])
-        name = "flat" if abs(exponent) < 0.15 else "less than linear" if exponent < 0.85 else "linear" if exponent < 1.15 else "WORSE THAN LINEAR"
+        name = "flat" if exponent < 0.15 else "less than linear" if exponent < 0.85 else "linear" if exponent < 1.15 else "WORSE THAN LINEAR"
         found.append({"kind": kind, "what": what, "points": points, "exponent": exponent, "name": name,
                       "met": exponent < (0.15 if per else 1.15)})
     return found
