@@ -169,6 +169,11 @@ Result<Lsn> Stream::write_restart_area(std::span<const std::byte> data, Lsn base
   if (core_ == nullptr) return no_log();
   return core_->write_restart_area(id_, data, base);
 }
+Result<Lsn> Stream::write_restart_area(std::span<const std::byte> data, Lsn base,
+                                       Reservation& reservation) {
+  if (core_ == nullptr) return no_log();
+  return core_->write_restart_area(id_, data, base, &reservation);
+}
 Result<RestartArea> Stream::read_restart_area() const {
   if (core_ == nullptr) return no_log();
   return core_->read_restart_area(id_, false);

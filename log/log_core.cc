@@ -80,8 +80,8 @@ bool LogCore::in_later_container(Lsn before, Lsn after) const {
   return before.is_valid() && (!after.is_valid() || after.container(size) > before.container(size));
 }
 
-Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::byte> data,
-                                        Lsn base) {
+Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::byte> data, Lsn base,
+                                        Reservation* reservation) {
   format::RestartPrefix prefix{};
   const std::size_t payload = sizeof prefix + data.size();
   const std::uint32_t longest = format::max_payload(geometry_.block_size);
@@ -101,10 +101,15 @@ Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::by
                       base.to_string(),
                   about(base));
   };
+  Booking booking;
+  if (reservation != nullptr) {
+    CAIRN_ASSIGN_OR_RETURN(booking, plan(stream, *reservation, data.size(), {}));
+  }
   Lock lock(writer_->mutex());
   CAIRN_ASSIGN_OR_RETURN(const Catalog::Entry* const before, entry(stream));
   CAIRN_RETURN_IF_ERROR(check(*before));
   SpaceDemand demand = demand_of(SpaceClass::kRestart, payload, stream);
+  if (booking.paid) demand = demand_of(booking, data.size());
   demand.moves_pin =
       in_later_container(before->pin(), before->pin_after_restart(writer_->end(), base));
   CAIRN_RETURN_IF_ERROR(admit(lock, demand, payload));
@@ -120,6 +125,7 @@ Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::by
   fields.previous = found->restart;
   catalog_.restart_written(*found, place.lsn, base);
   note_append(stream, place.lsn);
+  if (booking.paid) book(stream, booking, data.size(), *reservation);
   lock.unlock();
 
   const std::array<std::span<const std::byte>, 2> pieces{

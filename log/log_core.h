@@ -60,8 +60,9 @@ class LogCore final : public ReadHorizon {
                                    const AppendExtras& extras = {});
 
   // Streams (log_core.cc).
+  // `reservation` null: none.
   [[nodiscard]] Result<Lsn> write_restart_area(StreamId stream, std::span<const std::byte> data,
-                                               Lsn base);
+                                               Lsn base, Reservation* reservation = nullptr);
   [[nodiscard]] Result<RestartArea> read_restart_area(StreamId stream, bool previous);
   [[nodiscard]] Status advance_base(StreamId stream, Lsn lsn);
   [[nodiscard]] Lsn last_lsn(StreamId stream) const;

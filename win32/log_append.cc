@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <cairn/clfsw32.h>
@@ -18,8 +19,8 @@ struct AppendRequest {
   std::size_t bytes = 0;  // of all pieces
   log::AppendOptions options;
   std::vector<std::uint64_t> reserve;  // payload sizes
-  std::uint64_t freed_records = 0;
-  std::uint64_t freed_bytes = 0;
+  std::vector<std::uint64_t> freed;    // bytes, with headers
+  std::uint64_t freed_bytes = 0;       // of all of them
   bool from_reservation = false;
 };
 
@@ -62,7 +63,7 @@ bool split_reservations(ULONG count, const LONGLONG* sizes, AppendRequest* reque
     if (back < Reservation::reserved_bytes(0)) {
       return fail(ERROR_INVALID_PARAMETER, "expected a size, or less 0 one that was reserved");
     }
-    ++request->freed_records;
+    request->freed.push_back(back);
     // More than there can be stays more: the sum must not begin again at 0.
     request->freed_bytes += std::min(back, ~std::uint64_t{0} - request->freed_bytes);
   }
@@ -83,7 +84,7 @@ bool read_request(const MarshallingArea& area, const CLFS_LSN* undo_next, const 
     request->options.durability = log::Durability::kWritten;
   if ((flags & CLFS_FLAG_FORCE_FLUSH) != 0) request->options.durability = log::Durability::kDurable;
   request->from_reservation = (flags & CLFS_FLAG_USE_RESERVATION) != 0;
-  const bool reserves = !request->reserve.empty() || request->freed_records > 0;
+  const bool reserves = !request->reserve.empty() || !request->freed.empty();
   if (request->from_reservation && (request->pieces.empty() || reserves)) {
     return fail(ERROR_INVALID_PARAMETER, "a reservation is used by a record that reserves nothing");
   }
@@ -98,10 +99,24 @@ constexpr ErrorRow kBadLink{StatusCode::kLsnInvalid, ERROR_LOG_RECORD_NONEXISTEN
 
 // REQUIRES of those below: the lock of the area's reservation is held.
 
+void keep_reserved(MarshallingArea& area, const AppendRequest& request, Reservation more) {
+  area.reservation.merge(std::move(more));
+  for (const std::uint64_t size : request.reserve) {
+    area.sizes.add(1, Reservation::reserved_bytes(size));
+  }
+}
+
+Status give_up(MarshallingArea& area, const AppendRequest& request) {
+  for (const std::uint64_t bytes : request.freed) {
+    CAIRN_RETURN_IF_ERROR(area.give_up(1, bytes));
+  }
+  return {};
+}
+
 // What cannot be given back or used is said before anything happens.
 bool check_reservation(const MarshallingArea& area, const AppendRequest& request) {
   const Reservation& held = area.reservation;
-  const std::uint64_t records = request.from_reservation ? 1 : request.freed_records;
+  const std::uint64_t records = request.from_reservation ? 1 : request.freed.size();
   const std::uint64_t bytes =
       request.from_reservation ? Reservation::reserved_bytes(request.bytes) : request.freed_bytes;
   if (records > held.records()) return fail(ERROR_LOG_RECORDS_RESERVED_INVALID);
@@ -112,22 +127,24 @@ bool check_reservation(const MarshallingArea& area, const AppendRequest& request
 Status reserve_only(MarshallingArea& area, const AppendRequest& request) {
   if (!request.reserve.empty()) {
     CAIRN_ASSIGN_OR_RETURN(Reservation more, area.stream().reserve(request.reserve));
-    area.reservation.merge(std::move(more));
+    keep_reserved(area, request, std::move(more));
   }
-  return area.reservation.give_back(request.freed_records, request.freed_bytes);
+  return give_up(area, request);
 }
 
 Result<Lsn> append_and_reserve(MarshallingArea& area, const AppendRequest& request,
                                const log::AppendOptions& options) {
   if (request.from_reservation) {
-    return area.stream().append(log::Gather(request.pieces), options, area.reservation);
+    auto appended = area.stream().append(log::Gather(request.pieces), options, area.reservation);
+    if (appended) area.note_paid(request.bytes);
+    return appended;
   }
   Reservation more;
   auto appended = area.stream().append_reserved(log::Gather(request.pieces), options, more,
                                                 {.reserve = request.reserve});
-  area.reservation.merge(std::move(more));
   if (!appended) return appended;
-  CAIRN_RETURN_IF_ERROR(area.reservation.give_back(request.freed_records, request.freed_bytes));
+  keep_reserved(area, request, std::move(more));
+  CAIRN_RETURN_IF_ERROR(give_up(area, request));
   return appended;
 }
 
@@ -176,7 +193,9 @@ BOOL append(PVOID marshal, const CLFS_WRITE_ENTRY* entries, ULONG entry_count, U
           static_cast<LONGLONG>(Reservation::reserved_bytes(static_cast<std::uint64_t>(sizes[i])));
     }
   }
-  if (request.freed_records > 0) area->physical().clients.settle(area->physical());
+  if (request.from_reservation || !request.freed.empty()) {
+    area->physical().clients.settle(area->physical());
+  }
   return TRUE;
 }
 

@@ -23,21 +23,18 @@ std::optional<Lsn> new_base(const MarshallingArea& area, const CLFS_LSN* base) {
   return lsn;
 }
 
-// Room for a restart area is held back for each stream, so that what is reserved is used only where
-// that is not enough.
-Status write_from_reservation(MarshallingArea& area, std::span<const std::byte> data, Lsn base,
-                              Result<Lsn>* lsn) {
+// Paid for by a record that is reserved, so that a log that others fill meanwhile is no obstacle.
+Result<Lsn> write_from_reservation(MarshallingArea& area, std::span<const std::byte> data,
+                                   Lsn base) {
   const std::lock_guard lock(area.reservation_mutex);
   if (!area.reservation.covers(data.size())) {
     return Status(StatusCode::kResourceExhausted,
                   "the reservation does not cover the restart area");
   }
-  *lsn = area.stream().write_restart_area(data, base);
-  if (!*lsn && lsn->code() != StatusCode::kLogFull) return lsn->status();
-  CAIRN_RETURN_IF_ERROR(
-      area.reservation.give_back(1, log::Reservation::reserved_bytes(data.size())));
-  if (!*lsn) *lsn = area.stream().write_restart_area(data, base);
-  return lsn->status();
+  const std::uint64_t before = area.reservation.records();
+  auto lsn = area.stream().write_restart_area(data, base, area.reservation);
+  if (area.reservation.records() < before) area.note_paid(data.size());
+  return lsn;
 }
 
 // What changes when a base has moved.
@@ -93,20 +90,13 @@ BOOL WriteLogRestartArea(PVOID pvMarshal, PVOID pvRestartBuffer, ULONG cbRestart
   if (!base) return FALSE;
   const std::span<const std::byte> data(static_cast<const std::byte*>(pvRestartBuffer),
                                         cbRestartBuffer);
-  cairn::Result<Lsn> lsn = Lsn();
-  if ((fFlags & CLFS_FLAG_USE_RESERVATION) != 0) {
-    const auto written = cairn::win32::write_from_reservation(*area, data, *base, &lsn);
-    if (!written) {
-      return cairn::win32::fail_log(
-          written, {{cairn::StatusCode::kResourceExhausted, ERROR_LOG_RESERVATION_INVALID},
-                    {cairn::StatusCode::kLsnInvalid, ERROR_LOG_TAIL_INVALID}});
-    }
-  } else {
-    lsn = area->stream().write_restart_area(data, *base);
-    if (!lsn) {
-      return cairn::win32::fail_log(lsn.status(),
-                                    {{cairn::StatusCode::kLsnInvalid, ERROR_LOG_TAIL_INVALID}});
-    }
+  const auto lsn = (fFlags & CLFS_FLAG_USE_RESERVATION) != 0
+                       ? cairn::win32::write_from_reservation(*area, data, *base)
+                       : area->stream().write_restart_area(data, *base);
+  if (!lsn) {
+    return cairn::win32::fail_log(
+        lsn.status(), {{cairn::StatusCode::kResourceExhausted, ERROR_LOG_RESERVATION_INVALID},
+                       {cairn::StatusCode::kLsnInvalid, ERROR_LOG_TAIL_INVALID}});
   }
   if (pcbWritten != nullptr) *pcbWritten = cbRestartBuffer;
   if (plsnNext != nullptr) *plsnNext = area->codec.encode(*lsn);

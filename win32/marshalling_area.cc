@@ -1,6 +1,7 @@
 #include "marshalling_area.h"
 
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <cairn/clfsw32.h>
@@ -13,6 +14,23 @@ bool MarshallingArea::begin_reading() {
     if (readers >= max_readers_) return false;
   } while (!readers_.compare_exchange_weak(readers, readers + 1));
   return true;
+}
+
+void MarshallingArea::keep_reserved(log::Reservation more, std::uint64_t records,
+                                    std::uint64_t bytes) {
+  reservation.merge(std::move(more));
+  sizes.add(records, bytes);
+}
+
+void MarshallingArea::note_paid(std::size_t payload) {
+  const std::uint64_t paid = log::Reservation::reserved_bytes(payload);
+  // No more than is held: that cannot fail.
+  [[maybe_unused]] const Status back = reservation.give_back(0, sizes.use(paid) - paid);
+}
+
+Status MarshallingArea::give_up(std::uint64_t records, std::uint64_t bytes) {
+  if (records == 0 && bytes == 0) return {};
+  return reservation.give_back(records, sizes.give_up(records, bytes));
 }
 
 BOOL MarshallingArea::fail_append(const Status& status, Meanings meanings) const {
@@ -68,6 +86,7 @@ BOOL DeleteLogMarshallingArea(PVOID pvMarshal) {
   {
     const std::lock_guard lock(area->reservation_mutex);
     area->reservation.release();
+    area->sizes = {};
   }
   if ((area->file->access() & GENERIC_WRITE) == 0) return TRUE;
   return succeed_log_if(area->log->flush());
@@ -114,7 +133,7 @@ BOOL AllocReservedLog(PVOID pvMarshal, ULONG cReservedRecords, PLONGLONG pcbAdju
     return cairn::win32::fail_log(back);
   }
   const std::lock_guard lock(area->reservation_mutex);
-  area->reservation.merge(std::move(*reserved));
+  area->keep_reserved(std::move(*reserved), cReservedRecords, bytes);
   return TRUE;
 }
 
@@ -124,7 +143,7 @@ BOOL FreeReservedLog(PVOID pvMarshal, ULONG cReservedRecords, PLONGLONG pcbAdjus
   if (!area->file->allows(GENERIC_WRITE)) return FALSE;
   {
     const std::lock_guard lock(area->reservation_mutex);
-    Reservation& held = area->reservation;
+    const Reservation& held = area->reservation;
     const LONGLONG given = *pcbAdjustment;
     const bool remaining = given > 0;
     const std::uint64_t bytes =
@@ -136,9 +155,9 @@ BOOL FreeReservedLog(PVOID pvMarshal, ULONG cReservedRecords, PLONGLONG pcbAdjus
                   "reserved are " + std::to_string(held.records()) + " records of " +
                       std::to_string(held.bytes()) + " bytes");
     }
-    const auto status =
-        remaining ? held.give_back(held.records() - cReservedRecords, held.bytes() - bytes)
-                  : held.give_back(cReservedRecords, bytes);
+    const auto status = remaining
+                            ? area->give_up(held.records() - cReservedRecords, held.bytes() - bytes)
+                            : area->give_up(cReservedRecords, bytes);
     if (!status) return cairn::win32::fail_log(status);
   }
   area->physical().clients.settle(area->physical());

@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include <cairn/log.h>
 
 #include "handle_table.h"
 #include "log_file.h"
+#include "reserved_sizes.h"
 
 namespace cairn::win32 {
 
@@ -49,8 +51,16 @@ class MarshallingArea final : public Object {
   const LsnCodec codec;
   const std::uint32_t buffer_bytes;  // of the longest record
 
+  // REQUIRES of those below: reservation_mutex held. Each keeps the sizes in step.
+  void keep_reserved(log::Reservation more, std::uint64_t records, std::uint64_t bytes);
+  // A record of `payload` bytes was paid out of the reservation.
+  void note_paid(std::size_t payload);
+  // REQUIRES: so much is held.
+  [[nodiscard]] Status give_up(std::uint64_t records, std::uint64_t bytes);
+
   std::mutex reservation_mutex;
   log::Reservation reservation;  // goes before the log does
+  ReservedSizes sizes;
 
  private:
   const std::uint32_t max_readers_;

@@ -139,8 +139,9 @@ std::uint64_t SpaceLedger::keepable(std::uint64_t number, std::uint64_t count) c
 // A block's header, its trailer, and padding: sizes are multiples of 8, so at most the alignment
 // less 8. At least the sum of charge() over the records, however the bytes are divided among them.
 std::uint64_t SpaceLedger::backing(std::uint64_t records, std::uint64_t bytes) const {
-  const std::uint64_t framing = sizeof(format::BlockHeader) + format::kBlockTrailerSize +
-                                alignment_ - format::kRecordAlignment;
+  // Any of them may become a restart area.
+  const std::uint64_t framing = sizeof(format::BlockHeader) + sizeof(format::RestartPrefix) +
+                                format::kBlockTrailerSize + alignment_ - format::kRecordAlignment;
   return bytes + records * framing;
 }
 

@@ -65,6 +65,33 @@ TEST_F(Space, OneStreamCannotUseUpTheRestartAreasOfOthers) {
   EXPECT_TRUE(log->advance_base("s", log->model().highest)) << "what frees a container finds room";
 }
 
+TEST_F(Space, AReservedRestartAreaFitsWhereNothingElseDoes) {
+  create();
+  ASSERT_TRUE(log->create_stream("other"));
+  const std::uint64_t sizes[] = {1000, 3000, 8};
+  log::Reservation reserved = stream("s").reserve(sizes).value();
+  log::Reservation of_other = stream("other").reserve(1, 100).value();
+  ASSERT_EQ(fill(log::Durability::kDurable).code(), StatusCode::kLogFull);
+  for (const std::size_t size : {1000, 0}) {
+    while (stream("s").write_restart_area(Bytes(size))) continue;
+  }
+  EXPECT_TRUE(stream("s").write_restart_area(Bytes(1000), {}, reserved));
+  EXPECT_TRUE(stream("s").write_restart_area(Bytes(3000), {}, reserved));
+  EXPECT_EQ(reserved.records(), 1U);
+  EXPECT_EQ(reserved.bytes(), log::Reservation::reserved_bytes(8)) << "exactly so many are left";
+  EXPECT_EQ(stream("s").write_restart_area(Bytes(9), {}, reserved).code(), StatusCode::kLogFull)
+      << "as any other: it is not covered";
+  EXPECT_EQ(stream("s").write_restart_area(Bytes(9), {}, of_other).code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(use("s", reserved, {8}, log::Durability::kDurable).code(), StatusCode::kOk);
+  EXPECT_TRUE(stream("other").write_restart_area(Bytes(1024))) << "its own room is untouched";
+  of_other.release();
+  EXPECT_EQ(log->log().info().space.reserved.bytes, 0U);
+  const auto newest = stream("s").read_restart_area();
+  ASSERT_TRUE(newest);
+  EXPECT_EQ(newest->data.size(), 3000U);
+}
+
 // Whoever moves its base record by record cannot use up what it needs to leave its container.
 TEST_F(Space, AdvancesInSmallStepsDoNotJamAFullLog) {
   create(small_log(4));

@@ -15,7 +15,7 @@ run_in() {
   local directory=$1 room
   shift
   room=$(df -k --output=avail /dev/shm 2>/dev/null | tail -n 1)
-  if [[ $* != *" all" && ${room:-0} -gt 1000000 && -w /dev/shm ]]; then
+  if [[ ($mode == valgrind || $* != *" all") && ${room:-0} -gt 1000000 && -w /dev/shm ]]; then
     directory=$(mktemp -d /dev/shm/cairn-test.XXXXXX)
     # shellcheck disable=SC2064 # as it is now
     trap "rm -rf '$directory'" EXIT
@@ -41,8 +41,13 @@ case $mode in
     shift 2
     # Valgrind does not know all of io_uring.
     export CAIRN_STORAGE=posix
-    run_in "$directory" valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible \
-      "$program" @ "$@"
+    # Whatever it says, it says of a process that the program started and killed, too.
+    report=$(run_in "$directory" valgrind -q --error-exitcode=9 --leak-check=full \
+      --errors-for-leak-kinds=definite,possible "$program" @ "$@" 2>&1) || { echo "$report" >&2; exit 1; }
+    if [[ -n $report ]]; then
+      echo "no word of valgrind's expected, found: $report" >&2
+      exit 1
+    fi
     ;;
   compile)
     read -ra compiler <<<"$1"

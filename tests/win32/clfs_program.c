@@ -436,7 +436,7 @@ static void any_number_of_threads_share_an_area(void) {
 }
 
 /* What a program does that is killed: nothing is closed. */
-static void append_and_be_killed(void) {
+static void append_and_be_killed(int done) {
   const HANDLE log = new_log("killed");
   add_containers(log, 2);
   const PVOID area = new_area(log);
@@ -444,14 +444,22 @@ static void append_and_be_killed(void) {
   CHECK(WriteLogRestartArea(area, (PVOID) "restart", 8, &lsn, 0, NULL, NULL, NULL));
   CHECK(append_bytes(area, 100, 'k', CLFS_FLAG_FORCE_FLUSH, &lsn));
   append_text(area, "not flushed", NULL, NULL);
-  kill(getpid(), SIGKILL);
+  CHECK(write(done, "d", 1) == 1);
+  for (;;) pause();
 }
 
 static void what_was_flushed_survives_a_kill(void) {
   int status = 0;
+  int done[2];
+  char byte;
+  CHECK(pipe(done) == 0);
   const pid_t child = fork();
-  if (child == 0) append_and_be_killed();
-  CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+  if (child == 0) append_and_be_killed(done[1]);
+  CHECK(close(done[1]) == 0);
+  CHECK(read(done[0], &byte, 1) == 1); /* otherwise the child has ended, and said why */
+  CHECK(close(done[0]) == 0);
+  CHECK(child > 0 && kill(child, SIGKILL) == 0);
+  CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGKILL);
   const HANDLE log = open_log_as("killed", OPEN_EXISTING, 0);
   CHECK(log != INVALID_HANDLE_VALUE);
@@ -511,6 +519,36 @@ static void reservations_pay_in_a_full_log(void) {
   while (AllocReservedLog(area, 1, &large)) continue;
   CHECK(GetLastError() == ERROR_LOG_PINNED_RESERVATION);
   CHECK_ERROR(ERROR_LOG_PINNED_RESERVATION, append_bytes(area, 30000, 'c', 0, &last));
+  CHECK(DeleteLogMarshallingArea(area));
+  CHECK(CloseHandle(log));
+}
+
+/* A record takes one that was reserved, however much smaller it is: nothing is left over that nobody
+ * could use. One that is larger is kept all the time. */
+static void a_record_takes_all_of_one_that_was_reserved(void) {
+  const HANDLE log = new_log("taken_whole");
+  add_containers(log, 2);
+  const PVOID area = new_area(log);
+  LONGLONG kept[1] = {25000};
+  CHECK(ReserveAndAppendLog(area, NULL, 0, NULL, NULL, 1, kept, 0, NULL, NULL));
+  CLFS_LSN last;
+  for (int i = 0; i < 150; ++i) { /* together more than the log has */
+    LONGLONG sizes[1] = {20000};
+    CHECK(ReserveAndAppendLog(area, NULL, 0, NULL, NULL, 1, sizes, 0, NULL, NULL));
+    CHECK(append_bytes(area, 10, 'c', CLFS_FLAG_USE_RESERVATION, &last));
+    expect_reserved(area, 1, kept[0]);
+  }
+  CHECK(append_bytes(area, 25000, 'c', CLFS_FLAG_USE_RESERVATION, &last));
+  expect_reserved(area, 0, 0);
+  /* Of two that were reserved together only the sum is known: what the last leaves goes back. */
+  LONGLONG sizes[2] = {5000, 300};
+  LONGLONG together;
+  CHECK(AlignReservedLog(area, 2, sizes, &together));
+  CHECK(AllocReservedLog(area, 2, &together));
+  CHECK(append_bytes(area, 100, 'c', CLFS_FLAG_USE_RESERVATION, &last));
+  expect_reserved(area, 1, together - 144);
+  CHECK(append_bytes(area, 4000, 'c', CLFS_FLAG_USE_RESERVATION, &last));
+  expect_reserved(area, 0, 0);
   CHECK(DeleteLogMarshallingArea(area));
   CHECK(CloseHandle(log));
 }
@@ -632,6 +670,28 @@ static void a_restart_area_fits_into_a_full_log(void) {
                             NULL));
   expect_reserved(area, 0, 0);
   CHECK(WriteLogRestartArea(area, data, 100, &last, 0, NULL, NULL, NULL));
+  CHECK(DeleteLogMarshallingArea(area));
+  CHECK(CloseHandle(log));
+}
+
+/* In a log that is full to the last byte, and has used up what is held back. */
+static void a_reserved_restart_area_needs_no_other_room(void) {
+  const HANDLE log = new_log("restart_reserved");
+  add_containers(log, 2);
+  const PVOID area = new_area(log);
+  LONGLONG sizes[3] = {1000, 8, 3000};
+  CHECK(ReserveAndAppendLog(area, NULL, 0, NULL, NULL, 3, sizes, 0, NULL, NULL));
+  CLFS_LSN last;
+  CHECK(fill_log(area, &last) == ERROR_LOG_FULL);
+  static char data[3000];
+  int more = 0;
+  while (WriteLogRestartArea(area, data, 1000, NULL, 0, NULL, NULL, NULL)) CHECK(++more < 100);
+  CHECK(GetLastError() == ERROR_LOG_FULL);
+  CHECK(WriteLogRestartArea(area, data, 1000, NULL, CLFS_FLAG_USE_RESERVATION, NULL, NULL, NULL));
+  CHECK(WriteLogRestartArea(area, data, 3000, NULL, CLFS_FLAG_USE_RESERVATION, NULL, NULL, NULL));
+  expect_reserved(area, 1, 48);
+  CHECK(append_bytes(area, 8, 'c', CLFS_FLAG_USE_RESERVATION, &last));
+  expect_reserved(area, 0, 0);
   CHECK(DeleteLogMarshallingArea(area));
   CHECK(CloseHandle(log));
 }
@@ -909,6 +969,8 @@ int main(int argc, char** argv) {
       {"ReservationsAreGivenBack", reservations_are_given_back},
       {"RestartAreasAreReadNewestFirst", restart_areas_are_read_newest_first},
       {"ARestartAreaFitsIntoAFullLog", a_restart_area_fits_into_a_full_log},
+      {"AReservedRestartAreaNeedsNoOtherRoom", a_reserved_restart_area_needs_no_other_room},
+      {"ARecordTakesAllOfOneThatWasReserved", a_record_takes_all_of_one_that_was_reserved},
       {"ABaseThatAdvancesMakesRoom", a_base_that_advances_makes_room},
       {"TheEndOfALogIsSetBack", the_end_of_a_log_is_set_back},
       {"AnArchiveIsALogAgain", an_archive_is_a_log_again},

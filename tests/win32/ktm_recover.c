@@ -1,5 +1,5 @@
 /* A resource manager and its client in one thread, with KTM's names only. A first process commits,
-   and kills itself with SIGKILL when it is told COMMIT: the decision is made, and not answered. The
+   and is killed with SIGKILL when it is told COMMIT: the decision is made, and not answered. The
    next one recovers, and must be told RECOVER, LAST_RECOVER, COMMIT. Sections: ktm_program.h. */
 #define _POSIX_C_SOURCE 200809L
 #include <signal.h>
@@ -39,7 +39,8 @@ static HANDLE start(const char *path, HANDLE *tm) {
   return rm;
 }
 
-static void first(const char *path) {
+/* Says so to `told` when it is told COMMIT, and waits to be killed. */
+static void first(const char *path, int told) {
   Notification heard;
   HANDLE tm;
   HANDLE rm = start(path, &tm);
@@ -57,7 +58,8 @@ static void first(const char *path) {
   MUST(next(rm, &heard) == TRANSACTION_NOTIFY_PREPARE);
   MUST(PrepareComplete(enlistment, NULL));
   MUST(next(rm, &heard) == TRANSACTION_NOTIFY_COMMIT);
-  raise(SIGKILL);
+  MUST(write(told, "c", 1) == 1);
+  for (;;) pause();
 }
 
 static void again(const char *path) {
@@ -94,12 +96,17 @@ static void again(const char *path) {
 /* Before this process has made anything of its own. */
 static void killed_between_decision_and_answer_it_is_told_again(const char *directory) {
   int status = 0;
-  const pid_t child = fork();
+  int told[2];
+  char byte;
+  pid_t child;
+  MUST(pipe(told) == 0);
+  child = fork();
   MUST(child >= 0);
-  if (child == 0) {
-    first(directory);
-    _exit(1);
-  }
+  if (child == 0) first(directory, told[1]);
+  close(told[1]);
+  MUST(read(told[0], &byte, 1) == 1); /* otherwise the child has ended, and said why */
+  close(told[0]);
+  MUST(kill(child, SIGKILL) == 0);
   MUST(waitpid(child, &status, 0) == child);
   MUST(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   again(directory);

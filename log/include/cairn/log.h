@@ -123,6 +123,11 @@ class Stream {
   // for every stream; it is there again once the log is no longer full. Errors: kRecordTooLong,
   // kLogFull (the log is full, and this stream has used what was held back for it).
   [[nodiscard]] Result<Lsn> write_restart_area(std::span<const std::byte> data, Lsn base = {});
+  // The same, paid out of `reservation` like a record of data.size() bytes, if that covers it: then
+  // never kLogFull, and what is held back is left alone. Further error: kInvalidArgument (a
+  // reservation of another stream).
+  [[nodiscard]] Result<Lsn> write_restart_area(std::span<const std::byte> data, Lsn base,
+                                               Reservation& reservation);
   // The newest durable restart area. Error: kNoRestartArea.
   [[nodiscard]] Result<RestartArea> read_restart_area() const;
   // The one before the newest; readable until the base was advanced past it by advance_base().
