@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <new>
 #include <optional>
@@ -140,10 +141,24 @@ void write_all(int file, const std::string& bytes) {
   }
 }
 
+// Set by a signal. A process that is killed while it waits for its own disk would never be gone:
+// the thread that answers for the disk would be gone first. So it ends after the state it is at.
+volatile std::sig_atomic_t g_stopped = 0;
+void stop(int /*signal*/) { g_stopped = 1; }
+
+void end_in_good_order_on_signals() {
+  struct sigaction action {};
+  action.sa_handler = stop;
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
 Result<PowercutReport> explore(const PowercutOptions& options, const std::string& directory,
                                std::atomic<std::uint64_t>& states) {
   CAIRN_RETURN_IF_ERROR(enter_private_mounts(directory));
-  PowercutRun run(options, directory, states);
+  PowercutRun run(options, directory, states, [] { return g_stopped != 0; });
   return run.run();
 }
 
@@ -174,7 +189,7 @@ Result<std::unique_ptr<PowercutProcess>> PowercutProcess::start(const PowercutOp
   const pid_t parent = ::getpid();
   one->process_ = ::fork();
   if (one->process_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    end_in_good_order_on_signals();
     if (::getppid() != parent) ::_exit(1);
     ::close(ends[0]);
     write_all(ends[1], encode(explore(options, one->directory_, one->shared_->states)));
@@ -188,7 +203,7 @@ Result<std::unique_ptr<PowercutProcess>> PowercutProcess::start(const PowercutOp
 
 PowercutProcess::~PowercutProcess() {
   if (process_ > 0) {
-    ::kill(process_, SIGKILL);
+    ::kill(process_, SIGTERM);
     while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
     }
   }

@@ -44,8 +44,11 @@ const PowercutKnowledge& KnownVersions::at(std::uint64_t position) const {
 }
 
 PowercutRun::PowercutRun(const PowercutOptions& options, std::string directory,
-                         std::atomic<std::uint64_t>& done)
-    : options_(options), directory_(std::move(directory)), done_(done) {
+                         std::atomic<std::uint64_t>& done, std::function<bool()> is_stopped)
+    : options_(options),
+      directory_(std::move(directory)),
+      done_(done),
+      is_stopped_(std::move(is_stopped)) {
   report_.file_system = options.file_system;
 }
 
@@ -64,7 +67,7 @@ Result<PowercutReport> PowercutRun::run() {
 }
 
 bool PowercutRun::is_over() const {
-  return report_.all_states() >= options_.budget ||
+  return is_stopped_() || report_.all_states() >= options_.budget ||
          report_.violations.size() >= options_.most_violations;
 }
 

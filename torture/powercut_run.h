@@ -39,7 +39,7 @@ class KnownVersions {
 class PowercutRun {
  public:
   PowercutRun(const PowercutOptions& options, std::string directory,
-              std::atomic<std::uint64_t>& done);
+              std::atomic<std::uint64_t>& done, std::function<bool()> is_stopped);
 
   // Error: what kept it from exploring; that a promise was not kept is none.
   [[nodiscard]] Result<PowercutReport> run();
@@ -88,6 +88,7 @@ class PowercutRun {
   const PowercutOptions options_;
   const std::string directory_;
   std::atomic<std::uint64_t>& done_;
+  const std::function<bool()> is_stopped_;  // asked between two states
   const FileSystemKind* kind_ = nullptr;
   std::shared_ptr<log::Storage> kernel_;
   std::unique_ptr<Disk> disk_;

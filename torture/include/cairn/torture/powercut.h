@@ -96,7 +96,7 @@ class PowercutProcess {
   // Errors: those of can_cut_power(), kResourceExhausted.
   [[nodiscard]] static Result<std::unique_ptr<PowercutProcess>> start(
       const PowercutOptions& options);
-  // Kills it, if it is still there.
+  // Ends it after the state that it is at, if it is still there.
   ~PowercutProcess();
   PowercutProcess(const PowercutProcess&) = delete;
   PowercutProcess& operator=(const PowercutProcess&) = delete;
