@@ -25,7 +25,6 @@ log::CreateOptions small_log(std::uint64_t containers) {
   options.max_size = containers * options.container_size;
   options.block_size = 64 << 10;
   options.alignment = 512;
-  options.calibrate = false;
   return options;
 }
 

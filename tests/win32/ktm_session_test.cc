@@ -167,10 +167,11 @@ TEST_F(KtmSession, BuffersAreFilledInOrderAndEachIsCounted) {
 }
 
 TEST_F(KtmSession, BufferThatIsTooSmallComesBackAndALargerOneIsFilled) {
-  Handle rm = volatile_rm(tm_);
-  EXPECT_DONE(SetResourceManagerCompletionPort(rm, port_, 0));
+  // The buffers outlive the session, which gives them back when it ends.
   Buffer small;
   Buffer large;
+  Handle rm = volatile_rm(tm_);
+  EXPECT_DONE(SetResourceManagerCompletionPort(rm, port_, 0));
   EXPECT_ERROR(small.hand_over(rm, 8), ERROR_IO_PENDING);
   int key = 0;
   roll_back(rm, &key);
