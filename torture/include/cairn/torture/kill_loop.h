@@ -41,7 +41,7 @@ class KillLoop {
   [[nodiscard]] Status check_directory() const;
   [[nodiscard]] Status run_and_kill(std::uint64_t milliseconds);
   [[nodiscard]] Status listen(const Child& child, std::uint64_t milliseconds);
-  [[nodiscard]] Status note(const void* message);
+  [[nodiscard]] Status note(const void* bytes);
   [[nodiscard]] Status verify();
   [[nodiscard]] Status verify_stream(log::Log& log, std::uint32_t number);
 
