@@ -230,8 +230,6 @@ void Catalog::merge(const format::SnapshotStream& seen) {
   create(seen.id, seen.name, seen.base);
   Entry& entry = entry_of(seen.id);
   entry.last = std::max(entry.last, seen.last);
-  // A restart area moves the base to itself at most: beyond the newest one it was advanced.
-  if (seen.base > seen.restart) entry.advanced = std::max(entry.advanced, seen.base);
   if (seen.restart > entry.restart) {
     entry.restart = seen.restart;
     entry.previous_restart = seen.previous_restart;

@@ -91,8 +91,8 @@ class Run {
     const std::uint64_t pick = random_.next();
     const Lsn some = records.empty() ? Lsn() : records[pick % records.size()];
     if (dice < 80) return append(stream, dice < 60 ? 300 : 40'000, some, records);
-    if (dice < 86) return restart(stream, some, records);
-    if (dice < 91) return advance(stream, some, records);
+    if (dice < 86) return restart(stream, name, some, records);
+    if (dice < 91) return advance(stream, name, some, records);
     if (dice < 96) return log_->flush();
     return reopen();
   }
@@ -108,16 +108,21 @@ class Run {
     note(lsn, records);
     return drive();
   }
-  Status restart(log::Stream& stream, Lsn base, std::vector<Lsn>& records) {
+  Status restart(log::Stream& stream, const std::string& name, Lsn base,
+                 std::vector<Lsn>& records) {
     const Bytes data(random_.below(200), std::byte{9});
     CAIRN_ASSIGN_OR_RETURN(const Lsn lsn, stream.write_restart_area(data, base));
     note(lsn, records);
+    Areas& areas = areas_[name];
+    areas = {lsn, areas.advanced, areas.newest < areas.advanced};
     drop_before(base, records);
     return drive();
   }
-  Status advance(log::Stream& stream, Lsn base, std::vector<Lsn>& records) {
+  Status advance(log::Stream& stream, const std::string& name, Lsn base,
+                 std::vector<Lsn>& records) {
     if (base.is_null()) return Status::ok();
     CAIRN_RETURN_IF_ERROR(stream.advance_base(base));
+    areas_[name].advanced = std::max(areas_[name].advanced, base);
     drop_before(base, records);
     return drive();
   }
@@ -177,7 +182,9 @@ class Run {
     std::string out;
     for (const auto& [name, stream] : contents.streams) {
       out += name + " last " + number(stream.last) + " restart " + restart_text(stream.restart) +
-             " previous " + restart_text(stream.previous_restart) + "\n";
+             " previous " +
+             (areas_[name].previous_given_up ? "given up" : restart_text(stream.previous_restart)) +
+             "\n";
       for (const SeenRecord& record : stream.records) {
         out += "  " + number(record.lsn) + " type " + std::to_string(record.type) + " previous " +
                number(record.previous) + " undo " + number(record.undo_next) + " " +
@@ -199,6 +206,15 @@ class Run {
   std::unique_ptr<log::Log> log_;
   std::map<std::string, std::vector<Lsn>> appended_;  // from the base on
   std::map<Lsn, std::size_t> numbers_;
+  // The restart areas of a stream. If the base was advanced beyond the newest one, that is given up
+  // when the next is written; an opening between the two may keep it a while longer, as snapshots
+  // of the catalog fall (read_previous_restart_area()).
+  struct Areas {
+    Lsn newest;
+    Lsn advanced;
+    bool previous_given_up = false;
+  };
+  std::map<std::string, Areas> areas_;
 };
 
 // Where logs can be made here: on a disk, and in memory, where there is no O_DIRECT.

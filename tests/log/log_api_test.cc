@@ -266,35 +266,6 @@ TEST_F(LogApi, AnAdvanceGivesUpThePreviousRestartArea) {
   EXPECT_EQ(stream.read_previous_restart_area().code(), StatusCode::kNoRestartArea);
 }
 
-// What the newest one is given up by takes effect with its successor, whether or not a snapshot of
-// the catalog and a crash lie in between.
-TEST_F(LogApi, AnAdvanceBeyondTheNewestRestartAreaLeavesNoPreviousOneBehind) {
-  open_.background = log::Background::kManual;
-  for (const bool snapshot : {false, true}) {
-    SCOPED_TRACE(snapshot);
-    log_.reset();
-    open_.storage = storage_ = std::make_shared<sim::SimStorage>();
-    create();
-    Stream stream = *log_->create_stream("s");
-    ASSERT_TRUE(stream.write_restart_area(bytes("first")));
-    ASSERT_TRUE(stream.advance_base(append(stream, "record")));
-    Stream filler = *log_->create_stream("filler");
-    const std::uint64_t before = log_->statistics().snapshots;
-    while (snapshot && log_->statistics().snapshots == before) {
-      ASSERT_TRUE(filler.advance_base(append(filler, std::string(10'000, 'f'))));
-      ASSERT_TRUE(log_->run_background());
-    }
-    reopen();
-    stream = *log_->open_stream("s");
-    const Lsn second = *stream.write_restart_area(bytes("second"));
-    EXPECT_EQ(stream.read_previous_restart_area().code(), StatusCode::kNoRestartArea);
-    reopen();
-    stream = *log_->open_stream("s");
-    EXPECT_EQ(stream.read_restart_area()->lsn, second);
-    EXPECT_EQ(stream.read_previous_restart_area().code(), StatusCode::kNoRestartArea);
-  }
-}
-
 TEST_F(LogApi, StreamsAreCreatedOpenedListedAndDeleted) {
   create();
   ASSERT_TRUE(log_->create_stream("a").is_ok());

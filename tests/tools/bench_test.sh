@@ -46,8 +46,8 @@ case $case in
     for option in --rows --dir --json --out --report; do
       refuses "$option needs a value; see --help" "$option"
     done
-    refuses "--rows: there is no row 'A2'; there are: A A1 A4 A16 A64 A256 B C S O" --rows A1,A2
-    refuses "--rows: there is no row ''; there are: A A1 A4 A16 A64 A256 B C S O" --rows B,,C
+    refuses "--rows: there is no row 'A2'; there are: A A1 A4 A16 A64 A256 B C S O T1 T2 T3 R M G" --rows A1,A2
+    refuses "--rows: there is no row ''; there are: A A1 A4 A16 A64 A256 B C S O T1 T2 T3 R M G" --rows B,,C
     refuses "--rows: names of rows with commas between them expected, found ''" --rows ""
     refuses "--dir: an existing directory expected, found 'none'" --dir none
     refuses "--json: a file in an existing directory expected, found 'none/b.json'" --json none/b.json

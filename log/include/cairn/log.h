@@ -130,7 +130,8 @@ class Stream {
                                                Reservation& reservation);
   // The newest durable restart area. Error: kNoRestartArea.
   [[nodiscard]] Result<RestartArea> read_restart_area() const;
-  // The one before the newest; readable until the base was advanced past it by advance_base().
+  // The one before the newest; readable until the base was advanced past it by advance_base(), at
+  // least: if it was the newest then, an opening may keep it until the next one is written.
   // Error: kNoRestartArea.
   [[nodiscard]] Result<RestartArea> read_previous_restart_area() const;
 
