@@ -148,10 +148,12 @@ void Disk::supersede(FileId file, OperationId id, std::uint64_t begin, std::uint
   for (auto& [earlier, operation] : operations_) {
     if (earlier >= id) break;
     if (operation.kind != PendingKind::kSector || operation.file != file) continue;
-    for (std::size_t i = 0; i < operation.open.size(); ++i) {
-      const std::uint64_t at = operation.offset + i * kSectorSize;
-      if (at >= begin && at < end) operation.open[i] = false;
-    }
+    // Of its sectors those that begin in [begin, end).
+    const auto sectors_before = [&operation](std::uint64_t at) {
+      return at <= operation.offset ? 0 : (at - operation.offset + kSectorSize - 1) / kSectorSize;
+    };
+    const std::uint64_t last = std::min<std::uint64_t>(sectors_before(end), operation.open.size());
+    for (std::uint64_t i = sectors_before(begin); i < last; ++i) operation.open[i] = false;
   }
 }
 

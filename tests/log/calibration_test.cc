@@ -396,7 +396,7 @@ TEST_F(CalibrationTest, ACrashAtEveryIoLeavesTheLogAndTheOldCalibrationOrTheNewO
   // The measuring itself is many I/Os of a kind: of those one in some hundred.
   storage->set_observer([&](const sim::IoEvent& event, const auto& frozen) {
     const bool measures = event.what.find(log::kCalibrationFileName) != std::string::npos;
-    if ((measures && ++points % (401 * sim::sweep_stride(3)) != 1) || !violation.empty()) return;
+    if ((measures && ++points % (401 * sim::sweep_stride(6)) != 1) || !violation.empty()) return;
     violation = explorer.explore(*frozen, model, event.what);
     for (std::uint64_t seed = 0; seed < 4; ++seed) {
       const auto after = frozen->after_crash(sim::survive_random(seed), seed);
