@@ -222,9 +222,10 @@ void XaResourceManager::Impl::promise(XaBranch& branch) {
   static_cast<void>(branch.enlistment.rollback(told));
 }
 
+// Given up first: with the last answer the unit of work may be used again.
 void XaResourceManager::Impl::committed(XaBranch& branch) {
-  static_cast<void>(branch.enlistment.commit_complete());
   forget(branch);
+  static_cast<void>(branch.enlistment.commit_complete());
 }
 
 void XaResourceManager::Impl::rolled_back(XaBranch& branch) {
@@ -233,9 +234,9 @@ void XaResourceManager::Impl::rolled_back(XaBranch& branch) {
   } else if (is_recovering_) {
     recovery_.aborted.push_back(branch.transaction);
   }
+  forget(branch);
   // Of what was not offered there is no enlistment.
   if (!branch.enlistment.id().is_null()) static_cast<void>(branch.enlistment.rollback_complete());
-  forget(branch);
 }
 
 // open() returns when each offered branch but those in doubt has ended: what is noted is complete.
