@@ -311,7 +311,9 @@ Status Participant::on_single_phase(Work& work) {
   return Status::ok();
 }
 
-// Nothing is forced in the log: a promise whose kDone is lost is carried out once more.
+// Nothing is forced in the log. If it is the manager's, the manager's forget record lies behind
+// kDone. If not, carry_out() has made all durable: should kDone be lost and the manager have
+// forgotten, the promise is taken back at recovery, and undo() finds nothing left to do.
 Status Participant::on_commit(Work& work) {
   const Uuid& transaction = work.promise.transaction;
   if (work.promise.lsn.is_null()) {

@@ -108,7 +108,8 @@ class Participant : private PromiseReader {
 
   // Before the promise. An error refuses it.
   [[nodiscard]] virtual Status make_ready(Work&) { return Status::ok(); }
-  // The commit, before the record of its end; again after a crash before that is durable. An error
+  // The commit, before the record of its end; again after a crash before that is durable. Outside
+  // the manager's log it is durable on return, and an undo() behind it changes nothing. An error
   // ends the session.
   [[nodiscard]] virtual Status carry_out(Work&) { return Status::ok(); }
   // Of what is not promised any more.
