@@ -149,8 +149,8 @@ void Disk::supersede(FileId file, OperationId id, std::uint64_t begin, std::uint
     if (earlier >= id) break;
     if (operation.kind != PendingKind::kSector || operation.file != file) continue;
     // Of its sectors those that begin in [begin, end).
-    const auto sectors_before = [&operation](std::uint64_t at) {
-      return at <= operation.offset ? 0 : (at - operation.offset + kSectorSize - 1) / kSectorSize;
+    const auto sectors_before = [offset = operation.offset](std::uint64_t at) {
+      return at <= offset ? 0 : (at - offset + kSectorSize - 1) / kSectorSize;
     };
     const std::uint64_t last = std::min<std::uint64_t>(sectors_before(end), operation.open.size());
     for (std::uint64_t i = sectors_before(begin); i < last; ++i) operation.open[i] = false;
