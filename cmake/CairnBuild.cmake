@@ -13,6 +13,8 @@ if(CAIRN_WARNINGS)
 else()
   target_compile_options(cairn_build INTERFACE -w)
 endif()
+# g++ collects garbage from 128 MiB on; up to a gigabyte more memory spares a tenth to a quarter of the time.
+target_compile_options(cairn_build INTERFACE $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=1000000>)
 # A broken invariant of Cairn's own code stops the program in every build.
 target_compile_options(cairn_build INTERFACE -UNDEBUG)
 if(CAIRN_WERROR)
