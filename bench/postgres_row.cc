@@ -14,7 +14,7 @@
 #include "answering_managers.h"
 #include "bench_log.h"
 #include "closed_loop.h"
-#include "rm/pg_server.h"
+#include "servers/pg_server.h"
 
 namespace cairn::bench {
 namespace {

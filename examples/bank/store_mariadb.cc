@@ -3,7 +3,7 @@
 #include <cairn/rm_mariadb.h>
 
 #include "bank/store.h"
-#include "rm/maria_server.h"
+#include "servers/maria_server.h"
 
 namespace cairn::examples::bank {
 namespace {

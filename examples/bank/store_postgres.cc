@@ -4,7 +4,7 @@
 #include <cairn/rm_postgres.h>
 
 #include "bank/store.h"
-#include "rm/pg_server.h"
+#include "servers/pg_server.h"
 
 namespace cairn::examples::bank {
 namespace {

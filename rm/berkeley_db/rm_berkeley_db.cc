@@ -114,10 +114,11 @@ class BerkeleyDbResourceManager::Impl {
   DB_ENV& environment_;
   tm::TransactionManager manager_;
   const BerkeleyDbOptions options_;
-  std::string identity_;         // of the environment
-  BerkeleyDbRecovery recovery_;  // constant from the moment open() returns
-  bool is_recovering_ = true;    // it has not; the server's own
-  bool last_recover_ = false;    // seen
+  std::string identity_;            // of the environment
+  std::vector<BranchName> others_;  // prepared for other managers and adapters
+  BerkeleyDbRecovery recovery_;     // constant from the moment open() returns
+  bool is_recovering_ = true;       // it has not; the server's own
+  bool last_recover_ = false;       // seen
   std::atomic<bool> stopping_ = false;
 
   mutable std::mutex mutex_;  // guards all below; never held while a branch is used
@@ -183,6 +184,7 @@ Status BerkeleyDbResourceManager::Impl::adopt(const DB_PREPLIST& prepared) {
                        std::memcmp(prepared.gid, Gid(*name).bytes, DB_GID_SIZE) == 0;
   if (!is_ours) {
     recovery_.foreign.push_back(text);
+    if (name) others_.push_back(*name);
     return from_berkeley_db(prepared.txn->discard(prepared.txn, 0), "discard");
   }
   const BranchPtr branch = add(name->transaction);
@@ -244,6 +246,9 @@ bool BerkeleyDbResourceManager::Impl::is_settled() const {
 
 Status BerkeleyDbResourceManager::Impl::work(const tm::Transaction& transaction,
                                              const Function& function) {
+  if (!function) {
+    return Status(StatusCode::kInvalidArgument, "Berkeley DB: expected work, found none");
+  }
   CAIRN_ASSIGN_OR_RETURN(const BranchPtr branch, branch_of(transaction));
   const std::lock_guard use(branch->use);
   if (!branch->is_open) {
@@ -375,8 +380,8 @@ Status BerkeleyDbResourceManager::Impl::on_prepare(Branch& branch) {
   CAIRN_ASSIGN_OR_RETURN(const bool is_changed, has_changed(*branch.txn));
   if (!is_changed) {
     CAIRN_RETURN_IF_ERROR(end(branch, false));
-    static_cast<void>(branch.enlistment.read_only());
     forget(branch);
+    static_cast<void>(branch.enlistment.read_only());
     return Status::ok();
   }
   Gid gid(BranchName{manager_.id(), options_.id, branch.transaction});
@@ -388,6 +393,7 @@ Status BerkeleyDbResourceManager::Impl::on_prepare(Branch& branch) {
   return Status::ok();
 }
 
+// It is given up before its last answer: with that the unit of work may be used again.
 Status BerkeleyDbResourceManager::Impl::on_commit(Branch& branch, bool alone) {
   if (alone && !branch.doomed) {
     static_cast<void>(branch.enlistment.rollback(branch.doomed));
@@ -395,8 +401,8 @@ Status BerkeleyDbResourceManager::Impl::on_commit(Branch& branch, bool alone) {
   }
   note(branch.txn != nullptr ? recovery_.committed : recovery_.redelivered, branch);
   CAIRN_RETURN_IF_ERROR(branch.txn != nullptr ? end(branch, true) : check_environment(branch));
-  static_cast<void>(branch.enlistment.commit_complete());
   forget(branch);
+  static_cast<void>(branch.enlistment.commit_complete());
   return Status::ok();
 }
 
@@ -405,8 +411,8 @@ Status BerkeleyDbResourceManager::Impl::on_rollback(Branch& branch) {
     note(recovery_.aborted, branch);
     CAIRN_RETURN_IF_ERROR(end(branch, false));
   }
-  static_cast<void>(branch.enlistment.rollback_complete());
   forget(branch);
+  static_cast<void>(branch.enlistment.rollback_complete());
   return Status::ok();
 }
 
@@ -446,7 +452,10 @@ void BerkeleyDbResourceManager::Impl::note(std::vector<Uuid>& list, const Branch
 Status BerkeleyDbResourceManager::Impl::check_environment(const Branch& branch) const {
   CAIRN_ASSIGN_OR_RETURN(const auto information, branch.enlistment.recovery_information());
   const std::string found(reinterpret_cast<const char*>(information.data()), information.size());
-  if (found == identity_) return Status::ok();
+  if (found == identity_) {
+    return check_ended_before({manager_.id(), options_.id, branch.transaction}, others_)
+        .with_context("Berkeley DB");
+  }
   return Status(StatusCode::kIdentityMismatch, "Berkeley DB: unit of work " +
                                                    branch.transaction.to_string() +
                                                    " is decided and was prepared in environment " +

@@ -38,11 +38,25 @@ std::string LastResourceManager::Impl::marker_of(const Uuid& transaction,
   return prefix_ + transaction.to_string() + ":" + enlistment.to_string();
 }
 
+// Written by a manager that was renamed since, it names the former identity.
+std::string LastResourceManager::Impl::found_marker(const std::string& marker) const {
+  const auto past_manager = [](const std::string& text) {
+    return text.substr(std::min(text.size(), BranchName::kManagerEnd));
+  };
+  const auto found = std::find_if(found_.begin(), found_.end(), [&](const std::string& one) {
+    return past_manager(one) == past_manager(marker);
+  });
+  return found == found_.end() ? std::string() : *found;
+}
+
 // Whoever was this resource manager before is stopped first, at the manager. What it had begun in
 // the database ends before the markers are read.
 Status LastResourceManager::Impl::open() {
   if (options_.id.is_null()) {
     return Status(StatusCode::kInvalidArgument, "last resource: expected an id, found null");
+  }
+  if (!resource_) {
+    return Status(StatusCode::kInvalidArgument, "last resource: expected a database, found none");
   }
   wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_fd_ < 0) {
@@ -51,7 +65,8 @@ Status LastResourceManager::Impl::open() {
   }
   CAIRN_ASSIGN_OR_RETURN(session_, manager_.open_or_create_resource_manager(
                                        options_.id, tm::RmKind::kDurable, options_.description));
-  CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> found, resource_->markers(prefix_));
+  CAIRN_ASSIGN_OR_RETURN(const std::vector<std::string> found,
+                         resource_->markers(prefix_.substr(0, BranchName::kManagerBegin)));
   found_.insert(found.begin(), found.end());
   CAIRN_RETURN_IF_ERROR(session_.recover());
   while (!last_recover_) {
@@ -81,6 +96,9 @@ LastResourceManager::Impl::~Impl() {
 
 Status LastResourceManager::Impl::work(const tm::Transaction& transaction,
                                        const Function& function) {
+  if (!function) {
+    return Status(StatusCode::kInvalidArgument, "last resource: expected work, found none");
+  }
   CAIRN_ASSIGN_OR_RETURN(const auto part, part_of(transaction));
   CAIRN_RETURN_IF_ERROR(enter(*part));
   Status done = function(*part->branch);

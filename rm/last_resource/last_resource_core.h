@@ -47,6 +47,8 @@ class LastResourceManager::Impl {
   using PartPointer = std::shared_ptr<Part>;
 
   [[nodiscard]] std::string marker_of(const Uuid& transaction, const Uuid& enlistment) const;
+  // Empty: there was none at the start.
+  [[nodiscard]] std::string found_marker(const std::string& marker) const;
 
   // ---- Clients.
   [[nodiscard]] Result<PartPointer> part_of(const tm::Transaction& transaction);
@@ -76,7 +78,7 @@ class LastResourceManager::Impl {
   const std::string prefix_;  // of the markers
   int wake_fd_ = -1;
   LastResourceRecovery recovery_;
-  std::set<std::string> found_;        // markers, at the start; the server's own
+  std::set<std::string> found_;        // markers, others' too, at the start; the server's own
   std::vector<std::string> obsolete_;  // markers; the server's own
   bool last_recover_ = false;          // the server's own
   bool waits_for_room_ = false;        // an order is to be tried again; the server's own

@@ -125,7 +125,8 @@ Status LastResourceManager::Impl::on_offered(const tm::Notification& notificatio
   }
   CAIRN_RETURN_IF_ERROR(part->enlistment.recover(part->key));
   if (notification.kind == NotificationKind::kRecover) return Status::ok();  // ordered before
-  if (found_.contains(part->marker)) {
+  if (std::string found = found_marker(part->marker); !found.empty()) {
+    part->marker = std::move(found);
     recovery_.committed.push_back(part->transaction);
     part->is_committed = true;
     order_commit(*part);
@@ -144,8 +145,9 @@ Status LastResourceManager::Impl::take(const PartPointer& part, NotificationKind
     case NotificationKind::kPrepareComplete:
       return decide(part);
     case NotificationKind::kCommitComplete:
-      // Its decision is durable: nobody asks for the marker any more.
-      obsolete_.push_back(part->marker);
+      // Its decision is durable: nobody asks for the marker any more. That of a former identity
+      // may be of a manager that is still there, of which this one is a copy.
+      if (part->marker.starts_with(prefix_)) obsolete_.push_back(part->marker);
       forget(*part);
       return Status::ok();
     case NotificationKind::kRollback:
@@ -204,11 +206,13 @@ void LastResourceManager::Impl::order_commit(Part& part) {
   waits_for_room_ = waits_for_room_ || part.is_committed;
 }
 
-// What is not offered is done with.
+// What is not offered is done with. Others' markers are theirs to clear.
 void LastResourceManager::Impl::clear_unoffered() {
   const std::lock_guard lock(mutex_);
   for (const auto& [key, part] : parts_) found_.erase(part->marker);
-  obsolete_.insert(obsolete_.end(), found_.begin(), found_.end());
+  for (const std::string& marker : found_) {
+    if (marker.starts_with(prefix_)) obsolete_.push_back(marker);
+  }
   found_.clear();
 }
 

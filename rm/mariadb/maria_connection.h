@@ -56,6 +56,10 @@ class MariaConnection {
   [[nodiscard]] std::uint64_t id() const { return id_; }
   // Of the server's making; 0 until connected.
   [[nodiscard]] unsigned long thread_id() const { return thread_id_; }
+  // As it introduces itself: "10.11.19-MariaDB-1"; "" until connected.
+  [[nodiscard]] std::string server() const {
+    return thread_id_ == 0 ? std::string() : mysql_get_server_info(mysql_);
+  }
   [[nodiscard]] bool is_good() const { return is_good_; }
   // In no branch. Told by who begins and ends them.
   [[nodiscard]] bool is_clean() const { return !is_in_branch_; }

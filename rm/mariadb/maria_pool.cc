@@ -12,16 +12,15 @@ namespace {
 
 constexpr std::string_view kComment = "cairn:1:";  // and a GUID
 
-// "10.11.19-MariaDB-...": at least 10.5, which keeps what is prepared when a connection ends.
-bool is_fit(const std::string& version) {
+}  // namespace
+
+bool is_fit_server(const std::string& version) {
   if (version.find("MariaDB") == std::string::npos) return false;
   char* rest = nullptr;
   const long major = std::strtol(version.c_str(), &rest, 10);
   const long minor = *rest == '.' ? std::strtol(rest + 1, nullptr, 10) : 0;
   return major > 10 || (major == 10 && minor >= 5);
 }
-
-}  // namespace
 
 MariaPool::MariaPool(const Uuid& manager, const MariaDbOptions& options)
     : SqlPool(options.idle_connections),
@@ -38,25 +37,26 @@ std::unique_ptr<MariaConnection> MariaPool::make() const {
 
 std::string MariaPool::greeting(std::uint64_t id) const {
   return "SELECT GET_LOCK(CONCAT('cairn:" + prefix_ + ":c', CONNECTION_ID()), 0), " +
-         "GET_LOCK('cairn:" + prefix_ + ":r" + std::to_string(id) + "', 0), VERSION(), " +
+         "GET_LOCK('cairn:" + prefix_ + ":r" + std::to_string(id) + "', 0), " +
          "@@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.log_bin, @@GLOBAL.sync_binlog, " +
          "(SELECT CONCAT(ENGINE, ' ', TABLE_COMMENT) FROM information_schema.TABLES " +
          "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '" + options_.table + "')";
 }
 
-Status MariaPool::welcome(MariaConnection&, const MariaReply& greeting) {
+Status MariaPool::welcome(MariaConnection& connection, const MariaReply& greeting) {
+  const auto refuse = [](const std::string& expected) {
+    return Status(StatusCode::kNotSupported, "MariaDB: expected " + expected);
+  };
+  // First, as another server may not understand the greeting.
+  if (const std::string server = connection.server(); !server.empty() && !is_fit_server(server)) {
+    return refuse("a MariaDB server of version 10.5 or later, found " + server);
+  }
   if (!greeting.status) return greeting.status;
-  enum : std::size_t { kLock, kOther, kVersion, kFlush, kBinlog, kSync, kTable, kColumns };
+  enum : std::size_t { kLock, kOther, kFlush, kBinlog, kSync, kTable, kColumns };
   if (greeting.rows.size() != 1 || greeting.rows[0].size() != kColumns) {
     return Status(StatusCode::kInvalidState, "MariaDB: the greeting has no row");
   }
   const auto at = [&](std::size_t column) { return greeting.rows[0][column].value_or(""); };
-  const auto refuse = [](const std::string& expected) {
-    return Status(StatusCode::kNotSupported, "MariaDB: expected " + expected);
-  };
-  if (!is_fit(at(kVersion))) {
-    return refuse("a MariaDB server of version 10.5 or later, found " + at(kVersion));
-  }
   if (at(kLock) != "1" || at(kOther) != "1") {
     return Status(StatusCode::kLocked, "MariaDB: expected to get a lock of the connection's own");
   }

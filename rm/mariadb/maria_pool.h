@@ -29,6 +29,10 @@ struct MariaIdentity {
   [[nodiscard]] std::string to_string() const { return table.to_string(); }
 };
 
+// Whether a server that introduces itself so is MariaDB, from 10.5 on, which keeps what is prepared
+// when its connection ends.
+[[nodiscard]] bool is_fit_server(const std::string& version);
+
 // Thread-safe.
 class MariaPool : public SqlPool<MariaConnection> {
  public:

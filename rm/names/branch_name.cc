@@ -6,6 +6,7 @@ namespace {
 constexpr std::string_view kPrefix = "cairn:1:";
 constexpr std::size_t kUuidLength = 36;
 constexpr std::size_t kLength = kPrefix.size() + 3 * kUuidLength + 2;
+static_assert(BranchName::kManagerBegin == kPrefix.size());
 static_assert(kLength < 200, "the bound of PostgreSQL; RocksDB has 512");
 
 }  // namespace
@@ -24,6 +25,20 @@ std::optional<BranchName> BranchName::parse(std::string_view text) {
   const BranchName name{*manager, *resource, *unit};
   if (name.to_string() != text) return std::nullopt;
   return name;
+}
+
+Status check_ended_before(const BranchName& name, const std::vector<BranchName>& others) {
+  for (const BranchName& other : others) {
+    if (other.resource_manager != name.resource_manager || other.transaction != name.transaction) {
+      continue;
+    }
+    return Status(StatusCode::kIdentityMismatch,
+                  "unit of work " + name.transaction.to_string() +
+                      " is decided; expected it prepared for transaction manager " +
+                      name.transaction_manager.to_string() + " or ended, found it prepared for " +
+                      other.transaction_manager.to_string());
+  }
+  return Status::ok();
 }
 
 }  // namespace cairn::rm

@@ -10,10 +10,13 @@
 #ifndef CAIRN_RM_NAMES_BRANCH_NAME_H_
 #define CAIRN_RM_NAMES_BRANCH_NAME_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include <cairn/status.h>
 #include <cairn/uuid.h>
 
 namespace cairn::rm {
@@ -25,10 +28,20 @@ struct BranchName {
 
   friend bool operator==(const BranchName&, const BranchName&) = default;
 
+  // Where the manager stands in it.
+  static constexpr std::size_t kManagerBegin = 8;
+  static constexpr std::size_t kManagerEnd = kManagerBegin + 36;
+
   [[nodiscard]] std::string to_string() const;
   // Nothing for any text that to_string() does not give, letter for letter.
   [[nodiscard]] static std::optional<BranchName> parse(std::string_view text);
 };
+
+// Whether `name`, which is decided and under which nothing is prepared, can have ended before. Not
+// if `others`, what is prepared there for other managers, has the same branch: then this manager
+// was renamed, in a copy of the log of the one that was promised it. Error: kIdentityMismatch.
+[[nodiscard]] Status check_ended_before(const BranchName& name,
+                                        const std::vector<BranchName>& others);
 
 }  // namespace cairn::rm
 

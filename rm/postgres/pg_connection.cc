@@ -6,6 +6,16 @@
 #include <cairn/rm_postgres.h>
 
 namespace cairn::rm {
+namespace {
+
+std::string last_words(const PGconn* connection) {
+  std::string words = PQerrorMessage(connection);
+  while (!words.empty() && words.back() == '\n') words.pop_back();
+  std::replace(words.begin(), words.end(), '\n', ' ');
+  return words;
+}
+
+}  // namespace
 
 PgConnection::PgConnection(const std::string& conninfo, std::string greeting)
     : connection_(PQconnectStart(conninfo.c_str()), &PQfinish), greeting_(std::move(greeting)) {
@@ -99,6 +109,10 @@ PgReply PgConnection::lost() {
   PgReply reply;
   reply.is_lost = true;
   reply.status = reply_.status;
+  if (state_ == State::kConnecting && reply.status) {
+    reply.status = Status(StatusCode::kIoError,
+                          "PostgreSQL: cannot connect: " + last_words(connection_.get()));
+  }
   if (reply.status) reply.status = from_postgres(connection_.get(), nullptr);
   if (reply.status) {
     reply.status = Status(StatusCode::kIoError, "PostgreSQL: connection lost");

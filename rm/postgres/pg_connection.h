@@ -49,6 +49,12 @@ class PgConnection {
 
   // Of the backend; 0 until connected.
   [[nodiscard]] std::uint64_t id() const { return static_cast<std::uint64_t>(pid_); }
+  // 150018, and "15.18"; 0 until connected.
+  [[nodiscard]] int server_version() const { return PQserverVersion(connection_.get()); }
+  [[nodiscard]] std::string server_version_text() const {
+    const char* const text = PQparameterStatus(connection_.get(), "server_version");
+    return text == nullptr ? std::to_string(server_version()) : text;
+  }
   [[nodiscard]] bool is_good() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
   [[nodiscard]] bool is_clean() const { return transaction_status() == PQTRANS_IDLE; }
   [[nodiscard]] PGTransactionStatusType transaction_status() const {

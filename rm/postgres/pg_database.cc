@@ -13,7 +13,9 @@ using tm::NotificationKind;
 bool is_proof(Step step) {
   return step == Step::kProveAlone || step == Step::kProveAborted || step == Step::kProveCommitted;
 }
-bool is_fence(Step step) { return step == Step::kFence || step == Step::kFenceAlone; }
+bool is_fence(Step step) {
+  return step == Step::kFence || step == Step::kFenceAlone || step == Step::kFenceCommit;
+}
 
 pg::Reply read_answer(Step step, const PgReply& reply, const PgBranch& branch) {
   using pg::Reply;
@@ -33,6 +35,7 @@ pg::Reply read_answer(Step step, const PgReply& reply, const PgBranch& branch) {
       return branch.in_use ? Reply::kBusy : Reply::kOk;
     case Step::kFence:
     case Step::kFenceAlone:
+    case Step::kFenceCommit:
       return field == "0" ? Reply::kOk : Reply::kBusy;
     case Step::kProveAlone:
     case Step::kProveAborted:
@@ -99,6 +102,7 @@ std::string PgDatabase::command(Step step, Branch& branch, const Pool& pool) {
              std::to_string(branch.own ? branch.own->id() : branch.lost_id) + ")";
     case Step::kFence:
     case Step::kFenceAlone:
+    case Step::kFenceCommit:
       return pool.fence(branch.lost_id);
     case Step::kRollBack:
       return "ROLLBACK PREPARED '" + branch.name + "'";
@@ -154,6 +158,7 @@ Status PgDatabase::contradiction(Step step, Answer answer, const Branch& branch,
 // ---- Start
 
 Result<std::unique_ptr<PgConnection>> PgDatabase::first_connection(Pool& pool, Time end) {
+  CAIRN_RETURN_IF_ERROR(pool.check_conninfo());
   std::unique_ptr<PgConnection> connection = pool.make();
   CAIRN_RETURN_IF_ERROR(pool.welcome(*connection, connection->wait(end)));
   return connection;

@@ -5,6 +5,8 @@
 namespace cairn::rm {
 namespace {
 
+constexpr int kOldestServer = 130000;  // pg_xact_status() of 64-bit numbers
+
 // Of both identities (FNV-1a). Two resource managers of one lock would end each other's
 // connections, and nothing more.
 std::uint64_t lock_of(const Uuid& manager, const Uuid& resource_manager) {
@@ -22,6 +24,19 @@ PgPool::PgPool(const Uuid& manager, const PostgresOptions& options)
       lock_(lock_of(manager, options.id)),
       conninfo_(options.conninfo) {}
 
+// Without its text, which may hold a password.
+Status PgPool::check_conninfo() const {
+  char* raw = nullptr;
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(
+      PQconninfoParse(conninfo_.c_str(), &raw), &PQconninfoFree);
+  const std::unique_ptr<char, decltype(&PQfreemem)> error(raw, &PQfreemem);
+  if (options) return Status::ok();
+  std::string words = error ? error.get() : "out of memory";
+  while (!words.empty() && words.back() == '\n') words.pop_back();
+  return Status(StatusCode::kInvalidArgument,
+                "PostgreSQL adapter: expected a connection string of libpq: " + words);
+}
+
 std::unique_ptr<PgConnection> PgPool::make() const {
   return std::make_unique<PgConnection>(conninfo_, greeting());
 }
@@ -31,7 +46,6 @@ std::string PgPool::greeting() const {
   return "SELECT pg_advisory_lock_shared(" + std::to_string(static_cast<std::int64_t>(lock_)) +
          "), (SELECT system_identifier FROM pg_control_system()), "
          "(SELECT oid FROM pg_database WHERE datname = current_database()), "
-         "current_setting('server_version_num')::int >= 130000, "
          "current_setting('max_prepared_transactions')::int > 0, "
          "current_setting('fsync')::bool, "
          "CASE current_setting('synchronous_commit') WHEN 'off' "
@@ -40,17 +54,14 @@ std::string PgPool::greeting() const {
 }
 
 Status PgPool::welcome(PgConnection& connection, const PgReply& greeting) {
+  // First, as an older server may not understand the greeting.
+  if (connection.server_version() != 0 && connection.server_version() < kOldestServer) {
+    return Status(StatusCode::kNotSupported,
+                  "PostgreSQL: expected a server of version 13 or later, found " +
+                      connection.server_version_text());
+  }
   if (!greeting.status) return greeting.status;
-  enum : std::size_t {
-    kSystem = 1,
-    kDatabase,
-    kIsNew,
-    kPrepares,
-    kSyncs,
-    kSetting,
-    kEpochNow,
-    kColumns
-  };
+  enum : std::size_t { kSystem = 1, kDatabase, kPrepares, kSyncs, kSetting, kEpochNow, kColumns };
   if (greeting.row.size() != kColumns) {
     return Status(StatusCode::kInvalidState, "PostgreSQL: the greeting has no row");
   }
@@ -58,7 +69,6 @@ Status PgPool::welcome(PgConnection& connection, const PgReply& greeting) {
   const auto refuse = [](const std::string& expected) {
     return Status(StatusCode::kNotSupported, "PostgreSQL: expected " + expected);
   };
-  if (!is(kIsNew)) return refuse("a server of version 13 or later, found an older one");
   if (!is(kPrepares)) return refuse("max_prepared_transactions above 0, found 0");
   if (!is(kSyncs)) return refuse("fsync = on, found off: a promise would not survive a crash");
   connection.set_epoch(greeting.row[kEpochNow].value_or(""));

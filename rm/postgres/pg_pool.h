@@ -25,6 +25,8 @@ class PgPool : public SqlPool<PgConnection> {
  public:
   PgPool(const Uuid& manager, const PostgresOptions& options);
 
+  // Whether libpq can read the connection string. Error: kInvalidArgument.
+  [[nodiscard]] Status check_conninfo() const;
   [[nodiscard]] std::unique_ptr<PgConnection> make() const override;
   // Whether it may be used: it leads to the database that the first one led to, and that is fit.
   [[nodiscard]] Status welcome(PgConnection& connection, const PgReply& greeting);

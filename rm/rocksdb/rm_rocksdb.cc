@@ -111,11 +111,12 @@ class RocksDbResourceManager::Impl {
   rocksdb::TransactionDB& db_;
   tm::TransactionManager manager_;
   const RocksDbOptions options_;
-  std::string db_identity_;      // RocksDB's own id of the database
-  RocksDbRecovery recovery_;     // constant from the moment open() returns
-  bool last_recover_ = false;    // seen
-  std::vector<Answer> answers_;  // owed when the write-ahead log is synced; the server's own
-  bool sync_due_ = false;        // an answer rests on it; the server's own
+  std::string db_identity_;         // RocksDB's own id of the database
+  std::vector<BranchName> others_;  // prepared for other managers and adapters
+  RocksDbRecovery recovery_;        // constant from the moment open() returns
+  bool last_recover_ = false;       // seen
+  std::vector<Answer> answers_;     // owed when the write-ahead log is synced; the server's own
+  bool sync_due_ = false;           // an answer rests on it; the server's own
   std::atomic<bool> stopping_ = false;
 
   mutable std::mutex mutex_;  // guards all below; never held while RocksDB reads or writes
@@ -161,6 +162,7 @@ Status RocksDbResourceManager::Impl::adopt_prepared() {
     if (!name || name->transaction_manager != manager_.id() ||
         name->resource_manager != options_.id) {
       recovery_.foreign.push_back(rocks->GetName());
+      if (name) others_.push_back(*name);
       continue;
     }
     const auto branch = add(name->transaction);
@@ -195,6 +197,9 @@ bool RocksDbResourceManager::Impl::is_settled() const {
 
 Status RocksDbResourceManager::Impl::work(const tm::Transaction& transaction,
                                           const Function& function) {
+  if (!function) {
+    return Status(StatusCode::kInvalidArgument, "RocksDB: expected work, found none");
+  }
   CAIRN_ASSIGN_OR_RETURN(const auto branch, branch_of(transaction));
   const std::lock_guard use(branch->use);
   if (!branch->is_open) {
@@ -394,7 +399,10 @@ void RocksDbResourceManager::Impl::note(std::vector<Uuid>& list, const Branch& b
 Status RocksDbResourceManager::Impl::check_database(const Branch& branch) const {
   CAIRN_ASSIGN_OR_RETURN(const auto information, branch.enlistment.recovery_information());
   const std::string found(reinterpret_cast<const char*>(information.data()), information.size());
-  if (found == db_identity_) return Status::ok();
+  if (found == db_identity_) {
+    return check_ended_before({manager_.id(), options_.id, branch.transaction}, others_)
+        .with_context("RocksDB database " + db_.GetName());
+  }
   return Status(StatusCode::kIdentityMismatch,
                 "RocksDB database " + db_.GetName() + ": unit of work " +
                     branch.transaction.to_string() + " is decided and was prepared in database " +

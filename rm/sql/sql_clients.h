@@ -126,6 +126,10 @@ bool SqlAdapter<Db>::is_settled() const {
 template <class Db>
 Status SqlAdapter<Db>::work(const tm::Transaction& transaction, const Function& function,
                             SqlAccess access) {
+  if (!function) {
+    return Status(StatusCode::kInvalidArgument,
+                  std::string(Db::kName) + ": expected work, found none");
+  }
   CAIRN_ASSIGN_OR_RETURN(const auto branch, branch_of(transaction, access));
   CAIRN_RETURN_IF_ERROR(enter(*branch));
   Status done = Db::may_enter(*branch, access);

@@ -1,10 +1,13 @@
 #include "sqlite_resource.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace cairn::rm {
 namespace {
+
+constexpr std::string_view kFence = "cairn:fence";  // no marker; never stays
 
 Status delete_markers(sqlite3* connection, std::span<const std::string> markers) {
   std::string list;  // of names that this adapter has made: no quotes in them
@@ -71,9 +74,11 @@ LastCommit SqliteBranch::commit(const std::string& marker, std::span<const std::
   why = execute(connection_.get(), "COMMIT");
   commits_ = false;
   if (why) return LastCommit::kCommitted;
-  // Still open, as when a reader stays in the way: nothing was committed.
+  // Still open, as when a reader stays in the way: nothing was committed. When SQLite says that it
+  // has rolled back, it means its memory: the error may lie behind the point at which its files
+  // had the commit.
   const bool is_open = sqlite3_get_autocommit(connection_.get()) == 0;
-  return is_open || rolled_back_ ? LastCommit::kRolledBack : LastCommit::kUnknown;
+  return is_open ? LastCommit::kRolledBack : LastCommit::kUnknown;
 }
 
 // ---- The database
@@ -119,9 +124,18 @@ Result<std::unique_ptr<LastBranch>> SqliteResource::begin() {
 
 Result<std::vector<std::string>> SqliteResource::markers(const std::string& prefix) {
   CAIRN_ASSIGN_OR_RETURN(const SqliteHandle connection, write());
-  return first_column(connection.get(),
-                      "SELECT branch FROM cairn_commits WHERE substr(branch, 1, length(?1)) = ?1",
-                      prefix);
+  CAIRN_ASSIGN_OR_RETURN(
+      std::vector<std::string> found,
+      first_column(connection.get(),
+                   "SELECT branch FROM cairn_commits WHERE substr(branch, 1, length(?1)) = ?1",
+                   prefix));
+  // What a failed commit left in the files, and what of it is durable, may be read differently
+  // after a power cut. A commit of its own behind it, durable, keeps it at what was found.
+  CAIRN_RETURN_IF_ERROR(
+      execute(connection.get(), "INSERT INTO cairn_commits VALUES ('" + std::string(kFence) +
+                                    "'); DELETE FROM cairn_commits WHERE branch = '" +
+                                    std::string(kFence) + "'; COMMIT"));
+  return found;
 }
 
 Status SqliteResource::clear(std::span<const std::string> markers) {

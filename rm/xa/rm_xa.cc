@@ -80,6 +80,9 @@ XaResourceManager::Impl::~Impl() {
 // ---- Clients
 
 Status XaResourceManager::Impl::work(const tm::Transaction& transaction, const Function& function) {
+  if (!function) {
+    return Status(StatusCode::kInvalidArgument, "XA adapter: expected work, found none");
+  }
   CAIRN_ASSIGN_OR_RETURN(const BranchPtr branch, enter(transaction));
   Task task{branch, &function};
   std::unique_lock lock(mutex_);

@@ -50,8 +50,8 @@ Result<bool> XaResourceManager::Impl::finish_prepare(Order& order, XaVerdict ver
     return true;
   }
   if (verdict == XaVerdict::kReadOnly) {
-    static_cast<void>(branch.enlistment.read_only());
     forget(branch);
+    static_cast<void>(branch.enlistment.read_only());
     return true;
   }
   // Of what is not said to be rolled back nobody knows whether it is prepared: ROLLBACK follows.
@@ -260,7 +260,10 @@ Status XaResourceManager::Impl::check_store(const XaBranch& branch) const {
   const std::string any_store = expected.substr(0, expected.size() - options_.store.size());
   const bool is_this = found == expected || found == any_store ||
                        (options_.store.empty() && found.rfind(any_store, 0) == 0);
-  if (is_this) return Status::ok();
+  if (is_this) {
+    return check_ended_before({manager_.id(), options_.id, branch.transaction}, others_)
+        .with_context("XA adapter");
+  }
   return Status(StatusCode::kIdentityMismatch,
                 "unit of work " + branch.transaction.to_string() +
                     " is decided and not known to the XA resource manager: it was promised by '" +

@@ -21,6 +21,7 @@
 #include <cairn/resource_manager.h>
 #include <cairn/rm_xa.h>
 
+#include "names/branch_name.h"
 #include "xa_heuristics.h"
 #include "xa_thread.h"
 
@@ -154,7 +155,8 @@ class XaResourceManager::Impl {
   bool last_recover_ = false;  // seen
   bool is_recovering_ = true;  // open() has not been told
   std::list<Order> orders_;
-  XaRecovery recovery_;  // constant from the moment open() returns
+  std::vector<BranchName> others_;  // prepared for other managers and adapters
+  XaRecovery recovery_;             // constant from the moment open() returns
   std::atomic<bool> stopping_ = false;
 
   mutable std::mutex mutex_;  // guards all below; never held while the resource manager is called

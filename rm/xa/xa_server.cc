@@ -50,6 +50,7 @@ Status XaResourceManager::Impl::adopt_found() {
     if (!name || name->transaction_manager != manager_.id() ||
         name->resource_manager != options_.id) {
       recovery_.foreign.push_back(xid_text(xid));
+      if (name) others_.push_back(*name);
       continue;
     }
     const std::lock_guard lock(mutex_);
@@ -242,9 +243,9 @@ Result<bool> XaResourceManager::Impl::run_without_asking(Order& order) {
         return true;
       }
       if (branch.is_started) return false;
+      forget(branch);
       static_cast<void>(order.call == XaCall::kPrepare ? branch.enlistment.read_only()
                                                        : branch.enlistment.commit_complete());
-      forget(branch);
       return true;
     case XaCall::kCommit:
       if (!branch.is_offered || branch.is_found) return false;

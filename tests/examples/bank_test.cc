@@ -11,7 +11,8 @@
 #include "bank/child.h"
 #include "bank/directory.h"
 #include "bank/driver.h"
-#include "examples/temporary_directory.h"
+#include "bank/store.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::examples::bank {
 namespace {
@@ -126,10 +127,23 @@ TEST_F(DriverTest, MoreKillsThanTransfersAreAllDelivered) {
   EXPECT_EQ(report->kills, 5U);
 }
 
+// The process of a last resource is killed, also between its commit and the news of it.
+TEST_F(DriverTest, EveryTransferIsThereOnceThoughSqliteDecides) {
+  DriverOptions options = some(50, 3);
+  options.rms = {"kv", "sqlite"};
+  if (!find_store_kind("sqlite")) GTEST_SKIP() << "built without SQLite";
+  const auto report = run_driver(options);
+  ASSERT_TRUE(report.is_ok()) << report.status().to_string();
+  EXPECT_TRUE(report->is_success()) << to_text(*report);
+  EXPECT_EQ(report->kills, 3U);
+}
+
 // The worker, the server, and both at once.
-TEST_F(DriverTest, EveryTransferIsThereOnceThoughItsServerIsKilledToo) {
+class ServerDriverTest : public DriverTest, public testing::WithParamInterface<const char*> {};
+TEST_P(ServerDriverTest, EveryTransferIsThereOnceThoughItsServerIsKilledToo) {
   DriverOptions options = some(90, 3);
-  options.rms = {"rocksdb", "postgres"};
+  options.rms = {"rocksdb", GetParam()};
+  if (!find_store_kind(GetParam())) GTEST_SKIP() << "built without " << GetParam();
   const auto report = run_driver(options);
   if (report.code() == StatusCode::kNotFound) GTEST_SKIP() << report.status().message();
   ASSERT_TRUE(report.is_ok()) << report.status().to_string();
@@ -137,6 +151,7 @@ TEST_F(DriverTest, EveryTransferIsThereOnceThoughItsServerIsKilledToo) {
   EXPECT_EQ(report->kills, 3U);
   EXPECT_EQ(report->prepared_left, 0U);
 }
+INSTANTIATE_TEST_SUITE_P(Of, ServerDriverTest, testing::Values("postgres", "mariadb"));
 
 TEST_F(DriverTest, StoresThatAreNoneOrTooFewAreRefused) {
   for (const std::vector<std::string>& rms :

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "examples/temporary_directory.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::examples::bank {
 namespace {

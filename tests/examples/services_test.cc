@@ -16,8 +16,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "examples/temporary_directory.h"
-#include "rm/shared_pg_server.h"
+#include "servers/shared_pg_server.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::examples {
 namespace {

@@ -9,8 +9,8 @@
 #include <cairn/rm_files.h>
 #include <cairn/rm_kit.h>
 
-#include "examples/temporary_directory.h"
 #include "rm/kit_options.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::rm_kit {
 namespace {

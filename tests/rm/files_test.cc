@@ -17,9 +17,9 @@
 
 #include <cairn/rm_files.h>
 
-#include "examples/temporary_directory.h"
 #include "file_locks.h"
 #include "file_record.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::rm {
 namespace {

@@ -26,16 +26,17 @@ class ManagerNode {
   ManagerNode& operator=(const ManagerNode&) = delete;
 
   Status start_manager() {
-    log::CreateOptions create;
-    create.container_size = log::kMinContainerSize;
-    create.calibrate = false;
-    log::OpenOptions open;
-    open.storage = storage_;
-    CAIRN_ASSIGN_OR_RETURN(log_, log::Log::open_or_create("manager", create, open));
-    tm::TmOptions with;
-    with.log = log_;
+    CAIRN_ASSIGN_OR_RETURN(const tm::TmOptions with, open_log());
     CAIRN_ASSIGN_OR_RETURN(tm, tm::TransactionManager::open_or_create(with));
+    identity_ = tm.id();
     return tm.recover().status();
+  }
+  // REQUIRES: the manager is not running, and was.
+  Status rename_manager() {
+    CAIRN_ASSIGN_OR_RETURN(const tm::TmOptions with, open_log());
+    CAIRN_RETURN_IF_ERROR(tm::TransactionManager::rename(with, identity_).status());
+    stop_manager();
+    return Status::ok();
   }
   void stop_manager() {
     static_cast<void>(tm.close());
@@ -59,8 +60,21 @@ class ManagerNode {
   }
 
  private:
+  Result<tm::TmOptions> open_log() {
+    log::CreateOptions create;
+    create.container_size = log::kMinContainerSize;
+    create.calibrate = false;
+    log::OpenOptions open;
+    open.storage = storage_;
+    CAIRN_ASSIGN_OR_RETURN(log_, log::Log::open_or_create("manager", create, open));
+    tm::TmOptions with;
+    with.log = log_;
+    return with;
+  }
+
   std::shared_ptr<sim::SimStorage> storage_ = std::make_shared<sim::SimStorage>();
   std::shared_ptr<log::Log> log_;
+  Uuid identity_{};
 };
 
 // A second resource manager that answers by hand: while it keeps silent, nothing is decided. It

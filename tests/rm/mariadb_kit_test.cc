@@ -9,7 +9,7 @@
 #include <cairn/rm_mariadb.h>
 
 #include "rm/kit_options.h"
-#include "rm/maria_server.h"
+#include "servers/maria_server.h"
 
 namespace cairn::rm_kit {
 namespace {

@@ -9,7 +9,7 @@
 #include <cairn/rm_postgres.h>
 
 #include "rm/kit_options.h"
-#include "rm/shared_pg_server.h"
+#include "servers/shared_pg_server.h"
 
 namespace cairn::rm_kit {
 namespace {

@@ -15,9 +15,9 @@
 #include <cairn/rm_kit.h>
 #include <cairn/sim/sim_storage.h>
 
-#include "examples/temporary_directory.h"
 #include "names/branch_name.h"
 #include "rm/kit_options.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::rm {
 namespace {
@@ -370,6 +370,43 @@ TEST_F(BerkeleyDbRmTest, ADecidedBranchIsNotSoughtInAnotherEnvironment) {
   const Status opened = node.start_adapter(*(*other)->get());
   EXPECT_EQ(opened.code(), StatusCode::kIdentityMismatch);
   EXPECT_THAT(opened.message(), HasSubstr(transaction.id().to_string()));
+}
+
+// A copy of the manager's log was renamed; what it promised before is not for it to touch.
+TEST_F(BerkeleyDbRmTest, ADecidedBranchThatIsPreparedForAFormerIdentityIsNoCommit) {
+  tm::Transaction transaction = promise("a");
+  node.rm.reset();
+  decide(transaction);
+  DB_PREPLIST found[2];
+  long count = 0;
+  DB_ENV* const environment = node.environment->get();
+  ASSERT_EQ(environment->txn_recover(environment, found, 2, &count, DB_FIRST), 0);
+  ASSERT_EQ(count, 1);
+  ASSERT_EQ(found[0].txn->abort(found[0].txn), 0);
+  DB_TXN* txn = nullptr;
+  ASSERT_EQ(environment->txn_begin(environment, nullptr, &txn, 0), 0);
+  ASSERT_EQ(node.counts->add(txn, "a"), 0);
+  const std::string former = BranchName{Uuid::generate(), node.id, transaction.id()}.to_string();
+  u_int8_t gid[DB_GID_SIZE] = {};
+  std::memcpy(gid, former.data(), former.size());
+  ASSERT_EQ(txn->prepare(txn, gid), 0);
+  ASSERT_EQ(txn->discard(txn, 0), 0);
+  const Status opened = node.start_adapter(*environment);
+  EXPECT_EQ(opened.code(), StatusCode::kIdentityMismatch) << opened.to_string();
+  EXPECT_THAT(opened.message(), HasSubstr(transaction.id().to_string()));
+  EXPECT_TRUE(is_anything_prepared());
+}
+
+TEST_F(BerkeleyDbRmTest, AUnitOfWorkCanBeUsedAgainAtOnce) {
+  const tm::TransactionOptions same{.unit_of_work = Uuid::generate()};
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    tm::Transaction transaction = node.tm.create_transaction(same).value();
+    const Status done = node.add(transaction, "a");
+    ASSERT_TRUE(done) << i << ": " << done.to_string();
+    ASSERT_TRUE(transaction.commit());
+    EXPECT_EQ(read("a"), i + 1);
+  }
+  EXPECT_EQ(node.rm->work(begin(), {}).code(), StatusCode::kInvalidArgument);
 }
 
 // Of another manager, and of a program without one: let go of, locks and all, also across restarts.

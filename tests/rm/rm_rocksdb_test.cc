@@ -12,9 +12,9 @@
 
 #include <cairn/rm_rocksdb.h>
 
-#include "examples/temporary_directory.h"
 #include "names/branch_name.h"
 #include "rm/wal_spy.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::rm {
 namespace {
@@ -303,7 +303,30 @@ TEST_F(RocksDbRmTest, ADecidedBranchIsNotSoughtInAnotherDatabase) {
   EXPECT_THAT(opened.message(), HasSubstr(transaction.id().to_string()));
 }
 
+// A copy of the manager's log was renamed; what it promised before is not for it to touch.
+TEST_F(RocksDbRmTest, ADecidedBranchThatIsPreparedForAFormerIdentityIsNoCommit) {
+  Puppet puppet(node.tm);
+  tm::Transaction transaction = prepare(node, puppet, "a");
+  node.rm.reset();
+  ASSERT_TRUE(puppet.enlistment.prepare_complete());
+  ASSERT_TRUE(transaction.wait(tm::WaitFor::kDecided, std::chrono::seconds(20)));
+  std::vector<rocksdb::Transaction*> prepared;
+  node.db->GetAllPreparedTransactions(&prepared);
+  ASSERT_THAT(prepared, SizeIs(1));
+  ASSERT_TRUE(prepared[0]->Rollback().ok());
+  delete prepared[0];
+  const std::string former = BranchName{Uuid::generate(), node.id, transaction.id()}.to_string();
+  rocksdb::Transaction* const theirs = node.db->BeginTransaction({});
+  ASSERT_TRUE(theirs->SetName(former).ok() && theirs->Put("a", "1").ok());
+  ASSERT_TRUE(theirs->Prepare().ok());  // the database's, when it closes
+  const Status opened = node.start_adapter();
+  EXPECT_EQ(opened.code(), StatusCode::kIdentityMismatch) << opened.to_string();
+  EXPECT_THAT(opened.message(), HasSubstr(transaction.id().to_string()));
+  EXPECT_THAT(prepared_in(*node.db), ElementsAre(former));
+}
+
 TEST_F(RocksDbRmTest, AnAdapterWithoutIdentityIsRefused) {
+  EXPECT_EQ(node.rm->work(node.begin(), {}).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(RocksDbResourceManager::open(*node.db, node.tm, {}).code(),
             StatusCode::kInvalidArgument);
 }

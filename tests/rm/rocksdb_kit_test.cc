@@ -8,8 +8,8 @@
 #include <cairn/rm_kit.h>
 #include <cairn/rm_rocksdb.h>
 
-#include "examples/temporary_directory.h"
 #include "rm/kit_options.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::rm_kit {
 namespace {

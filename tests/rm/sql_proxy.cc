@@ -90,6 +90,19 @@ void SqlProxy::cut_held_client() {
   }
 }
 
+void SqlProxy::deliver_held() {
+  const std::lock_guard lock(mutex_);
+  for (Pair& pair : pairs_) {
+    if (!pair.is_held) continue;
+    std::array<char, 64> answer;
+    if (::send(pair.server, pair.command.data(), pair.command.size(), MSG_NOSIGNAL) > 0) {
+      static_cast<void>(::recv(pair.server, answer.data(), answer.size(), 0));
+    }
+    close(pair);
+  }
+  wake();
+}
+
 void SqlProxy::wake() const {
   const std::uint64_t one = 1;
   static_cast<void>(!::write(wake_fd_, &one, sizeof one));
@@ -157,7 +170,10 @@ void SqlProxy::pass(Pair& pair, bool from_client) {
   const std::string_view text(bytes.data(), size);
   if (from_client && !text_.empty() && size > 5 && text.substr(5).starts_with(text_)) {
     text_.clear();
-    if (cut_ == Cut::kBefore) return hold();
+    if (cut_ == Cut::kBefore) {
+      pair.command = text;
+      return hold();
+    }
     pair.is_swallowing = true;
   }
   if (::send(from_client ? pair.server : pair.client, bytes.data(), size, MSG_NOSIGNAL) != got) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "examples/temporary_directory.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::rm {
 
@@ -36,6 +36,9 @@ class SqlProxy {
   void cut_held();
   // The client's side alone: for the server it lives on until the proxy ends.
   void cut_held_client();
+  // The command that is held (kBefore) arrives at the server after all: returns when the server has
+  // answered, or has ended the connection.
+  void deliver_held();
 
  private:
   struct Pair {
@@ -44,6 +47,7 @@ class SqlProxy {
     bool is_swallowing = false;  // the answer
     bool is_held = false;
     bool is_over = false;
+    std::string command;  // that is held and has not arrived
   };
   void serve();
   void accept_one();

@@ -12,7 +12,7 @@
 #include <cairn/sim/sim_storage.h>
 #include <cairn/xa_switch.h>
 
-#include "examples/temporary_directory.h"
+#include "servers/temporary_directory.h"
 #include "xa_name.h"
 
 namespace cairn::rm {

@@ -62,7 +62,8 @@ class LastResource {
   // Begins a transaction. Errors: kLocked (it had to wait too long for others), its own.
   [[nodiscard]] virtual Result<std::unique_ptr<LastBranch>> begin() = 0;
   // The markers that begin with `prefix`. Waits first until every transaction that began before
-  // has ended, in whatever process: what is not there then never comes.
+  // has ended, in whatever process: what is not there then never comes, and what is stays, after
+  // any crash and whatever error a commit before ended with.
   [[nodiscard]] virtual Result<std::vector<std::string>> markers(const std::string& prefix) = 0;
   // Takes those away that are there.
   [[nodiscard]] virtual Status clear(std::span<const std::string> markers) = 0;
@@ -84,7 +85,7 @@ struct LastResourceRecovery {
 class LastResourceManager {
  public:
   // Begins a session with `manager` and decides what waits for it. REQUIRES: `manager` is
-  // recovered. Errors: kInvalidArgument (no id), those of manager and database.
+  // recovered. Errors: kInvalidArgument (no id, no database), those of manager and database.
   [[nodiscard]] static Result<std::unique_ptr<LastResourceManager>> open(
       tm::TransactionManager manager, std::shared_ptr<LastResource> resource,
       LastResourceOptions options);

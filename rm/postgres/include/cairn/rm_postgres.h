@@ -68,8 +68,9 @@ struct PostgresRecovery {
 class PostgresResourceManager {
  public:
   // Begins a session with `manager` and brings every branch in doubt to its outcome. REQUIRES:
-  // `manager` is recovered. Errors: kInvalidArgument (no id), kNotSupported (the server keeps no
-  // prepared transactions, runs with fsync off, or is older than PostgreSQL 13), kIdentityMismatch
+  // `manager` is recovered. Errors: kInvalidArgument (no id; `conninfo` is no connection string),
+  // kIoError (no connection), kNotSupported (the server keeps no prepared transactions, runs with
+  // fsync off, or is older than PostgreSQL 13), kIdentityMismatch
   // (a branch was promised by another server or database), kOutcomeUnknown (the server can no
   // longer tell what became of a decided branch), kAlreadyAborted and kAlreadyCommitted (somebody
   // ended a promised branch by hand, against the decision), kTimeout (not settled within

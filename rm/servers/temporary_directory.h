@@ -1,6 +1,6 @@
 // A directory that is there as long as the object.
-#ifndef CAIRN_TESTS_EXAMPLES_TEMPORARY_DIRECTORY_H_
-#define CAIRN_TESTS_EXAMPLES_TEMPORARY_DIRECTORY_H_
+#ifndef CAIRN_RM_SERVERS_TEMPORARY_DIRECTORY_H_
+#define CAIRN_RM_SERVERS_TEMPORARY_DIRECTORY_H_
 
 #include <cstdlib>
 #include <filesystem>
@@ -35,4 +35,4 @@ class TemporaryDirectory {
 
 }  // namespace cairn
 
-#endif  // CAIRN_TESTS_EXAMPLES_TEMPORARY_DIRECTORY_H_
+#endif  // CAIRN_RM_SERVERS_TEMPORARY_DIRECTORY_H_

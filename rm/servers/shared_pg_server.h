@@ -1,10 +1,10 @@
 // One server for all tests of a program: to make one takes longer than most of them.
-#ifndef CAIRN_TESTS_RM_SHARED_PG_SERVER_H_
-#define CAIRN_TESTS_RM_SHARED_PG_SERVER_H_
+#ifndef CAIRN_RM_SERVERS_SHARED_PG_SERVER_H_
+#define CAIRN_RM_SERVERS_SHARED_PG_SERVER_H_
 
 #include <memory>
 
-#include "rm/pg_server.h"
+#include "servers/pg_server.h"
 
 namespace cairn::rm {
 
@@ -16,4 +16,4 @@ inline Result<std::unique_ptr<PgServer>>& shared_pg_server() {
 
 }  // namespace cairn::rm
 
-#endif  // CAIRN_TESTS_RM_SHARED_PG_SERVER_H_
+#endif  // CAIRN_RM_SERVERS_SHARED_PG_SERVER_H_

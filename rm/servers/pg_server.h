@@ -1,6 +1,6 @@
-// A private PostgreSQL server in a temporary directory, on a Unix socket, with what tests do to it.
-#ifndef CAIRN_TESTS_RM_PG_SERVER_H_
-#define CAIRN_TESTS_RM_PG_SERVER_H_
+// A private PostgreSQL server in a temporary directory, on a Unix socket, and what is done to it.
+#ifndef CAIRN_RM_SERVERS_PG_SERVER_H_
+#define CAIRN_RM_SERVERS_PG_SERVER_H_
 
 #include <sys/types.h>
 
@@ -12,7 +12,7 @@
 #include <cairn/result.h>
 #include <cairn/rm_postgres.h>
 
-#include "examples/temporary_directory.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::rm {
 
@@ -29,7 +29,8 @@ class PgServer {
   PgServer(const PgServer&) = delete;
   PgServer& operator=(const PgServer&) = delete;
 
-  [[nodiscard]] Status start();
+  // With `settings` ("fsync=off") behind its own.
+  [[nodiscard]] Status start(const std::vector<std::string>& settings = {});
   // All of its processes at once, as a kill -9 of each.
   void kill();
   // Without an orderly end of anything: recovery at the next start.
@@ -62,4 +63,4 @@ class PgServer {
 
 }  // namespace cairn::rm
 
-#endif  // CAIRN_TESTS_RM_PG_SERVER_H_
+#endif  // CAIRN_RM_SERVERS_PG_SERVER_H_

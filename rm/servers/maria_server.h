@@ -1,6 +1,6 @@
-// A private MariaDB server in a temporary directory, on a Unix socket, with what tests do to it.
-#ifndef CAIRN_TESTS_RM_MARIA_SERVER_H_
-#define CAIRN_TESTS_RM_MARIA_SERVER_H_
+// A private MariaDB server in a temporary directory, on a Unix socket, and what is done to it.
+#ifndef CAIRN_RM_SERVERS_MARIA_SERVER_H_
+#define CAIRN_RM_SERVERS_MARIA_SERVER_H_
 
 #include <sys/types.h>
 
@@ -11,7 +11,7 @@
 #include <cairn/result.h>
 #include <cairn/rm_mariadb.h>
 
-#include "examples/temporary_directory.h"
+#include "servers/temporary_directory.h"
 
 namespace cairn::rm {
 
@@ -61,4 +61,4 @@ inline Result<std::unique_ptr<MariaServer>>& shared_maria_server() {
 
 }  // namespace cairn::rm
 
-#endif  // CAIRN_TESTS_RM_MARIA_SERVER_H_
+#endif  // CAIRN_RM_SERVERS_MARIA_SERVER_H_

@@ -1,4 +1,4 @@
-#include "rm/pg_server.h"
+#include "servers/pg_server.h"
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iterator>
 #include <thread>
+#include <utility>
 
 namespace cairn::rm {
 namespace {
@@ -135,33 +136,25 @@ Status PgServer::wait_for(pid_t child, const std::string& what) const {
   return Status(StatusCode::kIoError, what + " failed: " + words);
 }
 
-Status PgServer::start() {
+Status PgServer::start(const std::vector<std::string>& settings) {
   // Small, as each start is paid for. A kill leaves a lock file, of a process that is gone.
-  postmaster_ = run({"postgres",
-                     "-D",
-                     data(),
-                     "-k",
-                     directory_->path(),
-                     "-c",
-                     "listen_addresses=",
-                     "-c",
-                     "max_prepared_transactions=64",
-                     "-c",
-                     "max_connections=40",
-                     "-c",
-                     "shared_buffers=4MB",
-                     "-c",
-                     "dynamic_shared_memory_type=mmap",
-                     "-c",
-                     "max_wal_senders=0",
-                     "-c",
-                     "wal_level=minimal",
-                     "-c",
-                     "autovacuum=off",
-                     "-c",
-                     "jit=off",
-                     "-c",
-                     "client_min_messages=warning"});
+  std::vector<std::string> command{"postgres", "-D", data(), "-k", directory_->path()};
+  std::vector<std::string> all{"listen_addresses=",
+                               "max_prepared_transactions=64",
+                               "max_connections=40",
+                               "shared_buffers=4MB",
+                               "dynamic_shared_memory_type=mmap",
+                               "max_wal_senders=0",
+                               "wal_level=minimal",
+                               "autovacuum=off",
+                               "jit=off",
+                               "client_min_messages=warning"};
+  all.insert(all.end(), settings.begin(), settings.end());
+  for (std::string& setting : all) {
+    command.emplace_back("-c");
+    command.push_back(std::move(setting));
+  }
+  postmaster_ = run(command);
   if (postmaster_ < 0) return Status(StatusCode::kIoError, "postgres did not start");
   const auto end = std::chrono::steady_clock::now() + kServerLimit;
   while (PQping(("host=" + directory_->path() + " user=postgres dbname=postgres").c_str()) !=

@@ -1,4 +1,4 @@
-#include "rm/maria_server.h"
+#include "servers/maria_server.h"
 
 #include <fcntl.h>
 #include <pwd.h>
