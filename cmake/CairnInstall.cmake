@@ -1,5 +1,5 @@
 # Installs the libraries as the CMake package `cairn` (cairn::log, cairn::recovery, cairn::tm, cairn::sim, cairn::rm_kit,
-# cairn::win32, cairn::win32_shared), and the command.
+# cairn::win32, cairn::win32_shared, the adapters that were built as cairn::rm_NAME), and the command.
 include(CMakePackageConfigHelpers)
 
 set(cairn_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cairn)
@@ -8,7 +8,17 @@ set(cairn_components log recovery tm sim rm_kit)
 if(CAIRN_BUILD_WIN32)
   list(APPEND cairn_components win32 win32_shared)
 endif()
+set(cairn_internal)  # what adapters are linked with
+if(CAIRN_BUILD_RM)
+  foreach(adapter berkeley_db files last_resource mariadb postgres queue rocksdb sqlite xa)
+    if(TARGET cairn_rm_${adapter})
+      list(APPEND cairn_components rm_${adapter})
+    endif()
+  endforeach()
+  set(cairn_internal cairn_rm_names cairn_rm_stream)
+endif()
 list(TRANSFORM cairn_components PREPEND cairn_ OUTPUT_VARIABLE cairn_libraries)
+list(APPEND cairn_libraries ${cairn_internal})
 
 install(
   TARGETS ${cairn_libraries}
@@ -27,7 +37,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/cairnConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(
   FILES ${PROJECT_BINARY_DIR}/cairnConfig.cmake ${PROJECT_BINARY_DIR}/cairnConfigVersion.cmake
-        ${PROJECT_SOURCE_DIR}/cmake/CairnDependencies.cmake
+        ${PROJECT_SOURCE_DIR}/cmake/CairnDependencies.cmake ${PROJECT_SOURCE_DIR}/cmake/CairnAdapters.cmake
   DESTINATION ${cairn_package_dir}
   COMPONENT development)
 
