@@ -244,9 +244,9 @@ class LastExplorer {
 // The database is away behind its commit, while the manager lives: nobody may be told anything.
 TEST(LastResource, ACommitThatCannotBeLookedForLeavesTheOthersInDoubt) {
   for (const bool is_behind : {false, true}) {
+    std::atomic<bool> is_away = false;  // outlives the machine, which asks it
     LastMachine machine;
     ASSERT_TRUE(machine.start());
-    std::atomic<bool> is_away = false;
     machine.rows->is_alive = [&] { return !is_away.load(); };
     (is_behind ? machine.rows->behind : machine.rows->before) = [&] { is_away = true; };
     auto transaction = machine.queue.begin();
@@ -256,7 +256,7 @@ TEST(LastResource, ACommitThatCannotBeLookedForLeavesTheOthersInDoubt) {
     }));
     ASSERT_TRUE(machine.queue.queues().produce(transaction, "q", "a"));
     ASSERT_TRUE(transaction.commit_async());
-    EXPECT_TRUE(eventually([&] { return !machine.last->health(); }));
+    ASSERT_TRUE(eventually([&] { return !machine.last->health(); }));
     EXPECT_EQ(machine.last->health().code(), StatusCode::kIoError);
     EXPECT_TRUE(eventually(
         [&] { return transaction.information()->state == tm::TransactionState::kInDoubt; }));

@@ -250,7 +250,7 @@ TEST(QueuesInDoubt, APromiseKeepsItsMessagesTakenAndItsOwnUnseenUntilTheOutcome)
   superior = {};
   above = {};
   ASSERT_TRUE(machine.crash_and_start(sim::survive_none()));
-  EXPECT_EQ(machine.queues().depth("q"), (QueueDepth{.ready = 0, .taken = 1}));
+  ASSERT_EQ(machine.queues().depth("q"), (QueueDepth{.ready = 0, .taken = 1}));
   auto other = machine.begin();
   EXPECT_EQ(machine.queues().consume(other, "q").code(), StatusCode::kTimeout);
   above = machine.manager().open_resource_manager(boss).value();
