@@ -7,10 +7,6 @@
 //   ROLLBACK              kCancel -> kUndo -> kRolledBack       before PREPARE TRANSACTION was sent
 //                         kFence -> kRollBack -> kRolledBack    since then
 //
-// An order whose connection was lost may still be on its way to the server, and would be carried
-// out whenever it arrives: also on another transaction of the same name, when the unit of work is
-// used again. So its backend is ended before anything is asked or answered (kFence...).
-//
 // Before the promise any trouble is a refusal. Behind it trouble is tried again. A name that the
 // server does not know is no outcome: the transaction id tells it (kProve...). A server that falls
 // down forgets ids of which nothing was forced, and gives them out again; those of promises are
@@ -45,7 +41,6 @@ enum class Step : std::uint8_t {
   kFence,           // as kFenceAlone
   kRollBack,        // ROLLBACK PREPARED
   kProveAborted,    // pg_xact_status()
-  kFenceCommit,     // as kFenceAlone
   kCommit,          // COMMIT PREPARED
   kProveCommitted,  // pg_xact_status()
   // Ends.
@@ -126,7 +121,7 @@ inline constexpr std::array kOrderTable{
     OrderRow{Step::kRollBack,       Reply::kOk,            Step::kRolledBack},
     OrderRow{Step::kRollBack,       Reply::kUnknown,       Step::kProveAborted},
     OrderRow{Step::kRollBack,       Reply::kRefusal,       Step::kRollBack, true},
-    OrderRow{Step::kRollBack,       Reply::kLoss,          Step::kFence, true},
+    OrderRow{Step::kRollBack,       Reply::kLoss,          Step::kRollBack, true},
     OrderRow{Step::kProveAborted,   Reply::kSaysAborted,   Step::kRolledBack},
     OrderRow{Step::kProveAborted,   Reply::kSaysNever,     Step::kRolledBack},
     OrderRow{Step::kProveAborted,   Reply::kSaysNothing,   Step::kRolledBack},  // it is not there
@@ -138,11 +133,7 @@ inline constexpr std::array kOrderTable{
     OrderRow{Step::kCommit,         Reply::kOk,            Step::kCommitted},
     OrderRow{Step::kCommit,         Reply::kUnknown,       Step::kProveCommitted},
     OrderRow{Step::kCommit,         Reply::kRefusal,       Step::kCommit, true},
-    OrderRow{Step::kCommit,         Reply::kLoss,          Step::kFenceCommit, true},
-    OrderRow{Step::kFenceCommit,    Reply::kOk,            Step::kCommit},
-    OrderRow{Step::kFenceCommit,    Reply::kBusy,          Step::kFenceCommit, true},
-    OrderRow{Step::kFenceCommit,    Reply::kRefusal,       Step::kFenceCommit, true},
-    OrderRow{Step::kFenceCommit,    Reply::kLoss,          Step::kFenceCommit, true},
+    OrderRow{Step::kCommit,         Reply::kLoss,          Step::kCommit, true},
     OrderRow{Step::kProveCommitted, Reply::kSaysCommitted, Step::kProven},
     OrderRow{Step::kProveCommitted, Reply::kSaysAborted,   Step::kBroken},
     OrderRow{Step::kProveCommitted, Reply::kSaysNever,     Step::kBroken},  // an older copy
@@ -219,17 +210,6 @@ constexpr bool is_no_outcome_read_from_trouble() {
   return true;
 }
 static_assert(is_no_outcome_read_from_trouble());
-
-// An order that may still be on its way is not given again, nor is its end asked for.
-constexpr bool is_fenced_behind_a_loss() {
-  for (const OrderRow& row : kOrderTable) {
-    if (row.answer != Reply::kLoss) continue;
-    if (row.step == Step::kCommit && row.next != Step::kFenceCommit) return false;
-    if (row.step == Step::kRollBack && row.next != Step::kFence) return false;
-  }
-  return true;
-}
-static_assert(is_fenced_behind_a_loss());
 
 }  // namespace order_machine
 

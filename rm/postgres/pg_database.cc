@@ -13,9 +13,11 @@ using tm::NotificationKind;
 bool is_proof(Step step) {
   return step == Step::kProveAlone || step == Step::kProveAborted || step == Step::kProveCommitted;
 }
-bool is_fence(Step step) {
-  return step == Step::kFence || step == Step::kFenceAlone || step == Step::kFenceCommit;
+// The number tells two uses of one unit of work apart.
+std::string numbered(const std::string& name, const std::string& transaction_id) {
+  return name + ":" + transaction_id;
 }
+bool is_fence(Step step) { return step == Step::kFence || step == Step::kFenceAlone; }
 
 pg::Reply read_answer(Step step, const PgReply& reply, const PgBranch& branch) {
   using pg::Reply;
@@ -35,7 +37,6 @@ pg::Reply read_answer(Step step, const PgReply& reply, const PgBranch& branch) {
       return branch.in_use ? Reply::kBusy : Reply::kOk;
     case Step::kFence:
     case Step::kFenceAlone:
-    case Step::kFenceCommit:
       return field == "0" ? Reply::kOk : Reply::kBusy;
     case Step::kProveAlone:
     case Step::kProveAborted:
@@ -102,7 +103,6 @@ std::string PgDatabase::command(Step step, Branch& branch, const Pool& pool) {
              std::to_string(branch.own ? branch.own->id() : branch.lost_id) + ")";
     case Step::kFence:
     case Step::kFenceAlone:
-    case Step::kFenceCommit:
       return pool.fence(branch.lost_id);
     case Step::kRollBack:
       return "ROLLBACK PREPARED '" + branch.name + "'";
@@ -131,6 +131,7 @@ pg::Reply PgDatabase::read(Step step, const Reply& reply, const Branch& branch) 
 Status PgDatabase::took(Step step, Answer answer, Step next, Branch& branch, const Reply& reply) {
   if (answer == Answer::kOk && (step == Step::kAskId || step == Step::kAskIdAlone)) {
     branch.transaction_id = *reply.row.front();
+    branch.name = numbered(branch.name, branch.transaction_id);
     branch.epoch = branch.own->epoch();
   }
   if (answer == Answer::kOk && is_fence(step)) branch.lost_id = 0;
@@ -187,7 +188,11 @@ Result<std::vector<std::string>> PgDatabase::list(Connection& connection, Time e
 }
 
 std::optional<Uuid> PgDatabase::own(const std::string& name, const Uuid& manager, const Uuid& id) {
-  const auto read = BranchName::parse(name);
+  const std::size_t end = name.rfind(':');
+  if (end == std::string::npos || !is_number(std::string_view(name).substr(end + 1))) {
+    return std::nullopt;
+  }
+  const auto read = BranchName::parse(std::string_view(name).substr(0, end));
   const bool is_own = read && read->transaction_manager == manager && read->resource_manager == id;
   return is_own ? std::optional(read->transaction) : std::nullopt;
 }
@@ -247,7 +252,7 @@ std::optional<std::string> PgDatabase::offered(const std::string& text, const Uu
                                                const PgIdentity& place) {
   const auto promise = Promise::parse(text);
   if (!promise || promise->place != place) return std::nullopt;
-  return new_name(manager, id, transaction);
+  return numbered(new_name(manager, id, transaction), promise->transaction_id);
 }
 
 void PgDatabase::recall(Branch& branch, const std::string& text) {

@@ -53,9 +53,9 @@ struct PgDatabase {
   static std::string command(Step step, Branch& branch, const Pool& pool);
   static Answer read(Step step, const Reply& reply, const Branch& branch);
   static Status took(Step step, Answer answer, Step next, Branch& branch, const Reply& reply);
-  static void lost(Step step, Branch& branch, std::uint64_t id) {
-    if (step == Step::kCommit || step == Step::kRollBack) branch.lost_id = id;
-  }
+  // An order that was given may still be on its way. It can have no effect but on its own branch,
+  // and the server itself says that another backend is at work on that.
+  static void lost(Step, Branch&, std::uint64_t) {}
   static Status contradiction(Step step, Answer answer, const Branch& branch, const Pool& pool);
 
   // ---- Start

@@ -10,13 +10,13 @@ namespace {
 constexpr std::string_view kPromisePrefix = "postgres:1:";
 constexpr std::size_t kDigits = 20;  // of 2^64
 
+}  // namespace
+
 bool is_number(std::string_view text) {
   return !text.empty() && text.size() <= kDigits &&
          std::all_of(text.begin(), text.end(),
                      [](char letter) { return letter >= '0' && letter <= '9'; });
 }
-
-}  // namespace
 
 std::string Promise::to_string() const {
   return std::string(kPromisePrefix) + place.to_string() + ":" + transaction_id;

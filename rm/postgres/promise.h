@@ -22,6 +22,9 @@ struct PgIdentity {
   [[nodiscard]] std::string to_string() const { return system + ":" + database; }
 };
 
+// Decimal, of at most 64 bits.
+[[nodiscard]] bool is_number(std::string_view text);
+
 struct Promise {
   PgIdentity place;
   std::string transaction_id;

@@ -72,10 +72,10 @@ TEST_F(PostgresRmTest, ADecidedBranchIsNotSoughtInAnotherDatabase) {
 // program without a manager.
 TEST_F(PostgresRmTest, PromisesOfOthersAreLeftAlone) {
   const std::string other_manager =
-      BranchName{Uuid::generate(), node.id, Uuid::generate()}.to_string();
+      BranchName{Uuid::generate(), node.id, Uuid::generate()}.to_string() + ":7";
   const std::string other_adapter =
-      BranchName{node.tm.id(), Uuid::generate(), Uuid::generate()}.to_string();
-  const std::string orphan = BranchName{node.tm.id(), node.id, Uuid::generate()}.to_string();
+      BranchName{node.tm.id(), Uuid::generate(), Uuid::generate()}.to_string() + ":7";
+  const std::string orphan = BranchName{node.tm.id(), node.id, Uuid::generate()}.to_string() + ":7";
   for (const std::string& name : {other_manager, other_adapter, orphan, std::string("mine")}) {
     psql("BEGIN; INSERT INTO items VALUES ('" + name + "'); PREPARE TRANSACTION '" + name + "'");
   }
@@ -87,6 +87,34 @@ TEST_F(PostgresRmTest, PromisesOfOthersAreLeftAlone) {
               testing::UnorderedElementsAre(other_manager, other_adapter, "mine"));
   EXPECT_THAT(server().prepared(),
               testing::UnorderedElementsAre(other_manager, other_adapter, "mine"));
+}
+
+// The manager lost its record of the end of the first use, which nothing had forced: it orders that
+// commit again. What the second use has promised is not decided.
+TEST_F(PostgresRmTest, ACommitThatIsToldAgainIsNotThatOfTheNextUseOfItsUnitOfWork) {
+  const tm::TransactionOptions same{.unit_of_work = Uuid::generate()};
+  for (const std::string item : {"a", "b"}) {
+    tm::Transaction transaction = node.tm.create_transaction(same).value();
+    EXPECT_TRUE(node.put(transaction, item));
+    puppet.join(transaction);
+    ASSERT_TRUE(transaction.commit_async());
+    ASSERT_EQ(puppet.next(), NotificationKind::kPrepare);
+    ASSERT_TRUE(eventually([&] { return !server().prepared().empty(); }));
+    if (item == "b") break;
+    ASSERT_TRUE(puppet.enlistment.prepare_complete());
+    ASSERT_EQ(puppet.next(), NotificationKind::kCommit);
+    ASSERT_TRUE(puppet.enlistment.commit_complete());
+    ASSERT_TRUE(transaction.wait(tm::WaitFor::kCompleted, kLimit));
+  }
+  node.crash();
+  puppet.stop();
+  ASSERT_TRUE(node.start_manager());
+  ASSERT_TRUE(start_adapter());
+  EXPECT_THAT(node.rm->recovery().redelivered, ElementsAre(same.unit_of_work));
+  EXPECT_THAT(node.rm->recovery().aborted, ElementsAre(same.unit_of_work));
+  EXPECT_THAT(server().prepared(), IsEmpty());
+  EXPECT_EQ(count("a"), "1");
+  EXPECT_EQ(count("b"), "0");
 }
 
 // A process that was killed leaves a backend in the middle of PREPARE TRANSACTION.

@@ -25,7 +25,8 @@ using tm::NotificationKind;
 TEST_F(PostgresRmTest, ACommitOfTwoPhasesIsThere) {
   tm::Transaction transaction = prepare("a");
   EXPECT_THAT(server().prepared(),
-              ElementsAre(BranchName{node.tm.id(), node.id, transaction.id()}.to_string()));
+              ElementsAre(testing::StartsWith(
+                  BranchName{node.tm.id(), node.id, transaction.id()}.to_string() + ":")));
   EXPECT_EQ(count("a"), "0");
   ASSERT_TRUE(puppet.enlistment.prepare_complete());
   ASSERT_TRUE(eventually([&] { return count("a") == "1"; }));
