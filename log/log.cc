@@ -139,10 +139,8 @@ Result<Reservation> Stream::reserve(std::uint32_t records, std::uint64_t payload
                   "reservation: expected at most " + std::to_string(most) + " bytes in " +
                       std::to_string(records) + " records, found " + std::to_string(payload_bytes));
   }
-  // Each record may round up by 7; their sum is a multiple of 8.
-  constexpr std::uint64_t kMost = Reservation::reserved_bytes(0) + format::kRecordAlignment - 1;
-  const std::uint64_t bytes = payload_bytes + records * kMost;
-  return core_->reserve(id_, records, bytes / format::kRecordAlignment * format::kRecordAlignment);
+  static_assert(format::kRecordAlignment == 8, "as reserved_bytes_of() rounds");
+  return core_->reserve(id_, records, Reservation::reserved_bytes_of(records, payload_bytes));
 }
 Result<Reservation> Stream::reserve(std::span<const std::uint64_t> payloads) {
   if (core_ == nullptr) return no_log();

@@ -80,6 +80,8 @@ class LogCore final : public ReadHorizon {
   void release(StreamId stream, std::uint64_t records, std::uint64_t bytes);
   // Of a reservation that stays.
   void give_back(StreamId stream, std::uint64_t records, std::uint64_t bytes);
+  // One more reservation of the stream, of what another one holds.
+  void split(StreamId stream);
   // One reservation takes over another.
   void merge(StreamId from, StreamId to, std::uint64_t records, std::uint64_t bytes);
   [[nodiscard]] std::uint32_t max_record() const {

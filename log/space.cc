@@ -235,6 +235,11 @@ void LogCore::merge(StreamId from, StreamId to, std::uint64_t records, std::uint
   ledger_->release(from, 1, records, bytes);
 }
 
+void LogCore::split(StreamId stream) {
+  const Lock lock(writer_->mutex());
+  ledger_->reserve(stream, 1, 0, 0);
+}
+
 // What paying and changing comes to, or why it cannot be.
 Result<LogCore::Booking> LogCore::plan(StreamId stream, const Reservation& reservation,
                                        std::size_t payload, const ReservationChange& change) const {
@@ -328,6 +333,20 @@ Status Reservation::give_back(std::uint64_t records, std::uint64_t bytes) {
   records_ -= records;
   bytes_ -= bytes;
   return {};
+}
+
+Result<Reservation> Reservation::split(std::uint64_t records, std::uint64_t bytes) {
+  if (records > records_ || bytes > bytes_) {
+    return Status(StatusCode::kInvalidArgument,
+                  "reservation to split: expected at most " + std::to_string(records_) +
+                      " records and " + std::to_string(bytes_) + " bytes, found " +
+                      std::to_string(records) + " and " + std::to_string(bytes));
+  }
+  if (core_ == nullptr) return Reservation();
+  core_->split(stream_);
+  records_ -= records;
+  bytes_ -= bytes;
+  return Reservation(core_, stream_, records, bytes);
 }
 
 void Reservation::merge(Reservation&& other) {

@@ -3,6 +3,7 @@
 #ifndef CAIRN_RECOVERY_BYTES_H_
 #define CAIRN_RECOVERY_BYTES_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -80,11 +81,10 @@ class ByteReader {
 
  private:
   std::uint64_t integer(std::size_t width) {
+    static_assert(std::endian::native == std::endian::little, "integers are read as they lie");
     std::uint64_t value = 0;
-    std::size_t shift = 0;
-    for (const std::byte byte : take(width)) {
-      value |= std::to_integer<std::uint64_t>(byte) << shift;
-      shift += 8;
+    if (const auto bytes = take(width); !bytes.empty()) {
+      std::memcpy(&value, bytes.data(), bytes.size());
     }
     return value;
   }

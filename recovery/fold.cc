@@ -23,25 +23,39 @@ Status verdict(const FoldRule& rule, Lsn lsn, const Subject& subject) {
 }
 
 // Whether `copy` is what carrying `live` forward would have written.
-bool is_copy_of(const TransactionRecord& copy, const RecoveredTransaction& live) {
-  TransactionRecord expected = live.record;
-  if (expected.original.is_null()) expected.original = live.lsn;
-  return copy == expected;
+bool is_copy_of(const TransactionRecord& copy, RecoveredTransaction live) {
+  if (live.record.original.is_null()) live.record.original = live.lsn;
+  return copy == live.record;
 }
 
 // Whether `amended` is the decision `live`, with acts added.
-bool amends(const TransactionRecord& amended, const RecoveredTransaction& live) {
-  if (amended.acts.size() <= live.record.acts.size()) return false;
-  TransactionRecord expected = live.record;
+bool amends(const TransactionRecord& amended, const TransactionRecord& live) {
+  if (amended.acts.size() <= live.acts.size()) return false;
+  TransactionRecord expected = live;
   expected.type = RecordType::kAmended;
   expected.original = Lsn::null();
   expected.acts = amended.acts;
   return amended == expected &&
-         std::equal(live.record.acts.begin(), live.record.acts.end(), amended.acts.begin());
+         std::equal(live.acts.begin(), live.acts.end(), amended.acts.begin());
 }
 
-bool is_decided(const TransactionRecord& record) {
-  return record.type == RecordType::kDecision || record.type == RecordType::kAmended;
+bool is_decided(RecordType type) {
+  return type == RecordType::kDecision || type == RecordType::kAmended;
+}
+
+// A record whose transaction lives on: any of the manager's but a forget record and a restart area.
+bool is_of_transaction(const log::Record& record) {
+  if (record.kind != log::RecordKind::kData) return false;
+  switch (static_cast<RecordType>(record.type)) {
+    case RecordType::kDecision:
+    case RecordType::kPrepare:
+    case RecordType::kRollback:
+    case RecordType::kAmended:
+      return true;
+    case RecordType::kForget:
+      break;
+  }
+  return false;
 }
 
 // Whether `decision` ends exactly what `prepare` promised.
@@ -60,7 +74,6 @@ Result<Fold> Fold::begin(const log::RestartArea& restart) {
   CAIRN_ASSIGN_OR_RETURN(const TmRecord decoded, decode(record));
   const auto& newest = std::get<RestartRecord>(decoded);
   Fold fold;
-  fold.base_ = restart.base;
   fold.state_.transaction_manager = newest.transaction_manager;
   fold.former_ = newest.former;
   fold.state_.clock = newest.clock;
@@ -69,92 +82,112 @@ Result<Fold> Fold::begin(const log::RestartArea& restart) {
 }
 
 Status Fold::add(const log::Record& record) {
-  CAIRN_ASSIGN_OR_RETURN(TmRecord decoded, decode(record));
-  const std::uint64_t clock = std::visit([](const auto& kind) { return kind.clock; }, decoded);
-  const auto take = [&]() -> Status {
-    if (auto* of = std::get_if<TransactionRecord>(&decoded)) {
-      return add_transaction(record.lsn, std::move(*of));
+  std::uint64_t clock = 0;
+  if (is_of_transaction(record)) {
+    CAIRN_ASSIGN_OR_RETURN(
+        const TransactionView of,
+        view_transaction(record.lsn, static_cast<RecordType>(record.type), record.payload));
+    CAIRN_RETURN_IF_ERROR(add_transaction(record.lsn, of));
+    clock = of.clock;
+  } else {
+    CAIRN_ASSIGN_OR_RETURN(const TmRecord decoded, decode(record));
+    const auto* const forget = std::get_if<ForgetRecord>(&decoded);
+    if (forget != nullptr) {
+      CAIRN_RETURN_IF_ERROR(add_forget(record.lsn, *forget));
+      clock = forget->clock;
+    } else {
+      CAIRN_RETURN_IF_ERROR(add_restart(record.lsn, std::get<RestartRecord>(decoded)));
+      clock = std::get<RestartRecord>(decoded).clock;
     }
-    if (auto* forget = std::get_if<ForgetRecord>(&decoded)) return add_forget(record.lsn, *forget);
-    return add_restart(record.lsn, std::get<RestartRecord>(decoded));
-  };
-  CAIRN_RETURN_IF_ERROR(take());
+  }
   state_.clock = std::max(state_.clock, clock);
   state_.end = record.lsn;
   ++state_.records;
   return Status::ok();
 }
 
-Status Fold::add_transaction(Lsn lsn, TransactionRecord record) {
-  const auto live = live_.find(record.transaction);
-  const bool known = live != live_.end();
-  const bool prepared = known && live->second.record.type == RecordType::kPrepare;
-  FoldFacts facts{.known = known, .prepared = prepared};
-  facts.shares = !known && shares_enlistment(record);
+// `live`: the row of the same transaction, or kNone. What is known of it is held against the record
+// where a rule asks; most records are the first of their transaction.
+FoldFacts Fold::facts_of(const TransactionView& record, std::uint32_t live) const {
+  const PackedTransactions& known = state_.transactions;
+  const bool is_known = live != PackedTransactions::kNone;
+  const bool prepared = is_known && known.type(live) == RecordType::kPrepare;
+  const auto live_record = [&] { return known.record(live); };
+  FoldFacts facts{.known = is_known, .prepared = prepared};
+  facts.shares = !is_known && shares_enlistment(record);
   if (!record.original.is_null()) {
     facts.kind = FoldKind::kCopy;
-    facts.matches = known && is_copy_of(record, live->second);
-    facts.before_base = record.original < base_;
+    facts.matches = is_known && is_copy_of(copy_of(record), {known.lsn(live), live_record()});
+    facts.before_base = record.original < state_.begin;
   } else if (record.type == RecordType::kPrepare) {
     facts.kind = FoldKind::kPrepare;
     facts.clock_rises = record.clock >= last_decision_clock_;
   } else if (record.type == RecordType::kRollback) {
     facts.kind = FoldKind::kAct;
-    facts.matches = prepared && keeps(record, live->second.record);
+    facts.matches = prepared && keeps(copy_of(record), live_record());
   } else if (record.type == RecordType::kAmended) {
     facts.kind = FoldKind::kAct;
-    facts.matches = known && is_decided(live->second.record) && amends(record, live->second);
+    facts.matches =
+        is_known && is_decided(known.type(live)) && amends(copy_of(record), live_record());
   } else {
     facts.kind = FoldKind::kDecision;
-    facts.matches = prepared && keeps(record, live->second.record);
+    facts.matches = prepared && keeps(copy_of(record), live_record());
     facts.clock_rises = record.clock > last_decision_clock_;
   }
+  return facts;
+}
+
+Status Fold::add_transaction(Lsn lsn, const TransactionView& record) {
+  const std::uint32_t live = state_.transactions.find(record.transaction);
+  const FoldFacts facts = facts_of(record, live);
   CAIRN_RETURN_IF_ERROR(verdict(judge(facts), lsn, [&] {
     return "transaction " + record.transaction.to_string() + ", clock " +
            std::to_string(record.clock) + ", last decision's clock " +
            std::to_string(last_decision_clock_) +
-           (known ? (prepared ? ", prepared at LSN " : ", decided at LSN ") +
-                        live->second.lsn.to_string()
-                  : "");
+           (facts.known ? (facts.prepared ? ", prepared at LSN " : ", decided at LSN ") +
+                              state_.transactions.lsn(live).to_string()
+                        : "");
   }));
   if (facts.kind == FoldKind::kDecision) last_decision_clock_ = record.clock;
-  if (!known) {
-    for (const auto& enlistment : record.enlistments) enlistments_.insert(enlistment.enlistment);
-    if (record.superior) enlistments_.insert(record.superior->enlistment);
-  }
-  const Uuid id = record.transaction;
-  live_.insert_or_assign(id, RecoveredTransaction{lsn, std::move(record)});
-  return Status::ok();
+  // It takes the place of the one before, and lies behind all others.
+  if (facts.known) erase(live);
+  return state_.transactions.add(lsn, record);
 }
 
-bool Fold::shares_enlistment(const TransactionRecord& record) const {
-  if (record.superior && enlistments_.contains(record.superior->enlistment)) return true;
-  return std::any_of(
-      record.enlistments.begin(), record.enlistments.end(),
-      [this](const auto& enlistment) { return enlistments_.contains(enlistment.enlistment); });
+bool Fold::shares_enlistment(const TransactionView& record) const {
+  bool shares = false;
+  record.for_each_member([&](std::size_t offset) {
+    const Uuid enlistment = MemberView(record.payload.data(), offset).enlistment();
+    shares = shares || state_.transactions.find_member(enlistment) != PackedTransactions::kNone;
+  });
+  return shares;
+}
+
+// What is erased takes no more memory than what is not.
+void Fold::erase(std::uint32_t live) {
+  constexpr std::size_t kFew = 1024;
+  PackedTransactions& all = state_.transactions;
+  all.erase(live);
+  if (all.erased() > all.size() + kFew) all.pack();
 }
 
 Status Fold::add_forget(Lsn lsn, const ForgetRecord& forget) {
-  const auto live = live_.find(forget.transaction);
-  const bool known = live != live_.end();
+  const PackedTransactions& all = state_.transactions;
+  const std::uint32_t live = all.find(forget.transaction);
+  const bool known = live != PackedTransactions::kNone;
   const FoldRule& rule = judge({
       .kind = FoldKind::kForget,
       .known = known,
-      .prepared = known && live->second.record.type == RecordType::kPrepare,
-      .matches = known && live->second.lsn == forget.decision,
-      .before_base = forget.decision < base_,
+      .prepared = known && all.type(live) == RecordType::kPrepare,
+      .matches = known && all.lsn(live) == forget.decision,
+      .before_base = forget.decision < state_.begin,
   });
   CAIRN_RETURN_IF_ERROR(verdict(rule, lsn, [&] {
     return "transaction " + forget.transaction.to_string() + ", decision named at LSN " +
            forget.decision.to_string() +
-           (known ? ", found at LSN " + live->second.lsn.to_string() : ", not found");
+           (known ? ", found at LSN " + all.lsn(live).to_string() : ", not found");
   }));
-  if (known) {
-    const TransactionRecord& record = live->second.record;
-    for (const auto& enlistment : record.enlistments) enlistments_.erase(enlistment.enlistment);
-    if (record.superior) enlistments_.erase(record.superior->enlistment);
-    live_.erase(live);
-  }
+  if (known) erase(live);
   return Status::ok();
 }
 
@@ -178,12 +211,19 @@ Status Fold::add_restart(Lsn lsn, const RestartRecord& restart) {
   return Status::ok();
 }
 
-RecoveredState Fold::finish() && {
-  state_.transactions.reserve(live_.size());
-  for (auto& [id, transaction] : live_) state_.transactions.push_back(std::move(transaction));
-  std::sort(state_.transactions.begin(), state_.transactions.end(),
-            [](const auto& a, const auto& b) { return a.lsn < b.lsn; });
+PackedState Fold::finish_packed() && {
+  state_.transactions.pack();
   return std::move(state_);
+}
+
+RecoveredState Fold::finish() && {
+  RecoveredState state{static_cast<const RecoveredFacts&>(state_), {}};
+  const PackedTransactions& all = state_.transactions;
+  state.transactions.reserve(all.size());
+  for (std::uint32_t row = 0; row < all.end(); ++row) {
+    if (all.is_here(row)) state.transactions.push_back({all.lsn(row), all.record(row)});
+  }
+  return state;
 }
 
 Result<bool> Fold::is_beyond(const log::Record& record, std::uint64_t clock) {
@@ -193,22 +233,31 @@ Result<bool> Fold::is_beyond(const log::Record& record, std::uint64_t clock) {
          of->clock > clock;
 }
 
-Result<RecoveredState> read_tm_state(log::Cursor& cursor, const log::RestartArea& restart,
-                                     std::optional<std::uint64_t> up_to) {
-  CAIRN_ASSIGN_OR_RETURN(Fold fold, Fold::begin(restart));
+namespace {
+
+// Folds what `cursor` yields, before the first decision of a higher clock than `up_to`; whether
+// that is all.
+Result<bool> read_into(Fold& fold, log::Cursor& cursor, std::optional<std::uint64_t> up_to) {
   for (;;) {
     CAIRN_ASSIGN_OR_RETURN(const std::optional<log::Record> record, cursor.next());
-    if (!record) return std::move(fold).finish();
+    if (!record) return true;
     if (up_to) {
       CAIRN_ASSIGN_OR_RETURN(const bool beyond, Fold::is_beyond(*record, *up_to));
-      if (beyond) {
-        RecoveredState state = std::move(fold).finish();
-        state.complete = false;
-        return state;
-      }
+      if (beyond) return false;
     }
     CAIRN_RETURN_IF_ERROR(fold.add(*record));
   }
+}
+
+}  // namespace
+
+Result<PackedState> read_packed_state(log::Cursor& cursor, const log::RestartArea& restart,
+                                      std::optional<std::uint64_t> up_to) {
+  CAIRN_ASSIGN_OR_RETURN(Fold fold, Fold::begin(restart));
+  CAIRN_ASSIGN_OR_RETURN(const bool complete, read_into(fold, cursor, up_to));
+  PackedState state = std::move(fold).finish_packed();
+  state.complete = complete;
+  return state;
 }
 
 Result<RecoveredState> read_tm_state(const log::LogView& view, std::string_view stream) {
@@ -225,7 +274,9 @@ Result<RecoveredState> read_tm_state(const log::LogView& view, std::string_view 
   options.start = restart.base;
   options.stream = found->id;
   CAIRN_ASSIGN_OR_RETURN(log::Cursor cursor, view.read(options));
-  return read_tm_state(cursor, restart);
+  CAIRN_ASSIGN_OR_RETURN(Fold fold, Fold::begin(restart));
+  CAIRN_RETURN_IF_ERROR(read_into(fold, cursor, std::nullopt).status());
+  return std::move(fold).finish();
 }
 
 Result<std::vector<std::string>> find_tm_streams(const log::LogView& view) {

@@ -193,13 +193,6 @@ constexpr bool meets(const FoldRule& rule, const FoldFacts& facts) {
          meets(rule.shares, facts.shares);
 }
 
-// The one row for these facts.
-constexpr const FoldRule& judge(const FoldFacts& facts) {
-  const FoldRule* rule = kFoldRules.begin();
-  while (!meets(*rule, facts)) ++rule;
-  return *rule;
-}
-
 // Calls `visit` with every combination of facts.
 template <typename Visit>
 constexpr void for_each_fold_facts(Visit visit) {
@@ -210,6 +203,28 @@ constexpr void for_each_fold_facts(Visit visit) {
                       (bits & 16) != 0, (bits & 32) != 0});
     }
   }
+}
+
+// The bits of for_each_fold_facts().
+constexpr unsigned bits_of(const FoldFacts& facts) {
+  return (facts.known ? 1U : 0U) | (facts.prepared ? 2U : 0U) | (facts.matches ? 4U : 0U) |
+         (facts.clock_rises ? 8U : 0U) | (facts.before_base ? 16U : 0U) | (facts.shares ? 32U : 0U);
+}
+
+// For every combination, which row it meets.
+inline constexpr auto kFoldJudgements = [] {
+  std::array<std::array<std::uint8_t, 64>, 6> rows{};
+  for_each_fold_facts([&](const FoldFacts& facts) {
+    std::uint8_t row = 0;
+    while (!meets(kFoldRules[row], facts)) ++row;
+    rows[static_cast<std::size_t>(facts.kind)][bits_of(facts)] = row;
+  });
+  return rows;
+}();
+
+// The one row for these facts.
+constexpr const FoldRule& judge(const FoldFacts& facts) {
+  return kFoldRules[kFoldJudgements[static_cast<std::size_t>(facts.kind)][bits_of(facts)]];
 }
 
 static_assert(

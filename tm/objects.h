@@ -6,6 +6,7 @@
 //
 // An enlistment refers to its transaction and its resource manager as long as anyone refers to it;
 // they refer to it until it is finished. So a finished transaction goes with its last reference.
+// What recovery found has no objects before somebody touches it: see Protocol, "dormant".
 #ifndef CAIRN_TM_OBJECTS_H_
 #define CAIRN_TM_OBJECTS_H_
 
@@ -23,6 +24,7 @@
 #include <cairn/enlistment.h>
 #include <cairn/lsn.h>
 #include <cairn/notification.h>
+#include <cairn/packed_transactions.h>
 #include <cairn/reservation.h>
 #include <cairn/resource_manager.h>
 #include <cairn/status.h>
@@ -187,7 +189,11 @@ struct ResourceManagerObject {
   std::uint64_t session = 0;                 // counts sessions
   std::shared_ptr<NotificationQueue> queue;  // of the session; null: none
   Status disconnected_because;            // what the last session said when it ended; OK: nothing
-  IdTable<EnlistmentObject> enlistments;  // unfinished
+  IdTable<EnlistmentObject> enlistments;  // unfinished, without those that are dormant
+  // Of the dormant ones: how many there are, the first, and whether a session ended since recovery.
+  std::uint32_t dormant = 0;
+  std::uint32_t first_dormant = recovery::PackedTransactions::kNone;
+  bool was_away = false;
 
   [[nodiscard]] RmState state() const { return state_; }
 

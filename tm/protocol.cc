@@ -73,7 +73,7 @@ Result<TransactionPtr> Protocol::create_transaction(const TransactionOptions& op
                                                     std::chrono::nanoseconds now) {
   CAIRN_RETURN_IF_ERROR(check_description(options.description));
   CAIRN_RETURN_IF_ERROR(check_timeout(options.timeout));
-  if (transactions_.size() >= kMaxTransactions) {
+  if (transaction_count() >= kMaxTransactions) {
     return limit_reached("live transactions", kMaxTransactions);
   }
   const Uuid id = options.unit_of_work.is_null() ? identities_.next() : options.unit_of_work;
@@ -84,7 +84,8 @@ Result<TransactionPtr> Protocol::create_transaction(const TransactionOptions& op
                   "unit of work " + id.to_string() + " has no forget record in the log yet");
   }
   auto transaction = std::make_shared<TransactionObject>(id, TransactionState::kActive);
-  if (!transactions_.insert(transaction)) {
+  if (dormant_.find(id) != recovery::PackedTransactions::kNone ||
+      !transactions_.insert(transaction)) {
     return Status(StatusCode::kNameCollision, "unit of work " + id.to_string() + " is live");
   }
   transaction->timeout = options.timeout;
@@ -172,7 +173,7 @@ void Protocol::release(const TransactionPtr& transaction) {
 void Protocol::expire(std::chrono::nanoseconds now) {
   std::vector<TransactionPtr> expired;  // one may end another
   for (const TransactionObject* due : deadlines_.due(now)) {
-    expired.push_back(find_transaction(due->id));
+    expired.push_back(transactions_.find(due->id));
   }
   for (const TransactionPtr& transaction : expired) {
     if (!transaction->deadline) continue;
@@ -189,8 +190,9 @@ void Protocol::abandon(const Status& reason) {
   for (const TransactionPtr& held : std::exchange(held_, {})) {
     written(held, Lsn::null(), TransactionEvent::kRefused, reason);
   }
-  for (const Uuid& id : transaction_ids()) {
-    const TransactionPtr transaction = find_transaction(id);
+  // What is dormant can neither be rolled back nor given up.
+  for (const Uuid& id : transactions_.ids()) {
+    const TransactionPtr transaction = transactions_.find(id);
     if (transaction == nullptr) continue;
     if (transaction->state() == TransactionState::kDelegated) {
       // Its owner's answer can no longer be heard.
@@ -208,6 +210,7 @@ void Protocol::abandon(const Status& reason) {
 
 void Protocol::release_rooms() {
   transactions_.for_each([](const TransactionPtr& it) { it->room.release(); });
+  dormant_room_.release();
 }
 
 // --- resource managers ---
@@ -252,6 +255,7 @@ void Protocol::end_session(const ResourceManagerPtr& rm, const Status& reason,
 
 void Protocol::disconnect_all(ResourceManagerObject& rm) {
   fire(rm, RmEvent::kDisconnect);
+  rm.was_away = true;
   for (const EnlistmentPtr& enlistment : rm.enlistments.all()) {
     enlistment->references = 0;
     enlistment->accepted = 0;
@@ -265,7 +269,8 @@ void Protocol::disconnect_all(ResourceManagerObject& rm) {
 }
 
 void Protocol::drop_if_unused(const ResourceManagerObject& rm) {
-  if (rm.queue == nullptr && rm.enlistments.empty()) resource_managers_.erase(rm.id);
+  const bool is_used = rm.queue != nullptr || !rm.enlistments.empty() || rm.dormant > 0;
+  if (!is_used) resource_managers_.erase(rm.id);
 }
 
 Result<std::vector<Uuid>> Protocol::begin_recover(ResourceManagerObject& rm) {
@@ -277,11 +282,11 @@ Result<std::vector<Uuid>> Protocol::begin_recover(ResourceManagerObject& rm) {
                                                    : std::string(rm_state_name(rm.state())) +
                                                          ": this session recovered before"));
   }
-  return rm.enlistments.ids();
+  return enlistment_ids(rm);
 }
 
 void Protocol::reoffer(ResourceManagerObject& rm, const Uuid& enlistment) {
-  const EnlistmentPtr found = rm.enlistments.find(enlistment);
+  const EnlistmentPtr found = find_enlistment(rm, enlistment);
   if (found == nullptr) return;
   if (found->superior) {
     fire(found, SuperiorEvent::kReoffer);
@@ -407,18 +412,10 @@ void Protocol::release(const EnlistmentPtr& enlistment) {
 }
 
 std::size_t Protocol::enlistment_count() const {
-  std::size_t count = 0;
+  std::size_t count = dormant_.members();
   resource_managers_.for_each(
       [&](const ResourceManagerPtr& rm) { count += rm->enlistments.size(); });
   return count;
-}
-
-std::vector<Uuid> Protocol::enlistment_ids() const {
-  std::vector<Uuid> ids;
-  resource_managers_.for_each([&](const ResourceManagerPtr& rm) {
-    rm->enlistments.for_each([&](const EnlistmentPtr& it) { ids.push_back(it->id); });
-  });
-  return ids;
 }
 
 }  // namespace cairn::tm

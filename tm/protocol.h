@@ -60,9 +60,8 @@ class Protocol {
   // Errors: kNameCollision, kResourceExhausted, kInvalidArgument.
   [[nodiscard]] Result<TransactionPtr> create_transaction(const TransactionOptions& options,
                                                           std::chrono::nanoseconds now);
-  [[nodiscard]] TransactionPtr find_transaction(const Uuid& id) const {
-    return transactions_.find(id);
-  }
+  // Wakes it if it is dormant. Null: there is none.
+  [[nodiscard]] TransactionPtr find_transaction(const Uuid& id);
   [[nodiscard]] Status set_properties(TransactionObject& transaction,
                                       const TransactionProperties& properties,
                                       std::chrono::nanoseconds now);
@@ -117,15 +116,35 @@ class Protocol {
   // No record of a transaction that is not forgotten lies before; null: there is none.
   [[nodiscard]] Lsn oldest_pin() const;
   // What the newest records of those that are not forgotten take in the log, roughly.
-  [[nodiscard]] std::uint64_t pinned_bytes() const { return pinned_bytes_; }
+  [[nodiscard]] std::uint64_t pinned_bytes() const { return pinned_bytes_ + dormant_bytes_; }
   // Those with a record that is to be appended, or in flight, and is not held back.
   [[nodiscard]] std::vector<TransactionPtr> writing() const;
   // Those that rest, whose record lies before `limit`.
-  [[nodiscard]] std::vector<TransactionPtr> logged_before(Lsn limit) const;
-  [[nodiscard]] std::vector<TransactionPtr> transactions() const { return transactions_.all(); }
-  // Makes live objects of what recovery found. The manager has no others. REQUIRES: nothing was
-  // created before. Takes the records out of `state`.
-  void rebuild(recovery::RecoveredState& state);
+  // Wakes those that are dormant.
+  [[nodiscard]] std::vector<TransactionPtr> logged_before(Lsn limit);
+
+  // --- dormant: what recovery found and nobody has touched yet ---
+  // A transaction that is in doubt or committed, and whose resource managers have not come for it,
+  // has no objects: its record's bytes are kept. Whoever asks for it, or for one of its
+  // enlistments, wakes it; it is then what it would be had it been awake from the beginning.
+  //
+  // Takes over what recovery found. The manager has no others. REQUIRES: nothing was created
+  // before.
+  void rebuild(recovery::PackedState& state);
+  // Records and payload bytes for which promised ones, or committed ones, have no room yet.
+  struct RoomNeeded {
+    std::uint32_t records = 0;
+    std::uint64_t bytes = 0;
+  };
+  [[nodiscard]] RoomNeeded room_needed(bool promised) const;
+  // Gives all of these room; it is split when they wake.
+  void give_room(bool promised, log::Reservation room);
+  // The same one by one, as far as `reserve` gives room for so many records of so many bytes, and a
+  // forget record. Whether all got it.
+  template <typename Reserve>
+  [[nodiscard]] bool give_room_singly(bool promised, Reserve reserve);
+  // Those that have objects.
+  [[nodiscard]] std::vector<TransactionPtr> awake() const { return transactions_.all(); }
 
   // --- resource managers ---
   [[nodiscard]] Result<ResourceManagerPtr> create_resource_manager(const Uuid& id, RmKind kind,
@@ -141,6 +160,7 @@ class Protocol {
   // there; the end.
   [[nodiscard]] Result<std::vector<Uuid>> begin_recover(ResourceManagerObject& rm);
   void reoffer(ResourceManagerObject& rm, const Uuid& enlistment);
+  [[nodiscard]] std::vector<Uuid> enlistment_ids(const ResourceManagerObject& rm) const;
   void end_recover(ResourceManagerObject& rm);
 
   // --- enlistments ---
@@ -150,6 +170,8 @@ class Protocol {
   [[nodiscard]] Result<EnlistmentPtr> enlist_superior(const ResourceManagerPtr& rm,
                                                       const TransactionPtr& transaction,
                                                       NotificationMask mask, std::uint64_t key);
+  // Wakes it if it is dormant. Null: this resource manager has no such unfinished one.
+  [[nodiscard]] EnlistmentPtr find_enlistment(ResourceManagerObject& rm, const Uuid& id);
   // Everything that this resource manager committed is durable now.
   void harden(ResourceManagerObject& rm);
   // An answer or verb of the resource manager. A repetition is OK.
@@ -166,10 +188,12 @@ class Protocol {
   [[nodiscard]] std::uint64_t clock() const { return clock_; }
   void raise_clock(std::uint64_t clock) { clock_ = std::max(clock_, clock); }
 
-  [[nodiscard]] std::size_t transaction_count() const { return transactions_.size(); }
+  [[nodiscard]] std::size_t transaction_count() const {
+    return transactions_.size() + dormant_.size();
+  }
   [[nodiscard]] std::size_t resource_manager_count() const { return resource_managers_.size(); }
   [[nodiscard]] std::size_t enlistment_count() const;
-  [[nodiscard]] std::vector<Uuid> transaction_ids() const { return transactions_.ids(); }
+  [[nodiscard]] std::vector<Uuid> transaction_ids() const;
   [[nodiscard]] std::vector<Uuid> resource_manager_ids() const { return resource_managers_.ids(); }
   [[nodiscard]] std::vector<Uuid> enlistment_ids() const;
 
@@ -217,6 +241,13 @@ class Protocol {
                                const Uuid& id, NotificationMask mask, EnlistmentState initial);
   EnlistmentPtr add_superior(const ResourceManagerPtr& rm, const TransactionPtr& transaction,
                              const Uuid& id, NotificationMask mask, EnlistmentState initial);
+  TransactionPtr wake(std::uint32_t row);
+  // What wake() does with what the record of row `row` says.
+  void take_members(const TransactionPtr& transaction, const recovery::TransactionRecord& record);
+  void take_acts(const TransactionPtr& transaction, const recovery::TransactionRecord& record);
+  void take_room_of(TransactionObject& transaction, std::uint32_t row);
+  void link_dormant();
+  [[nodiscard]] bool lacks_room(std::uint32_t row, bool promised) const;
   ResourceManagerPtr rebuilt_resource_manager(const Uuid& id);
   void disconnect_all(ResourceManagerObject& rm);
   void drop_if_unused(const ResourceManagerObject& rm);
@@ -224,8 +255,11 @@ class Protocol {
                     std::optional<std::chrono::nanoseconds> deadline);
   void set_pin(TransactionObject& transaction, Lsn pin);
 
-  IdTable<TransactionObject> transactions_;  // not forgotten
-  std::unordered_set<Uuid> forgetting_;      // forgotten, and the forget record is not in the log
+  IdTable<TransactionObject> transactions_;  // not forgotten, nor dormant
+  recovery::PackedTransactions dormant_;     // marked: `dormant_room_` has room for its records
+  std::uint64_t dormant_bytes_ = 0;          // as pinned_bytes_ counts
+  log::Reservation dormant_room_;
+  std::unordered_set<Uuid> forgetting_;  // forgotten, and the forget record is not in the log
   Identities identities_;
   std::vector<TransactionPtr> unresolved_;  // dropped with an unknown outcome, for ~Protocol()
   IdTable<ResourceManagerObject> resource_managers_;
@@ -237,6 +271,20 @@ class Protocol {
   std::vector<TransactionPtr> held_;  // their records are held back
   std::uint64_t clock_ = 1;
 };
+
+template <typename Reserve>
+bool Protocol::give_room_singly(bool promised, Reserve reserve) {
+  bool all = true;
+  for (std::uint32_t row = 0; row < dormant_.end(); ++row) {
+    if (!lacks_room(row, promised)) continue;
+    Result<log::Reservation> room = reserve(promised ? 1U : 0U, dormant_.payload(row).size());
+    all = all && room;
+    if (!room) continue;
+    dormant_room_.merge(std::move(*room));
+    dormant_.mark(row);
+  }
+  return all;
+}
 
 // Absent, or why the description is refused.
 [[nodiscard]] Status check_description(std::string_view description);

@@ -1,4 +1,4 @@
-// Protocol, what it has in the log: reservations, decisions, copies, and what recovery found.
+// Protocol, what it has in the log: reservations, decisions, copies.
 #include <algorithm>
 #include <string>
 
@@ -7,10 +7,6 @@
 
 namespace cairn::tm {
 namespace {
-
-// What an enlistment rebuilt from the log is taken to have asked for (KTM's value).
-constexpr NotificationMask kRebuiltMask = NotificationKind::kPrepare | NotificationKind::kCommit |
-                                          NotificationKind::kRollback | NotificationKind::kInDoubt;
 
 // Nothing of it is on its way to the log or to the next state.
 bool rests(const TransactionObject& transaction) {
@@ -31,17 +27,6 @@ bool is_writing(const TransactionObject& transaction) {
   return transaction.state() == TransactionState::kCommitting ||
          transaction.state() == TransactionState::kPromising ||
          transaction.state() == TransactionState::kRollingBack;
-}
-
-bool is_decided(const recovery::TransactionRecord& record) {
-  return record.type == recovery::RecordType::kDecision ||
-         record.type == recovery::RecordType::kAmended;
-}
-
-TransactionGuard found_guard(const recovery::TransactionRecord& record) {
-  if (is_decided(record)) return TransactionGuard::kFree;
-  return record.type == recovery::RecordType::kRollback ? TransactionGuard::kByHand
-                                                        : TransactionGuard::kPromised;
 }
 
 // What is written in this state.
@@ -203,7 +188,12 @@ void Protocol::thaw() {
   for (const TransactionPtr& held : std::exchange(held_, {})) write_record(held);
 }
 
-Lsn Protocol::oldest_pin() const { return pins_.empty() ? Lsn::null() : pins_.begin()->first; }
+Lsn Protocol::oldest_pin() const {
+  const Lsn awake = pins_.empty() ? Lsn::null() : pins_.begin()->first;
+  if (dormant_.size() == 0) return awake;
+  const Lsn dormant = dormant_.lsn(dormant_.first());
+  return awake.is_null() ? dormant : std::min(awake, dormant);
+}
 
 std::vector<TransactionPtr> Protocol::writing() const {
   std::vector<TransactionPtr> found;
@@ -215,7 +205,11 @@ std::vector<TransactionPtr> Protocol::writing() const {
   return found;
 }
 
-std::vector<TransactionPtr> Protocol::logged_before(Lsn limit) const {
+std::vector<TransactionPtr> Protocol::logged_before(Lsn limit) {
+  for (std::uint32_t row = dormant_.first(); row < dormant_.end() && dormant_.lsn(row) < limit;
+       ++row) {
+    if (dormant_.is_here(row)) wake(row);
+  }
   std::vector<TransactionPtr> found;
   for (const auto& [pin, id] : pins_) {
     if (pin >= limit) break;
@@ -223,53 +217,6 @@ std::vector<TransactionPtr> Protocol::logged_before(Lsn limit) const {
     if (rests(*transaction)) found.push_back(std::move(transaction));
   }
   return found;
-}
-
-ResourceManagerPtr Protocol::rebuilt_resource_manager(const Uuid& id) {
-  if (ResourceManagerPtr known = resource_managers_.find(id)) return known;
-  auto rm = std::make_shared<ResourceManagerObject>(id, RmKind::kDurable);
-  resource_managers_.insert(rm);
-  return rm;
-}
-
-void Protocol::rebuild(recovery::RecoveredState& state) {
-  require(transactions_.empty() && resource_managers_.empty(), "recovery comes first");
-  raise_clock(state.clock);
-  for (recovery::RecoveredTransaction& found : state.transactions) {
-    const auto record =
-        std::make_shared<const recovery::TransactionRecord>(std::move(found.record));
-    auto transaction =
-        std::make_shared<TransactionObject>(record->transaction, TransactionState::kRecovering);
-    transactions_.insert(transaction);
-    transaction->description = record->description;
-    if (is_decided(*record)) transaction->clock = record->clock;
-    transaction->record = record;
-    transaction->record_lsn = found.lsn;
-    transaction->carried_forward = !record->original.is_null();
-    for (const recovery::EnlistmentRecord& member : record->enlistments) {
-      const EnlistmentPtr enlistment =
-          add_enlistment(rebuilt_resource_manager(member.resource_manager), transaction,
-                         member.enlistment, kRebuiltMask, EnlistmentState::kRecovering);
-      set_recovery_information(*enlistment, member.recovery_information);
-    }
-    if (record->superior) {
-      const EnlistmentPtr superior =
-          add_superior(rebuilt_resource_manager(record->superior->resource_manager), transaction,
-                       record->superior->enlistment, kSuperior, EnlistmentState::kRecovering);
-      superior->recovery_information = record->superior->recovery_information;
-    }
-    set_pin(*transaction, found.lsn);
-    for (const recovery::Act& act : record->acts) {
-      give_up(transaction, act);
-      if (!act.enlistment.is_null()) continue;
-      transaction->resolved = true;
-      transaction->reason =
-          Status(is_decided(*record) ? StatusCode::kAlreadyCommitted : StatusCode::kAlreadyAborted,
-                 "resolved by " + act.who + ": " + act.why);
-    }
-    fire(transaction, TransactionEvent::kFound, found_guard(*record));
-    advance(transaction);
-  }
 }
 
 }  // namespace cairn::tm

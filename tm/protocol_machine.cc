@@ -509,8 +509,7 @@ void Protocol::set_pin(TransactionObject& transaction, Lsn pin) {
   transaction.pin = pin;
   if (pin.is_null()) return;
   pins_.emplace(pin, transaction.id);
-  constexpr std::size_t kFraming = 64;  // of a record in the log, roughly
-  transaction.pinned_bytes = static_cast<std::uint32_t>(record_bytes(transaction) + kFraming);
+  transaction.pinned_bytes = static_cast<std::uint32_t>(record_bytes(transaction) + kPinFraming);
   pinned_bytes_ += transaction.pinned_bytes;
 }
 

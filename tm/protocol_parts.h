@@ -18,6 +18,9 @@ inline std::string name_of(const EnlistmentObject& enlistment) {
          enlistment.resource_manager->id.to_string();
 }
 
+// What the newest record of a transaction takes in the log besides its payload, roughly.
+inline constexpr std::size_t kPinFraming = 64;
+
 // Behind a sentence: what was said of its cause. Nothing was: nothing.
 inline std::string text_of(const Status& because) {
   return because.is_ok() ? "" : ": " + because.to_string();

@@ -96,8 +96,9 @@ Result<Enlistment> ResourceManager::open_enlistment(const Uuid& enlistment) {
   CAIRN_ASSIGN_OR_RETURN(
       EnlistmentPtr object,
       reference_->core->on_session(
-          *reference_->object, reference_->session, [&](Protocol&) -> Result<EnlistmentPtr> {
-            EnlistmentPtr found = reference_->object->enlistments.find(enlistment);
+          *reference_->object, reference_->session,
+          [&](Protocol& protocol) -> Result<EnlistmentPtr> {
+            EnlistmentPtr found = protocol.find_enlistment(*reference_->object, enlistment);
             if (found == nullptr) {
               return Status(StatusCode::kNotFound,
                             "resource manager " + reference_->object->id.to_string() +
@@ -127,7 +128,7 @@ Status ResourceManager::disconnect(const Status& why) {
 Result<std::vector<Uuid>> ResourceManager::enlistments() const {
   if (!reference_) return refers_to_nothing("resource manager");
   return reference_->core->ask(
-      [this](const Protocol&) { return reference_->object->enlistments.ids(); });
+      [this](const Protocol& protocol) { return protocol.enlistment_ids(*reference_->object); });
 }
 
 Result<RmInformation> ResourceManager::information() const {
@@ -140,7 +141,7 @@ Result<RmInformation> ResourceManager::information() const {
     information.kind = object.kind;
     information.state = object.state();
     information.session = object.session;
-    information.enlistments = object.enlistments.size();
+    information.enlistments = object.enlistments.size() + object.dormant;
     information.notifications = reference_->queue->size();
     return information;
   });

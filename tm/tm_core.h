@@ -123,8 +123,8 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   [[nodiscard]] Status check_covered_locked(const EnlistmentObject& enlistment, Lsn by) const;
   [[nodiscard]] Result<RecoveryReport> recover(std::optional<std::uint64_t> up_to);
   // What was found; nothing is built of it.
-  [[nodiscard]] RecoveryReport report_on(const recovery::RecoveredState& state) const;
-  void rebuild(recovery::RecoveredState& state, RecoveryReport& report);
+  [[nodiscard]] RecoveryReport report_on(const recovery::PackedState& state) const;
+  void rebuild(recovery::PackedState& state, RecoveryReport& report);
   [[nodiscard]] Status write_checkpoint(TmLog& log);
   void carry_forward(TmLog& log, Lsn asked);
   [[nodiscard]] Status hear_advance_requests(TmLog& log);
@@ -135,6 +135,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
                                                    std::size_t bytes);
   // Room for what rebuilt transactions must yet write; false if there is not enough.
   bool reserve_for_rebuilt(TmLog& log);
+  bool reserve_for_dormant(TmLog& log, bool promised);
   void keep_house();
   // When housekeeping has something to do next; null: nothing is known of.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> next_due_locked() const;

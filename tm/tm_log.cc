@@ -71,15 +71,15 @@ Status TmLog::find() {
   return Status::ok();
 }
 
-Result<recovery::RecoveredState> TmLog::read(std::optional<std::uint64_t> up_to) const {
+Result<recovery::PackedState> TmLog::read(std::optional<std::uint64_t> up_to) const {
   CAIRN_ASSIGN_OR_RETURN(const log::RestartArea restart, stream_.read_restart_area());
   log::ReadOptions options;
   options.start = restart.base;
   CAIRN_ASSIGN_OR_RETURN(log::Cursor cursor, stream_.read(options));
-  return recovery::read_tm_state(cursor, restart, up_to);
+  return recovery::read_packed_state(cursor, restart, up_to);
 }
 
-Status TmLog::rename(const recovery::RecoveredState& state, std::uint64_t wall_clock_ns) {
+Status TmLog::rename(const recovery::RecoveredFacts& state, std::uint64_t wall_clock_ns) {
   if (former_.size() >= recovery::kMaxFormerIdentities) {
     return Status(StatusCode::kResourceExhausted,
                   "renamed " + std::to_string(former_.size()) +

@@ -45,15 +45,19 @@ class TmLog {
 
   // What the stream holds from its base on. Errors: of the fold and the log.
   // `up_to`: before the first decision of a higher virtual clock.
-  [[nodiscard]] Result<recovery::RecoveredState> read(
+  [[nodiscard]] Result<recovery::PackedState> read(
       std::optional<std::uint64_t> up_to = std::nullopt) const;
   // Gives the manager a new identity, with the clock that `state` has.
-  [[nodiscard]] Status rename(const recovery::RecoveredState& state, std::uint64_t wall_clock_ns);
+  [[nodiscard]] Status rename(const recovery::RecoveredFacts& state, std::uint64_t wall_clock_ns);
 
   // Space for so many records of `bytes` payload each, and with `forget` for a forget record.
   // Error: kLogFull.
   [[nodiscard]] Result<log::Reservation> reserve(std::uint32_t records, std::size_t bytes,
                                                  bool forget);
+  // Space for so many records of `bytes` payload in all. Error: kLogFull.
+  [[nodiscard]] Result<log::Reservation> reserve_sum(std::uint32_t records, std::uint64_t bytes) {
+    return stream_.reserve(records, bytes);
+  }
   // Appends; durable only once forced. Space comes from `room` as far as it reaches.
   [[nodiscard]] Result<Lsn> append(const recovery::TransactionRecord& record,
                                    log::Reservation& room);

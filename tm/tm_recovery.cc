@@ -27,7 +27,7 @@ Result<RecoveryReport> TmCore::recover(std::optional<std::uint64_t> up_to) {
   const std::shared_ptr<TmLog> log = log_;
   lock.unlock();
 
-  Result<recovery::RecoveredState> state = log->read(up_to);
+  Result<recovery::PackedState> state = log->read(up_to);
   if (state && up_to) {
     lock.lock();
     rolled_forward_to_ = *up_to;
@@ -72,7 +72,7 @@ Result<RecoveryReport> TmCore::recover(std::optional<std::uint64_t> up_to) {
   return report;
 }
 
-RecoveryReport TmCore::report_on(const recovery::RecoveredState& state) const {
+RecoveryReport TmCore::report_on(const recovery::PackedState& state) const {
   RecoveryReport report;
   report.tm_id = id_;
   report.clock = state.clock;
@@ -80,21 +80,22 @@ RecoveryReport TmCore::report_on(const recovery::RecoveredState& state) const {
   report.end = state.end;
   report.records = state.records;
   report.at_end = state.complete;
-  for (const auto& transaction : state.transactions) {
-    switch (transaction.record.type) {
+  const recovery::PackedTransactions& found = state.transactions;
+  for (std::uint32_t row = 0; row < found.end(); ++row) {
+    switch (found.type(row)) {
       case recovery::RecordType::kPrepare:
-        report.in_doubt.push_back(transaction.record.transaction);
+        report.in_doubt.push_back(found.id(row));
         break;
       case recovery::RecordType::kRollback:
         break;
       default:
-        report.committed.push_back(transaction.record.transaction);
+        report.committed.push_back(found.id(row));
     }
   }
   return report;
 }
 
-void TmCore::rebuild(recovery::RecoveredState& state, RecoveryReport& report) {
+void TmCore::rebuild(recovery::PackedState& state, RecoveryReport& report) {
   const std::lock_guard lock(mutex_);
   protocol_.rebuild(state);
   report.clock = protocol_.clock();
@@ -107,7 +108,8 @@ void TmCore::rebuild(recovery::RecoveredState& state, RecoveryReport& report) {
 bool TmCore::reserve_for_rebuilt(TmLog& log) {
   bool all = true;
   for (const bool promises : {true, false}) {
-    for (const TransactionPtr& transaction : protocol_.transactions()) {
+    all = reserve_for_dormant(log, promises) && all;
+    for (const TransactionPtr& transaction : protocol_.awake()) {
       const bool promised = transaction->state() == TransactionState::kInDoubt;
       if (promised != promises || transaction->room.records() > 0) continue;
       const std::size_t bytes = record_bytes(*transaction);
@@ -121,6 +123,20 @@ bool TmCore::reserve_for_rebuilt(TmLog& log) {
     }
   }
   return all;
+}
+
+// For all at once: it is one question to the log, however many there are. Where there is not enough
+// for all, as many as possible get it.
+bool TmCore::reserve_for_dormant(TmLog& log, bool promised) {
+  const Protocol::RoomNeeded needed = protocol_.room_needed(promised);
+  if (needed.records == 0) return true;
+  if (Result<log::Reservation> room = log.reserve_sum(needed.records, needed.bytes)) {
+    protocol_.give_room(promised, std::move(*room));
+    return true;
+  }
+  return protocol_.give_room_singly(promised, [&log](std::uint32_t records, std::size_t bytes) {
+    return log.reserve(records, bytes, true);
+  });
 }
 
 Status TmCore::close() {

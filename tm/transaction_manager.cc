@@ -120,7 +120,7 @@ Result<Uuid> TransactionManager::rename(const TmOptions& options, const Uuid& ex
                       " holds transaction manager " + log->tm_id().to_string() + ", expected " +
                       expected.to_string());
   }
-  const Result<recovery::RecoveredState> state = log->read();
+  const Result<recovery::PackedState> state = log->read();
   if (!state) {
     return Status(StatusCode::kRecoveryFailed, state.status().to_string(), state.status().detail());
   }

@@ -63,6 +63,29 @@ TEST_F(Space, ReservationsMoveAndMergeAndGiveBackWhatIsLeft) {
   EXPECT_EQ(held().bytes, 0U);
 }
 
+TEST_F(Space, PartOfAReservationBecomesOneOfItsOwn) {
+  create();
+  const auto held = [&] { return log->log().info().space.reserved; };
+  log::Reservation all = stream("s").reserve(5, 500).value();
+  const std::uint64_t bytes = all.bytes();
+  {
+    Result<log::Reservation> part = all.split(2, log::Reservation::reserved_bytes_of(2, 200));
+    ASSERT_TRUE(part.is_ok());
+    EXPECT_EQ(part->records(), 2U);
+    EXPECT_EQ(part->bytes(), stream("s").reserve(2, 200).value().bytes());
+    EXPECT_EQ(all.records(), 3U);
+    EXPECT_EQ(all.bytes() + part->bytes(), bytes);
+    EXPECT_EQ(held().reservations, 2U);
+    EXPECT_EQ(held().bytes, bytes);
+    EXPECT_EQ(all.split(4, 8).code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(all.split(1, bytes).code(), StatusCode::kInvalidArgument);
+  }
+  EXPECT_EQ(held().reservations, 1U);
+  EXPECT_EQ(held().records, 3U);
+  EXPECT_EQ(held().bytes, all.bytes());
+  EXPECT_EQ(log::Reservation().split(0, 0).value().records(), 0U);
+}
+
 TEST_F(Space, PartsOfAReservationAreGivenBack) {
   create();
   log::Reservation room = stream("s").reserve(3, 300).value();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <cairn/record.h>
+#include <cairn/result.h>
 #include <cairn/status.h>
 
 namespace cairn::log {
@@ -61,6 +62,15 @@ class Reservation {
   // one is empty.
   void merge(Reservation&& other);
 
+  // A reservation of its own with `records` records and `bytes` bytes of what is held; no space is
+  // asked for. Error, and nothing was taken: kInvalidArgument (more than there is).
+  [[nodiscard]] Result<Reservation> split(std::uint64_t records, std::uint64_t bytes);
+
+  // What Stream::reserve(records, payload_bytes) takes of bytes(): each record may round up by 7.
+  [[nodiscard]] static constexpr std::uint64_t reserved_bytes_of(std::uint64_t records,
+                                                                 std::uint64_t payload_bytes) {
+    return (payload_bytes + records * (kRecordHeaderBytes + 7)) / 8 * 8;
+  }
   // What a record of `payload` bytes takes of bytes().
   [[nodiscard]] static constexpr std::uint64_t reserved_bytes(std::uint64_t payload) {
     return (kRecordHeaderBytes + payload + 7) / 8 * 8;

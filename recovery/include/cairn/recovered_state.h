@@ -6,18 +6,18 @@
 #define CAIRN_RECOVERED_STATE_H_
 
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <cairn/log.h>
 #include <cairn/lsn.h>
+#include <cairn/packed_transactions.h>
 #include <cairn/result.h>
 #include <cairn/status.h>
 #include <cairn/tm_record.h>
+#include <cairn/transaction_view.h>
 #include <cairn/uuid.h>
 
 namespace cairn::recovery {
@@ -29,16 +29,25 @@ struct RecoveredTransaction {
   TransactionRecord record{};
 };
 
-struct RecoveredState {
+// All but the transactions.
+struct RecoveredFacts {
   Uuid transaction_manager{};
   std::uint64_t clock = 1;  // highest value on any record
   Lsn begin{};              // where reading began
   Lsn end{};                // LSN of the last record read; null: none
   std::uint64_t records = 0;
-  std::vector<RecoveredTransaction> transactions{};  // by LSN
   // Whether everything was read: no decision of a higher clock than asked for follows.
   bool complete = true;
 };
+struct RecoveredState : RecoveredFacts {
+  std::vector<RecoveredTransaction> transactions{};  // by LSN
+};
+// The same in a fraction of the memory, for the manager that may have a million of them.
+struct PackedState : RecoveredFacts {
+  PackedTransactions transactions{};
+};
+
+struct FoldFacts;
 
 // Adds records up, one by one in LSN order. A record that contradicts those before it ends the fold
 // with an error; the rules, each with its label, are the decision table in recovery/fold_rules.h.
@@ -59,20 +68,20 @@ class Fold {
   [[nodiscard]] static Result<bool> is_beyond(const log::Record& record, std::uint64_t clock);
 
   [[nodiscard]] RecoveredState finish() &&;
+  [[nodiscard]] PackedState finish_packed() &&;
 
  private:
   Fold() = default;
-  [[nodiscard]] Status add_transaction(Lsn lsn, TransactionRecord record);
+  [[nodiscard]] Status add_transaction(Lsn lsn, const TransactionView& record);
   [[nodiscard]] Status add_forget(Lsn lsn, const ForgetRecord& forget);
   [[nodiscard]] Status add_restart(Lsn lsn, const RestartRecord& restart);
 
-  [[nodiscard]] bool shares_enlistment(const TransactionRecord& record) const;
+  [[nodiscard]] bool shares_enlistment(const TransactionView& record) const;
+  [[nodiscard]] FoldFacts facts_of(const TransactionView& record, std::uint32_t live) const;
+  void erase(std::uint32_t live);
 
-  RecoveredState state_;
+  PackedState state_;  // of which the transactions are those that are live
   std::vector<FormerIdentity> former_;
-  std::map<Uuid, RecoveredTransaction> live_;
-  std::set<Uuid> enlistments_;  // of the live ones
-  Lsn base_{};
   std::uint64_t last_decision_clock_ = 0;
   std::uint64_t last_restart_clock_ = 0;
 };
@@ -80,11 +89,12 @@ class Fold {
 // Folds what `cursor` yields, a forward cursor over the manager's stream from `restart.base`.
 // Errors: as Fold and Cursor::next().
 // `up_to`: stops before the first decision of a higher virtual clock.
-[[nodiscard]] Result<RecoveredState> read_tm_state(
+[[nodiscard]] Result<PackedState> read_packed_state(
     log::Cursor& cursor, const log::RestartArea& restart,
     std::optional<std::uint64_t> up_to = std::nullopt);
-// The same for one stream of a log opened for inspection. Errors also: kNotFound (no such stream),
-// kNoRestartArea, kCorrupt (the stream is not a transaction manager's).
+// The same, with each transaction's record, for one stream of a log opened for inspection. Errors
+// also: kNotFound (no such stream), kNoRestartArea, kCorrupt (the stream is not a transaction
+// manager's).
 [[nodiscard]] Result<RecoveredState> read_tm_state(const log::LogView& view,
                                                    std::string_view stream);
 // Names of the streams that hold a transaction manager. Errors: of the log.

@@ -59,6 +59,9 @@ enum class RecordType : std::uint16_t {
   kAmended = 5,   // a decision again, with an administrator's act added to it
 };
 
+// For people: "decision", "amended decision".
+[[nodiscard]] std::string_view record_type_name(RecordType type);
+
 inline constexpr std::uint16_t kSchemaVersion = 1;
 inline constexpr std::uint16_t kSuperiorSchemaVersion = 2;  // of a record that names a superior
 inline constexpr std::uint16_t kActSchemaVersion = 3;       // of a record that names an act
