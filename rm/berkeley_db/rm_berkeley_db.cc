@@ -25,7 +25,7 @@ constexpr char kIdentityKey[] = "environment";
 
 // A name, and zeros behind it.
 struct Gid {
-  explicit Gid(const BranchName& name) {
+  explicit Gid(const BranchUse& name) {
     const std::string text = name.to_string();
     std::memcpy(bytes, text.data(), std::min(text.size(), sizeof bytes));
   }
@@ -70,6 +70,7 @@ class BerkeleyDbResourceManager::Impl {
   struct Branch {
     std::uint64_t key = 0;  // by which the manager names it
     Uuid transaction;
+    std::string found_use{};  // BranchUse::use, where it was found prepared
     tm::Enlistment enlistment;
     // Null: ended, or the manager offered a branch that the environment no longer has.
     DB_TXN* txn = nullptr;
@@ -105,9 +106,13 @@ class BerkeleyDbResourceManager::Impl {
   void note(std::vector<Uuid>& list, const Branch& branch) const;
 
   [[nodiscard]] Result<BranchPtr> branch_of(const tm::Transaction& transaction);
-  // REQUIRES: the mutex is held, for these two; the next two take it.
+  [[nodiscard]] BranchUse use_of(const Uuid& transaction, const Uuid& enlistment) const {
+    return BranchUse::of({manager_.id(), options_.id, transaction}, enlistment);
+  }
+  // REQUIRES: the mutex is held, for these three; the next two take it.
   BranchPtr add(const Uuid& transaction);
   [[nodiscard]] BranchPtr find(const Uuid& transaction) const;
+  [[nodiscard]] BranchPtr find_use(const BranchUse& name) const;
   [[nodiscard]] BranchPtr find(std::uint64_t key) const;
   void forget(const Branch& branch);
 
@@ -178,16 +183,17 @@ Status BerkeleyDbResourceManager::Impl::adopt_prepared() {
 
 Status BerkeleyDbResourceManager::Impl::adopt(const DB_PREPLIST& prepared) {
   const std::string text = gid_text(prepared.gid);
-  const auto name = BranchName::parse(text);
-  const bool is_ours = name && name->transaction_manager == manager_.id() &&
-                       name->resource_manager == options_.id &&
+  const auto name = BranchUse::parse(text);
+  const bool is_ours = name && name->branch.transaction_manager == manager_.id() &&
+                       name->branch.resource_manager == options_.id &&
                        std::memcmp(prepared.gid, Gid(*name).bytes, DB_GID_SIZE) == 0;
   if (!is_ours) {
     recovery_.foreign.push_back(text);
-    if (name) others_.push_back(*name);
+    if (name) others_.push_back(name->branch);
     return from_berkeley_db(prepared.txn->discard(prepared.txn, 0), "discard");
   }
-  const BranchPtr branch = add(name->transaction);
+  const BranchPtr branch = add(name->branch.transaction);
+  branch->found_use = name->use;
   branch->txn = prepared.txn;
   branch->is_prepared = true;
   return Status::ok();
@@ -348,7 +354,7 @@ Status BerkeleyDbResourceManager::Impl::on_recover(const tm::Notification& notif
   BranchPtr branch;
   {
     const std::lock_guard lock(mutex_);
-    branch = find(notification.transaction);
+    branch = find_use(use_of(notification.transaction, notification.enlistment));
     // Not there: committed before the crash, and the answer was lost.
     if (!branch) branch = add(notification.transaction);
   }
@@ -384,7 +390,7 @@ Status BerkeleyDbResourceManager::Impl::on_prepare(Branch& branch) {
     static_cast<void>(branch.enlistment.read_only());
     return Status::ok();
   }
-  Gid gid(BranchName{manager_.id(), options_.id, branch.transaction});
+  Gid gid(use_of(branch.transaction, branch.enlistment.id()));
   CAIRN_RETURN_IF_ERROR(from_berkeley_db(branch.txn->prepare(branch.txn, gid.bytes), "prepare"));
   branch.is_prepared = true;
   const Status told = branch.enlistment.prepare_complete(identity_bytes(identity_));
@@ -480,6 +486,15 @@ BerkeleyDbResourceManager::Impl::BranchPtr BerkeleyDbResourceManager::Impl::find
   return found == by_transaction_.end() ? nullptr : found->second;
 }
 
+BerkeleyDbResourceManager::Impl::BranchPtr BerkeleyDbResourceManager::Impl::find_use(
+    const BranchUse& name) const {
+  const auto found = std::find_if(branches_.begin(), branches_.end(), [&](const auto& entry) {
+    return entry.second->transaction == name.branch.transaction &&
+           entry.second->found_use == name.use;
+  });
+  return found == branches_.end() ? nullptr : found->second;
+}
+
 BerkeleyDbResourceManager::Impl::BranchPtr BerkeleyDbResourceManager::Impl::find(
     std::uint64_t key) const {
   const std::lock_guard lock(mutex_);
@@ -489,7 +504,9 @@ BerkeleyDbResourceManager::Impl::BranchPtr BerkeleyDbResourceManager::Impl::find
 
 void BerkeleyDbResourceManager::Impl::forget(const Branch& branch) {
   const std::lock_guard lock(mutex_);
-  by_transaction_.erase(branch.transaction);
+  const auto found = by_transaction_.find(branch.transaction);
+  const bool is_newest = found != by_transaction_.end() && found->second.get() == &branch;
+  if (is_newest) by_transaction_.erase(found);
   branches_.erase(branch.key);
 }
 

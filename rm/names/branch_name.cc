@@ -7,6 +7,8 @@ constexpr std::string_view kPrefix = "cairn:1:";
 constexpr std::size_t kUuidLength = 36;
 constexpr std::size_t kLength = kPrefix.size() + 3 * kUuidLength + 2;
 static_assert(BranchName::kManagerBegin == kPrefix.size());
+constexpr std::size_t kUseLength = 8;
+static_assert(kLength + 1 + kUseLength <= 128, "the bound of Berkeley DB");
 static_assert(kLength < 200, "the bound of PostgreSQL; RocksDB has 512");
 
 }  // namespace
@@ -25,6 +27,20 @@ std::optional<BranchName> BranchName::parse(std::string_view text) {
   const BranchName name{*manager, *resource, *unit};
   if (name.to_string() != text) return std::nullopt;
   return name;
+}
+
+BranchUse BranchUse::of(const BranchName& branch, const Uuid& enlistment) {
+  return {branch, enlistment.to_string().substr(0, kUseLength)};
+}
+
+std::optional<BranchUse> BranchUse::parse(std::string_view text) {
+  if (text.size() != kLength + 1 + kUseLength || text[kLength] != ':') return std::nullopt;
+  const auto branch = BranchName::parse(text.substr(0, kLength));
+  const std::string_view use = text.substr(kLength + 1);
+  if (!branch || use.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
+    return std::nullopt;
+  }
+  return BranchUse{*branch, std::string(use)};
 }
 
 Status check_ended_before(const BranchName& name, const std::vector<BranchName>& others) {

@@ -37,6 +37,19 @@ struct BranchName {
   [[nodiscard]] static std::optional<BranchName> parse(std::string_view text);
 };
 
+// One use of a unit of work: it can be used again before the record of its end is durable, and what
+// the manager then orders again must not meet what the next use has promised.
+//
+//   <name>:<the first eight digits of the enlistment>
+struct BranchUse {
+  BranchName branch;
+  std::string use;
+
+  [[nodiscard]] static BranchUse of(const BranchName& branch, const Uuid& enlistment);
+  [[nodiscard]] std::string to_string() const { return branch.to_string() + ":" + use; }
+  [[nodiscard]] static std::optional<BranchUse> parse(std::string_view text);
+};
+
 // Whether `name`, which is decided and under which nothing is prepared, can have ended before. Not
 // if `others`, what is prepared there for other managers, has the same branch: then this manager
 // was renamed, in a copy of the log of the one that was promised it. Error: kIdentityMismatch.

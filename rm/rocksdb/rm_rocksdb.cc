@@ -65,6 +65,7 @@ class RocksDbResourceManager::Impl {
   struct Branch {
     std::uint64_t key = 0;  // by which the manager names it
     Uuid transaction;
+    std::string found_use;  // BranchUse::use, where it was found prepared
     tm::Enlistment enlistment;
     // Null: the manager offered a branch that the database no longer has.
     std::unique_ptr<rocksdb::Transaction> rocks;
@@ -101,10 +102,14 @@ class RocksDbResourceManager::Impl {
   void give(const Answer& answer) const;
 
   [[nodiscard]] Result<std::shared_ptr<Branch>> branch_of(const tm::Transaction& transaction);
-  [[nodiscard]] Result<std::unique_ptr<rocksdb::Transaction>> begin(const Uuid& transaction);
-  // REQUIRES: the mutex is held, for these two; the next two take it.
+  [[nodiscard]] Result<std::unique_ptr<rocksdb::Transaction>> begin();
+  [[nodiscard]] BranchUse use_of(const Uuid& transaction, const Uuid& enlistment) const {
+    return BranchUse::of({manager_.id(), options_.id, transaction}, enlistment);
+  }
+  // REQUIRES: the mutex is held, for these three; the next two take it.
   std::shared_ptr<Branch> add(const Uuid& transaction);
   [[nodiscard]] std::shared_ptr<Branch> find(const Uuid& transaction) const;
+  [[nodiscard]] std::shared_ptr<Branch> find_use(const BranchUse& name) const;
   [[nodiscard]] std::shared_ptr<Branch> find(std::uint64_t key) const;
   void forget(const Branch& branch);
 
@@ -158,14 +163,15 @@ Status RocksDbResourceManager::Impl::adopt_prepared() {
   std::vector<rocksdb::Transaction*> prepared;
   db_.GetAllPreparedTransactions(&prepared);
   for (rocksdb::Transaction* const rocks : prepared) {
-    const auto name = BranchName::parse(rocks->GetName());
-    if (!name || name->transaction_manager != manager_.id() ||
-        name->resource_manager != options_.id) {
+    const auto name = BranchUse::parse(rocks->GetName());
+    if (!name || name->branch.transaction_manager != manager_.id() ||
+        name->branch.resource_manager != options_.id) {
       recovery_.foreign.push_back(rocks->GetName());
-      if (name) others_.push_back(*name);
+      if (name) others_.push_back(name->branch);
       continue;
     }
-    const auto branch = add(name->transaction);
+    const auto branch = add(name->branch.transaction);
+    branch->found_use = name->use;
     branch->rocks.reset(rocks);
     branch->may_be_prepared = true;
   }
@@ -215,7 +221,7 @@ RocksDbResourceManager::Impl::branch_of(const tm::Transaction& transaction) {
   const std::lock_guard lock(mutex_);
   CAIRN_RETURN_IF_ERROR(health_);
   if (auto branch = find(transaction.id())) return branch;
-  CAIRN_ASSIGN_OR_RETURN(auto rocks, begin(transaction.id()));
+  CAIRN_ASSIGN_OR_RETURN(auto rocks, begin());
   // A notification may come before enlist() returns: its key leads to the branch already, and the
   // server, which needs the mutex, finds the enlistment there too.
   const auto branch = add(transaction.id());
@@ -230,16 +236,13 @@ RocksDbResourceManager::Impl::branch_of(const tm::Transaction& transaction) {
   return branch;
 }
 
-Result<std::unique_ptr<rocksdb::Transaction>> RocksDbResourceManager::Impl::begin(
-    const Uuid& transaction) {
+Result<std::unique_ptr<rocksdb::Transaction>> RocksDbResourceManager::Impl::begin() {
   rocksdb::WriteOptions write;
   write.sync = false;  // handle() syncs once for a whole batch
   rocksdb::TransactionOptions options;
   options.lock_timeout = 0;  // a locked key is an error at once
   options.expiration = -1;   // only the manager ends a branch
   std::unique_ptr<rocksdb::Transaction> rocks(db_.BeginTransaction(write, options));
-  const BranchName name{manager_.id(), options_.id, transaction};
-  CAIRN_RETURN_IF_ERROR(from_rocksdb(rocks->SetName(name.to_string())));
   return rocks;
 }
 
@@ -321,7 +324,7 @@ Status RocksDbResourceManager::Impl::on_recover(const tm::Notification& notifica
   std::shared_ptr<Branch> branch;
   {
     const std::lock_guard lock(mutex_);
-    branch = find(notification.transaction);
+    branch = find_use(use_of(notification.transaction, notification.enlistment));
     // Not there: committed before the crash, and the answer was lost.
     if (!branch) branch = add(notification.transaction);
   }
@@ -353,6 +356,8 @@ Status RocksDbResourceManager::Impl::on_prepare(Branch& branch) {
     forget(branch);
     return Status::ok();
   }
+  const BranchUse name = use_of(branch.transaction, branch.enlistment.id());
+  CAIRN_RETURN_IF_ERROR(from_rocksdb(branch.rocks->SetName(name.to_string())));
   branch.may_be_prepared = true;
   CAIRN_RETURN_IF_ERROR(from_rocksdb(branch.rocks->Prepare()));
   sync_due_ = true;
@@ -443,6 +448,15 @@ std::shared_ptr<RocksDbResourceManager::Impl::Branch> RocksDbResourceManager::Im
     const Uuid& transaction) const {
   const auto found = std::find_if(branches_.begin(), branches_.end(), [&](const auto& entry) {
     return entry.second->transaction == transaction;
+  });
+  return found == branches_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<RocksDbResourceManager::Impl::Branch> RocksDbResourceManager::Impl::find_use(
+    const BranchUse& name) const {
+  const auto found = std::find_if(branches_.begin(), branches_.end(), [&](const auto& entry) {
+    return entry.second->transaction == name.branch.transaction &&
+           entry.second->found_use == name.use;
   });
   return found == branches_.end() ? nullptr : found->second;
 }

@@ -386,7 +386,8 @@ TEST_F(BerkeleyDbRmTest, ADecidedBranchThatIsPreparedForAFormerIdentityIsNoCommi
   DB_TXN* txn = nullptr;
   ASSERT_EQ(environment->txn_begin(environment, nullptr, &txn, 0), 0);
   ASSERT_EQ(node.counts->add(txn, "a"), 0);
-  const std::string former = BranchName{Uuid::generate(), node.id, transaction.id()}.to_string();
+  const std::string former =
+      BranchName{Uuid::generate(), node.id, transaction.id()}.to_string() + ":0123abcd";
   u_int8_t gid[DB_GID_SIZE] = {};
   std::memcpy(gid, former.data(), former.size());
   ASSERT_EQ(txn->prepare(txn, gid), 0);
@@ -395,6 +396,34 @@ TEST_F(BerkeleyDbRmTest, ADecidedBranchThatIsPreparedForAFormerIdentityIsNoCommi
   EXPECT_EQ(opened.code(), StatusCode::kIdentityMismatch) << opened.to_string();
   EXPECT_THAT(opened.message(), HasSubstr(transaction.id().to_string()));
   EXPECT_TRUE(is_anything_prepared());
+}
+
+// The first use's end is told again, as a manager does that lost its record of it: what the next
+// use has promised is not decided.
+TEST_F(BerkeleyDbRmTest, ACommitThatIsToldAgainIsNotThatOfTheNextUseOfItsUnitOfWork) {
+  tm::Transaction transaction = promise("a");
+  node.rm.reset();
+  decide(transaction);
+  DB_PREPLIST found[2];
+  long count = 0;
+  DB_ENV* const environment = node.environment->get();
+  ASSERT_EQ(environment->txn_recover(environment, found, 2, &count, DB_FIRST), 0);
+  ASSERT_EQ(count, 1);
+  ASSERT_EQ(found[0].txn->commit(found[0].txn, 0), 0);
+  DB_TXN* txn = nullptr;
+  ASSERT_EQ(environment->txn_begin(environment, nullptr, &txn, 0), 0);
+  ASSERT_EQ(node.counts->add(txn, "b"), 0);
+  const std::string next =
+      BranchUse::of({node.tm.id(), node.id, transaction.id()}, Uuid::generate()).to_string();
+  u_int8_t gid[DB_GID_SIZE] = {};
+  std::memcpy(gid, next.data(), next.size());
+  ASSERT_EQ(txn->prepare(txn, gid), 0);
+  ASSERT_EQ(txn->discard(txn, 0), 0);
+  ASSERT_TRUE(node.start_adapter(*environment));
+  EXPECT_THAT(node.rm->recovery().redelivered, ElementsAre(transaction.id()));
+  EXPECT_THAT(node.rm->recovery().aborted, ElementsAre(transaction.id()));
+  EXPECT_EQ(read("a"), 1U);
+  EXPECT_EQ(read("b"), 0U);
 }
 
 TEST_F(BerkeleyDbRmTest, AUnitOfWorkCanBeUsedAgainAtOnce) {
@@ -411,7 +440,8 @@ TEST_F(BerkeleyDbRmTest, AUnitOfWorkCanBeUsedAgainAtOnce) {
 
 // Of another manager, and of a program without one: let go of, locks and all, also across restarts.
 TEST_F(BerkeleyDbRmTest, PromisesOfOthersAreLeftAlone) {
-  const std::string theirs = BranchName{Uuid::generate(), node.id, Uuid::generate()}.to_string();
+  const std::string theirs =
+      BranchName{Uuid::generate(), node.id, Uuid::generate()}.to_string() + ":0123abcd";
   node.rm.reset();
   for (const std::string& name : {theirs, std::string("mine")}) {
     DB_TXN* txn = nullptr;
@@ -446,7 +476,8 @@ TEST_F(BerkeleyDbRmTest, MorePromisesThanOneCallListsAreAllFound) {
     DB_ENV* const environment = node.environment->get();
     ASSERT_EQ(environment->txn_begin(environment, nullptr, &txn, 0), 0);
     ASSERT_EQ(node.counts->add(txn, std::to_string(i)), 0);
-    const std::string name = BranchName{node.tm.id(), node.id, Uuid::generate()}.to_string();
+    const std::string name =
+        BranchName{node.tm.id(), node.id, Uuid::generate()}.to_string() + ":0123abcd";
     u_int8_t gid[DB_GID_SIZE] = {};
     std::memcpy(gid, name.data(), name.size());
     ASSERT_EQ(txn->prepare(txn, gid), 0);

@@ -289,6 +289,31 @@ TEST_F(RocksDbRmTest, ACommitThatIsToldAgainIsAnsweredAgain) {
   EXPECT_EQ(node.read("a"), "1");
 }
 
+// The first use's end is told again, as a manager does that lost its record of it: what the next
+// use has promised is not decided.
+TEST_F(RocksDbRmTest, ACommitThatIsToldAgainIsNotThatOfTheNextUseOfItsUnitOfWork) {
+  Puppet puppet(node.tm);
+  tm::Transaction transaction = prepare(node, puppet, "a");
+  node.rm.reset();
+  ASSERT_TRUE(puppet.enlistment.prepare_complete());
+  ASSERT_TRUE(transaction.wait(tm::WaitFor::kDecided, std::chrono::seconds(20)));
+  std::vector<rocksdb::Transaction*> prepared;
+  node.db->GetAllPreparedTransactions(&prepared);
+  ASSERT_THAT(prepared, SizeIs(1));
+  ASSERT_TRUE(prepared[0]->Commit().ok());
+  delete prepared[0];
+  rocksdb::Transaction* const next = node.db->BeginTransaction({});
+  const BranchName name{node.tm.id(), node.id, transaction.id()};
+  ASSERT_TRUE(next->SetName(BranchUse::of(name, Uuid::generate()).to_string()).ok());
+  ASSERT_TRUE(next->Put("b", "1").ok() && next->Prepare().ok());  // the adapter's, when it starts
+  ASSERT_TRUE(node.start_adapter());
+  EXPECT_THAT(node.rm->recovery().redelivered, ElementsAre(transaction.id()));
+  EXPECT_THAT(node.rm->recovery().aborted, ElementsAre(transaction.id()));
+  EXPECT_THAT(prepared_in(*node.db), IsEmpty());
+  EXPECT_EQ(node.read("a"), "1");
+  EXPECT_EQ(node.read("b"), "NotFound: ");
+}
+
 TEST_F(RocksDbRmTest, ADecidedBranchIsNotSoughtInAnotherDatabase) {
   Puppet puppet(node.tm);
   tm::Transaction transaction = prepare(node, puppet, "a");
@@ -315,7 +340,8 @@ TEST_F(RocksDbRmTest, ADecidedBranchThatIsPreparedForAFormerIdentityIsNoCommit) 
   ASSERT_THAT(prepared, SizeIs(1));
   ASSERT_TRUE(prepared[0]->Rollback().ok());
   delete prepared[0];
-  const std::string former = BranchName{Uuid::generate(), node.id, transaction.id()}.to_string();
+  const std::string former =
+      BranchName{Uuid::generate(), node.id, transaction.id()}.to_string() + ":0123abcd";
   rocksdb::Transaction* const theirs = node.db->BeginTransaction({});
   ASSERT_TRUE(theirs->SetName(former).ok() && theirs->Put("a", "1").ok());
   ASSERT_TRUE(theirs->Prepare().ok());  // the database's, when it closes
@@ -408,7 +434,9 @@ TEST_F(RocksDbRmTest, TwoManagersDoNotTouchEachOthersPromises) {
   puppet.join(theirs);
   ASSERT_TRUE(theirs.commit_async());
   ASSERT_TRUE(eventually([&] { return prepared_in(*node.db).size() == 1; }));
-  const std::string name = BranchName{second.tm.id(), second.id, theirs.id()}.to_string();
+  const std::string name = prepared_in(*node.db).at(0);
+  EXPECT_THAT(name, testing::StartsWith(
+                        BranchName{second.tm.id(), second.id, theirs.id()}.to_string() + ":"));
 
   node.rm.reset();
   ASSERT_TRUE(node.start_adapter());  // recovers, and finds nothing of its own
