@@ -11,6 +11,7 @@ namespace {
 
 constexpr unsigned kSuperiors = 0;  // the resource manager whose enlistments are superiors
 constexpr unsigned kWorkers = 1;    // and the one below
+constexpr std::uint32_t kMostSpares = 1024;
 
 Status promise(AnsweringManagers& tm, std::vector<tm::Transaction>& transactions,
                std::vector<tm::Enlistment>& superiors, Members& members) {
@@ -34,6 +35,11 @@ Result<double> promise_and_die(const std::filesystem::path& path, unsigned count
   shape.create.container_size = std::uint64_t{64} << 20;
   CAIRN_ASSIGN_OR_RETURN(BenchLog made, make_bench_log(path, shape));
   const std::shared_ptr<log::Log> log(std::move(made.log));
+  // What is promised has room in the log. The containers for it are free ones to the next opening:
+  // what that gives back as too many, recovery must make again.
+  log::Policies policies = log->policies();
+  policies.spare_max = kMostSpares;
+  CAIRN_RETURN_IF_ERROR(log->set_policies(policies));
   CAIRN_ASSIGN_OR_RETURN(auto tm, AnsweringManagers::start({.log = log}, 2));
   std::vector<tm::Transaction> transactions(count);
   std::vector<tm::Enlistment> superiors(count);

@@ -153,6 +153,14 @@ std::uint32_t PackedTransactions::find_member(const Uuid& enlistment) const {
                          [&](std::uint32_t at) { return member(at).enlistment() == enlistment; });
 }
 
+void PackedTransactions::prefetch(const Uuid& transaction) const {
+  by_transaction_.prefetch(hash_of(transaction));
+}
+
+void PackedTransactions::prefetch_member(const Uuid& enlistment) const {
+  by_member_.prefetch(hash_of(enlistment));
+}
+
 std::uint32_t PackedTransactions::first() const {
   while (first_ < end() && !is_here(first_)) ++first_;
   return first_;

@@ -91,32 +91,22 @@ struct TransactionObject {
   Status reason;            // why it was rolled back or nobody knows
   std::uint64_t clock = 0;  // of its decision
   std::uint64_t references = 0;
-  std::atomic<bool> ended{false};  // no table names it: its references need no longer be counted
 
   EnlistmentList enlistments;  // unfinished, in the order they came
   // Finished ones that asked for COMMIT_FINALIZE, and the session in which they were: a later one
   // knows nothing of them.
   std::vector<std::pair<std::shared_ptr<EnlistmentObject>, std::uint64_t>> finalize;
   std::shared_ptr<EnlistmentObject> superior;  // unfinished; null: none
-  bool owned = false;                          // it has, or had, a superior
-  Goal goal = Goal::kNone;
-  bool asked = false;                // a client asked for the commit
-  bool superior_rolls_back = false;  // it ordered so, and that waits for the prepare record
 
-  std::vector<recovery::Act> acts;  // of administrators
-  bool resolved = false;            // one of them decided it in the superior's place
-  std::uint64_t unawaited = 0;      // unfinished enlistments without which it is completed
-  bool completed = false;           // committed, and no other enlistment is unfinished
-
+  std::vector<recovery::Act> acts;   // of administrators
+  std::uint64_t unawaited = 0;       // unfinished enlistments without which it is completed
   std::uint64_t awaited = 0;         // answers that the present phase waits for
-  bool awaits_room = false;          // PrePrepared: log space is being reserved
   std::uint64_t logged_members = 0;  // unfinished durable enlistments with COMMIT
   std::uint64_t logged_bytes = 0;    // what those take in the decision record
 
   // Of a transaction that is logged:
   log::Reservation room;            // for every record it must yet write
   std::size_t room_for_record = 0;  // payload bytes of the record that `room` was taken for
-  bool lacks_room = false;          // promised, and rebuilt from a log that was full
   // Its decision, or while it has none, what it promised. Null: neither was written.
   std::shared_ptr<const recovery::TransactionRecord> record;
   std::shared_ptr<const recovery::TransactionRecord> written;  // that in flight
@@ -124,12 +114,21 @@ struct TransactionObject {
   Lsn in_flight;  // Committing, Promising, RollingBack: that of the record; null: not appended yet
   Lsn pin;        // no record of it lies before; null: it has none
   std::uint32_t pinned_bytes = 0;  // what Protocol counts for it, while it has one
-  bool copying = false;            // a checkpoint writes its record again
-  bool forget_waits = false;       // it was finished meanwhile
-  bool write_waits = false;        // it was decided meanwhile
-  bool carried_forward = false;
 
-  Changed changed;  // with the manager's lock: state, in_flight, end of the manager
+  // Small ones together: there may be a million of these objects.
+  std::atomic<bool> ended{false};  // no table names it: its references need no longer be counted
+  Goal goal = Goal::kNone;
+  bool owned = false;                // it has, or had, a superior
+  bool asked = false;                // a client asked for the commit
+  bool superior_rolls_back = false;  // it ordered so, and that waits for the prepare record
+  bool resolved = false;             // an administrator decided it in the superior's place
+  bool completed = false;            // committed, and no other enlistment is unfinished
+  bool awaits_room = false;          // PrePrepared: log space is being reserved
+  bool lacks_room = false;           // promised, and rebuilt from a log that was full
+  bool copying = false;              // a checkpoint writes its record again
+  bool forget_waits = false;         // it was finished meanwhile
+  bool write_waits = false;          // it was decided meanwhile
+  bool carried_forward = false;
 
   [[nodiscard]] TransactionState state() const { return state_; }
   [[nodiscard]] Outcome outcome() const { return outcome_; }
@@ -138,6 +137,9 @@ struct TransactionObject {
   friend class Protocol;
   TransactionState state_;
   Outcome outcome_ = Outcome::kUndetermined;
+
+ public:
+  Changed changed;  // with the manager's lock: state, in_flight, end of the manager
 };
 
 struct EnlistmentObject : std::enable_shared_from_this<EnlistmentObject> {
@@ -145,30 +147,31 @@ struct EnlistmentObject : std::enable_shared_from_this<EnlistmentObject> {
                    std::shared_ptr<ResourceManagerObject> its_resource_manager,
                    NotificationMask its_mask, EnlistmentState initial, bool is_superior)
       : id(enlistment),
-        superior(is_superior),
         transaction(std::move(its_transaction)),
         resource_manager(std::move(its_resource_manager)),
         mask(its_mask),
+        superior(is_superior),
         state_(initial) {}
 
   const Uuid id;
-  const bool superior;
   const std::shared_ptr<TransactionObject> transaction;
   const std::shared_ptr<ResourceManagerObject> resource_manager;
-  NotificationMask mask;
   std::uint64_t key = 0;
   std::vector<std::byte> recovery_information;
-  std::uint64_t references = 0;    // of the present session
-  std::atomic<bool> ended{false};  // it is finished: they need no longer be counted
-  std::uint32_t accepted = 0;      // one bit per answer accepted in the present session
-  bool unawaited = false;          // the transaction is completed without its further answer
-  Status given_up;                 // not OK: by an administrator
-  Status rolled_back_because;      // what its resource manager said; OK: nothing
+  std::uint64_t references = 0;  // of the present session
+  Status given_up;               // not OK: by an administrator
+  Status rolled_back_because;    // what its resource manager said; OK: nothing
   // Where it is told something: no memory is taken then, so that an outcome can always be
   // delivered.
   NotificationQueue::Entry request_entry;
   NotificationQueue::Entry outcome_entry;
   EnlistmentLinks links;  // in the transaction's list; of a superior, nothing
+
+  NotificationMask mask;
+  std::uint32_t accepted = 0;  // one bit per answer accepted in the present session
+  const bool superior;
+  bool unawaited = false;          // the transaction is completed without its further answer
+  std::atomic<bool> ended{false};  // it is finished: references need no longer be counted
 
   [[nodiscard]] EnlistmentState state() const { return state_; }
   [[nodiscard]] bool wants(NotificationKind kind) const { return (mask & bit(kind)) != 0; }

@@ -147,7 +147,24 @@ TEST_F(Dormant, SessionThatEndedIsNoticedWhenItWakes) {
   EXPECT_OK(take_over(rm, 1).information());
 }
 
-TEST_F(Dormant, PinsTheBaseAndIsCarriedForward) {
+TEST_F(Dormant, PinsTheBaseWhileNobodyTouchesIt) {
+  start_and_recover();
+  const Lsn oldest = tm_.information()->oldest;
+  EXPECT_FALSE(oldest.is_null());
+  Rm rm = make_rm(2);
+  for (int i = 0; i < 3; ++i) {
+    commit_once(rm);
+    ASSERT_OK(tm_.checkpoint());
+    EXPECT_EQ(tm_.information()->base, oldest);
+  }
+  EXPECT_EQ(tm_.information()->carried_forward, 0U);
+  crash();
+  const RecoveryReport report = start_and_recover();
+  EXPECT_EQ(report.in_doubt.size(), kInDoubt);
+  EXPECT_GE(report.committed.size(), 1U);
+}
+
+TEST_F(Dormant, IsCarriedForward) {
   tm_options_.carry_forward_bytes = 4096;
   start_and_recover();
   const Lsn pinned = tm_.information()->oldest;

@@ -32,6 +32,10 @@ class HashIndex {
       if (hash_of(slots_[at]) == hash && is_it(number_of(slots_[at]))) return number_of(slots_[at]);
     }
   }
+  // Fetches the memory that a look at this hash begins with.
+  void prefetch(std::uint32_t hash) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & mask()], 1);
+  }
   // REQUIRES: it is not there; number < kNone.
   void insert(std::uint32_t hash, std::uint32_t number);
   // REQUIRES: it is there.
@@ -81,6 +85,10 @@ class PackedTransactions {
   // kNone: not here.
   [[nodiscard]] std::uint32_t find(const Uuid& transaction) const;
   [[nodiscard]] std::uint32_t find_member(const Uuid& enlistment) const;
+
+  // The same, and an add(), will soon be asked for with this identity: fetches the memory for it.
+  void prefetch(const Uuid& transaction) const;
+  void prefetch_member(const Uuid& enlistment) const;
 
   // All rows are below; each may be erased.
   [[nodiscard]] std::uint32_t end() const { return static_cast<std::uint32_t>(rows_.size()); }

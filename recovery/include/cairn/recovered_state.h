@@ -64,6 +64,9 @@ class Fold {
   // kNewerVersion. The fold is then of no further use.
   [[nodiscard]] Status add(const log::Record& record);
 
+  // This record will come soon: fetches the memory that add() will look at. Any bytes will do.
+  void prefetch(const log::Record& record) const;
+
   // Whether the next record is a decision of a higher virtual clock than this. Errors: as decode().
   [[nodiscard]] static Result<bool> is_beyond(const log::Record& record, std::uint64_t clock);
 
