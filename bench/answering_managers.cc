@@ -68,9 +68,29 @@ Status AnsweringManagers::wait(const tm::Transaction& transaction, tm::WaitFor w
       ", enlistments unfinished: " + std::to_string(information.enlistments.size()));
 }
 
+Status AnsweringManagers::answer_inline() {
+  for (unsigned number = 0; number < count(); ++number) {
+    CAIRN_ASSIGN_OR_RETURN(
+        auto delivery, tm::Delivery::start_inline(
+                           sessions_[number], [this, number](const Result<tm::Notification>& next) {
+                             bring(number, next);
+                           }));
+    deliveries_.push_back(std::move(delivery));
+  }
+  return {};
+}
+
+void AnsweringManagers::bring(unsigned number, const Result<tm::Notification>& next) {
+  if (!next) return;  // the session has ended
+  tm::Enlistment member = *reinterpret_cast<const tm::Enlistment*>(next->key);
+  // What is not answered ends the round, if that is still possible.
+  if (!answer_(number, next->kind, member)) static_cast<void>(member.rollback());
+}
+
 Status AnsweringManagers::run_one(Members& members, unsigned first) {
   const auto managers = static_cast<unsigned>(members.size());
   CAIRN_ASSIGN_OR_RETURN(tm::Transaction transaction, begin(members, first));
+  if (!deliveries_.empty()) return transaction.commit();
   CAIRN_RETURN_IF_ERROR(transaction.commit_async());
   CAIRN_RETURN_IF_ERROR(answer(first, managers));
   CAIRN_RETURN_IF_ERROR(wait(transaction, tm::WaitFor::kDecided));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include <cairn/delivery.h>
 #include <cairn/transaction_manager.h>
 
 namespace cairn::bench {
@@ -36,6 +37,9 @@ class AnsweringManagers {
   // of. From many threads at once.
   [[nodiscard]] Status answer(unsigned first = 0) { return answer(first, count()); }
   [[nodiscard]] Status answer(unsigned first, unsigned count);
+  // From now on each is answered by the thread that caused it, within the call that did; answer()
+  // finds nothing any more.
+  [[nodiscard]] Status answer_inline();
   // Begins a transaction, commits it and waits until it is completed, answering meanwhile.
   [[nodiscard]] Status run_one(Members& members, unsigned first = 0);
 
@@ -49,9 +53,12 @@ class AnsweringManagers {
   // An error where it does not end: then something is lost.
   [[nodiscard]] static Status wait(const tm::Transaction& transaction, tm::WaitFor wait);
 
+  void bring(unsigned number, const Result<tm::Notification>& next);
+
   tm::TransactionManager manager_;
   std::vector<tm::ResourceManager> sessions_;
   Answer answer_;
+  std::vector<tm::Delivery> deliveries_;  // of answer_inline()
 };
 
 [[nodiscard]] Uuid numbered_id(unsigned number);

@@ -36,6 +36,8 @@ class TransactionSubject : public Subject {
     CAIRN_ASSIGN_OR_RETURN(tm_, AnsweringManagers::start({.log = log_}, 2, answer));
     return {};
   }
+  // From now on each thread answers what it causes, as where resource managers are at hand.
+  Status answer_inline() { return tm_->answer_inline(); }
   Status append(unsigned thread, std::span<const std::byte> /*payload*/) override {
     Status done = tm_->run_one(threads_[thread].members);
     // Others may wait for what this thread was to answer.
@@ -135,6 +137,7 @@ Engine transaction_engine() {
             CAIRN_ASSIGN_OR_RETURN(auto log, make_log(directory / "tm"));
             auto subject = std::make_unique<TransactionSubject>(workload.threads, std::move(log));
             CAIRN_RETURN_IF_ERROR(subject->start());
+            CAIRN_RETURN_IF_ERROR(subject->answer_inline());
             return std::unique_ptr<Subject>(std::move(subject));
           }};
 }

@@ -360,7 +360,12 @@ Status LogCore::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> li
   }
   std::optional<std::chrono::steady_clock::time_point> deadline;
   if (limit) deadline = deadline_after(*limit);
-  return writer_->wait(lock, lsn + 1, Durability::kDurable, deadline);
+  if (limit || lsn < writer_->durable() || !writer_->health().is_ok()) {
+    return writer_->wait(lock, lsn + 1, Durability::kDurable, deadline);
+  }
+  const BlockWriter::Expected expected = writer_->expect(lsn + 1, Durability::kDurable);
+  lock.unlock();
+  return writer_->await(expected);
 }
 
 void LogCore::on_durable(Lsn lsn, DurableCallback callback) {

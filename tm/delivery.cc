@@ -8,6 +8,7 @@
 
 #include <cairn/delivery.h>
 
+#include "inline_delivery.h"
 #include "references.h"
 
 namespace cairn::tm {
@@ -29,7 +30,21 @@ class Delivery::Pump : public std::enable_shared_from_this<Delivery::Pump> {
     return Status::ok();
   }
 
+  // The handler comes to where notifications arise; there is no thread.
+  Status start_inline() {
+    if (!queue_->set_handler(handler_)) {
+      return Status(StatusCode::kRequestNotValid,
+                    "the session has a handler that is called inline");
+    }
+    inline_ = true;
+    const InlineDelivery delivery;
+    const std::size_t all = queue_->size() + 1;  // with the end, if the session is over
+    for (std::size_t i = 0; i < all; ++i) InlineDelivery::add({queue_, nullptr});
+    return Status::ok();
+  }
+
   void stop() {
+    if (inline_) return queue_->clear_handler();
     {
       const std::lock_guard lock(mutex_);
       stopped_ = true;
@@ -106,6 +121,7 @@ class Delivery::Pump : public std::enable_shared_from_this<Delivery::Pump> {
   const std::shared_ptr<NotificationQueue> queue_;
   const Executor executor_;
   const Handler handler_;
+  bool inline_ = false;
   std::thread thread_;
   std::atomic<bool> stop_{false};
 
@@ -123,6 +139,14 @@ Result<Delivery> Delivery::start(const ResourceManager& session, Executor execut
   auto pump =
       std::make_shared<Pump>(session.reference_->queue, std::move(executor), std::move(handler));
   CAIRN_RETURN_IF_ERROR(pump->start());
+  return Delivery(std::move(pump));
+}
+
+Result<Delivery> Delivery::start_inline(const ResourceManager& session, Handler handler) {
+  if (!session.reference_) return refers_to_nothing("resource manager");
+  if (!handler) return Status(StatusCode::kInvalidArgument, "delivery: a handler expected");
+  auto pump = std::make_shared<Pump>(session.reference_->queue, Executor(), std::move(handler));
+  CAIRN_RETURN_IF_ERROR(pump->start_inline());
   return Delivery(std::move(pump));
 }
 

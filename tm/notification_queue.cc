@@ -167,14 +167,13 @@ Notification NotificationQueue::read(const Entry& entry) {
           entry.clock_, value(entry.manager_)};
 }
 
-Notification NotificationQueue::take_locked(std::shared_ptr<const void>& owner) {
-  Entry& entry = *first_;
+Notification NotificationQueue::take_locked(Entry* before, std::shared_ptr<const void>& owner) {
+  Entry*& place = before == nullptr ? first_ : before->next_;
+  Entry& entry = *place;
   const Notification taken = read(entry);
-  first_ = entry.next_;
-  if (--size_ == 0) {
-    last_ = nullptr;
-    readable_.store(false, std::memory_order_relaxed);
-  }
+  place = entry.next_;
+  if (last_ == &entry) last_ = before;
+  if (--size_ == 0) readable_.store(false, std::memory_order_relaxed);
   owner = std::move(entry.owner_);  // from here on it may be queued again
   if (size_ == 0 && event_fd_ >= 0) {
     std::uint64_t count = 0;
@@ -182,6 +181,74 @@ Notification NotificationQueue::take_locked(std::shared_ptr<const void>& owner) 
     [[maybe_unused]] const auto size = ::read(event_fd_, &count, sizeof count);
   }
   return taken;
+}
+
+namespace {
+
+// A call of a queue's handler that this thread is in; those further out lie behind it.
+struct HandlerCall {
+  const NotificationQueue* of;
+  HandlerCall* outer;
+};
+thread_local HandlerCall* innermost_call = nullptr;
+
+}  // namespace
+
+bool NotificationQueue::set_handler(Handler handler) {
+  const std::lock_guard lock(mutex_);
+  if (handler_ != nullptr) return false;
+  handler_ = std::make_shared<const Handler>(std::move(handler));
+  brought_end_ = false;
+  brings_.store(true, std::memory_order_release);
+  return true;
+}
+
+void NotificationQueue::clear_handler() {
+  unsigned mine = 0;
+  for (const HandlerCall* at = innermost_call; at != nullptr; at = at->outer) {
+    if (at->of == this) ++mine;
+  }
+  std::unique_lock lock(mutex_);
+  brings_.store(false, std::memory_order_release);
+  handler_ = nullptr;
+  returned_.wait(lock, [&] { return calls_ <= mine; });
+}
+
+std::optional<Result<Notification>> NotificationQueue::take_for_handler_locked(
+    const Entry* entry, std::shared_ptr<const void>& owner) {
+  if (handler_ == nullptr) return std::nullopt;
+  if (ended_) {
+    if (std::exchange(brought_end_, true)) return std::nullopt;
+    return Result<Notification>(*ended_);
+  }
+  Entry* before = nullptr;
+  Entry* at = first_;
+  while (at != nullptr && entry != nullptr && at != entry) {
+    before = at;
+    at = at->next_;
+  }
+  if (at == nullptr) return std::nullopt;
+  return Result<Notification>(take_locked(before, owner));
+}
+
+bool NotificationQueue::bring(const Entry* entry) {
+  std::shared_ptr<const void> owner;
+  std::shared_ptr<const Handler> handler;
+  std::unique_lock lock(mutex_);
+  const std::optional<Result<Notification>> next = take_for_handler_locked(entry, owner);
+  if (!next) return false;
+  handler = handler_;
+  ++calls_;
+  lock.unlock();
+  owner = nullptr;
+  HandlerCall call{this, innermost_call};
+  innermost_call = &call;
+  (*handler)(*next);
+  innermost_call = call.outer;
+  lock.lock();
+  --calls_;
+  if (handler_ == nullptr) returned_.notify_all();
+  return true;
 }
 
 // Called when the queue becomes readable.

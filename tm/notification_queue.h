@@ -81,6 +81,18 @@ class NotificationQueue {
   // nothing was taken.
   [[nodiscard]] Result<Notification> pop_until(const std::atomic<bool>& stop);
   void interrupt(std::atomic<bool>& stop);
+
+  using Handler = std::function<void(const Result<Notification>& next)>;
+  // From now on whoever queues something brings it to `handler`, without locks of its own. False,
+  // and nothing done, if there is a handler.
+  [[nodiscard]] bool set_handler(Handler handler);
+  // On return the handler does not run, but for calls of this thread, and is not called again.
+  void clear_handler();
+  // Whether there is a handler. Of what was queued before this call, by the caller.
+  [[nodiscard]] bool brings() const { return brings_.load(std::memory_order_acquire); }
+  // Takes this entry, or with null the first one, or the end, and calls the handler with it. False:
+  // it is not there, or there is no handler.
+  bool bring(const Entry* entry);
   // Readable while something is queued, and for ever after end(). Error: kResourceExhausted.
   [[nodiscard]] Result<int> event_fd();
   [[nodiscard]] std::size_t size() const;
@@ -92,7 +104,14 @@ class NotificationQueue {
   [[nodiscard]] static Notification read(const Entry& entry);
   // Gives what kept the entry to `owner`, to be let go of without the lock: other objects, this
   // queue too, may go with it.
-  [[nodiscard]] Notification take_locked(std::shared_ptr<const void>& owner);
+  [[nodiscard]] Notification take_locked(std::shared_ptr<const void>& owner) {
+    return take_locked(nullptr, owner);
+  }
+  // REQUIRES: the one behind `before`, or with null the first, is there.
+  [[nodiscard]] Notification take_locked(Entry* before, std::shared_ptr<const void>& owner);
+  // What bring() is to call the handler with.
+  [[nodiscard]] std::optional<Result<Notification>> take_for_handler_locked(
+      const Entry* entry, std::shared_ptr<const void>& owner);
   void signal_locked();
 
   mutable std::mutex mutex_;
@@ -103,6 +122,12 @@ class NotificationQueue {
   std::atomic<bool> readable_{false};  // something is queued, or it has ended
   std::optional<Status> ended_;
   int event_fd_ = -1;
+
+  std::shared_ptr<const Handler> handler_;  // null: there is none
+  std::atomic<bool> brings_{false};         // the same
+  bool brought_end_ = false;                // to this handler
+  unsigned calls_ = 0;                      // of a handler, that have not returned
+  std::condition_variable returned_;        // one has, and there is no handler any more
 };
 
 }  // namespace cairn::tm

@@ -204,7 +204,9 @@ void Protocol::abandon(const Status& reason) {
     transaction->changed.notify_all();
   }
   resource_managers_.for_each([&](const ResourceManagerPtr& rm) {
-    if (rm->queue != nullptr) rm->queue->end(reason);
+    if (rm->queue == nullptr) return;
+    rm->queue->end(reason);
+    note(rm->queue);
   });
 }
 
@@ -237,6 +239,7 @@ void Protocol::begin_session(const ResourceManagerPtr& rm, const Status& reason)
   if (rm->queue != nullptr) {
     rm->disconnected_because = reason;
     rm->queue->end(reason);
+    note(rm->queue);
     disconnect_all(*rm);
   }
   rm->queue = std::make_shared<NotificationQueue>();
@@ -248,6 +251,7 @@ void Protocol::end_session(const ResourceManagerPtr& rm, const Status& reason,
                            const Status& because) {
   rm->disconnected_because = because;
   rm->queue->end(reason);
+  note(rm->queue);
   disconnect_all(*rm);
   rm->queue = nullptr;
   drop_if_unused(*rm);
@@ -300,6 +304,7 @@ void Protocol::end_recover(ResourceManagerObject& rm) {
   last.kind = NotificationKind::kLastRecover;
   last.clock = clock_;
   rm.queue->push(last);
+  note(rm.queue);
   fire(rm, RmEvent::kOffered);
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
@@ -49,6 +50,12 @@ struct LogWork {
   TransactionPtr transaction;
 };
 
+// That something is queued for a session whose handler is called by whoever queues it.
+struct Told {
+  std::shared_ptr<NotificationQueue> queue;
+  const NotificationQueue::Entry* entry;  // null: the first there is, or the end
+};
+
 class Protocol {
  public:
   Protocol() = default;
@@ -81,6 +88,13 @@ class Protocol {
   // --- log ---
   [[nodiscard]] bool has_work() const { return !work_.empty(); }
   [[nodiscard]] std::vector<LogWork> take_work() { return std::exchange(work_, {}); }
+  // What is to be brought to handlers, without the manager's lock: moves it behind `told`.
+  void take_told(std::vector<Told>& told) {
+    if (told_.empty()) return;
+    told.insert(told.end(), std::make_move_iterator(told_.begin()),
+                std::make_move_iterator(told_.end()));
+    told_.clear();
+  }
   // Log space for a transaction was reserved, or why not. Lets go of the space if it is no longer
   // wanted.
   void reserved(const TransactionPtr& transaction, Result<log::Reservation> room);
@@ -234,6 +248,11 @@ class Protocol {
   [[nodiscard]] EnlistmentPtr single_phase_owner(const TransactionObject& transaction) const;
   [[nodiscard]] TransactionGuard phase_guard(const TransactionObject& transaction) const;
   void send(EnlistmentObject& enlistment, NotificationKind kind);
+  // That something was queued, or the queue has ended.
+  void note(const std::shared_ptr<NotificationQueue>& queue,
+            const NotificationQueue::Entry* entry = nullptr) {
+    if (queue->brings()) told_.push_back({queue, entry});
+  }
   void finish(const EnlistmentPtr& enlistment);
   // It is forgotten: no table names it any more.
   void drop(const TransactionPtr& transaction);
@@ -267,6 +286,7 @@ class Protocol {
   std::set<std::pair<Lsn, Uuid>> pins_;
   std::uint64_t pinned_bytes_ = 0;
   std::vector<LogWork> work_;
+  std::vector<Told> told_;
   bool frozen_ = false;
   std::vector<TransactionPtr> held_;  // their records are held back
   std::uint64_t clock_ = 1;

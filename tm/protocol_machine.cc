@@ -440,7 +440,7 @@ TransactionGuard Protocol::phase_guard(const TransactionObject& transaction) con
 }
 
 void Protocol::send(EnlistmentObject& enlistment, NotificationKind kind) {
-  NotificationQueue* queue = enlistment.resource_manager->queue.get();
+  const std::shared_ptr<NotificationQueue>& queue = enlistment.resource_manager->queue;
   if (queue == nullptr) return;  // a COMMIT_FINALIZE for one that went away
   const bool is_outcome = kind == NotificationKind::kCommit ||
                           kind == NotificationKind::kRollback ||
@@ -450,9 +450,10 @@ void Protocol::send(EnlistmentObject& enlistment, NotificationKind kind) {
   const NotificationQueue::Message message{kind, has_key ? enlistment.key : 0, &enlistment.id,
                                            &enlistment.transaction->id, clock_};
   auto& entry = is_outcome ? enlistment.outcome_entry : enlistment.request_entry;
-  if (queue->push(entry, message, enlistment.shared_from_this())) return;
+  if (queue->push(entry, message, enlistment.shared_from_this())) return note(queue, &entry);
   // What it was told before it has answered, and has not read.
   queue->push({kind, message.key, enlistment.id, enlistment.transaction->id, clock_, Uuid{}});
+  note(queue);
 }
 
 void Protocol::finish(const EnlistmentPtr& enlistment) {

@@ -1,5 +1,6 @@
 #include "registry.h"
 
+#include "inline_delivery.h"
 #include "notification_queue.h"
 
 namespace cairn::tm {
@@ -42,11 +43,13 @@ void Registry::announce(const Uuid& id) {
       }
     }
   }
+  const InlineDelivery delivery;
   for (const auto& queue : queues) {
     Notification online;
     online.kind = NotificationKind::kTmOnline;
     online.manager = id;
     queue->push(online);
+    if (queue->brings()) InlineDelivery::add({queue, nullptr});
   }
 }
 

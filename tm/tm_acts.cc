@@ -3,6 +3,7 @@
 
 #include <cairn/deadline.h>
 
+#include "inline_delivery.h"
 #include "tm_core.h"
 
 namespace cairn::tm {
@@ -133,6 +134,7 @@ Status TmCore::resolve(const Uuid& unit_of_work, Outcome outcome, const Administ
 Status TmCore::give_up(const Uuid& unit_of_work, const Uuid& resource_manager,
                        const Administrator& by) {
   CAIRN_RETURN_IF_ERROR(check_administrator(by));
+  const InlineDelivery delivery;
   const std::lock_guard one(checkpoint_);  // which copies records
   std::unique_lock lock(mutex_);
   if (!durable_) return Status(StatusCode::kTmVolatile, "a volatile manager keeps nothing for it");

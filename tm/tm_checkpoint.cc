@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "inline_delivery.h"
 #include "tm_core.h"
 
 namespace cairn::tm {
@@ -35,6 +36,7 @@ bool TmCore::checkpoint_due_locked() const {
 }
 
 Status TmCore::write_checkpoint(TmLog& log) {
+  const InlineDelivery delivery;
   const std::lock_guard one(checkpoint_);
   std::unique_lock lock(mutex_);
   const Lsn asked = std::exchange(advance_to_, Lsn());

@@ -4,6 +4,8 @@
 
 #include <cairn/deadline.h>
 
+#include "inline_delivery.h"
+
 namespace cairn::tm {
 
 Status TmCore::check_clock(const Clock& clock) const {
@@ -87,58 +89,82 @@ Status TmCore::check_online_locked(StatusCode refusal) const {
 
 // --- work on the log ---
 
+// Work on the log, with what it needs of its transaction.
+struct TmCore::LogJob {
+  LogWork work;
+  std::shared_ptr<TmLog> log;
+  std::size_t bytes = 0;      // kReserve: of one record
+  std::uint32_t records = 0;  // kReserve
+  recovery::ForgetRecord record{};
+  log::Reservation room;  // kForget
+};
+
+TmCore::LogJob TmCore::prepare_locked(LogWork work) {
+  LogJob job;
+  job.log = log_;
+  TransactionObject& transaction = *work.transaction;
+  if (work.kind == LogWork::Kind::kReserve) {
+    job.bytes = record_bytes(transaction);
+    job.records = transaction.owned ? 2 : 1;  // a superior's: prepare record, decision
+  } else if (work.kind == LogWork::Kind::kForget) {
+    job.record = {transaction.id, protocol_.clock(), transaction.record_lsn};
+    job.room = std::move(transaction.room);
+  }
+  job.work = std::move(work);
+  return job;
+}
+
 void TmCore::finish(std::unique_lock<std::mutex>& lock) {
+  const InlineDelivery delivery;
+  InlineDelivery::add(protocol_);
   wake_if_due_locked();
   if (!protocol_.has_work()) return lock.unlock();
-  const std::vector<LogWork> work = protocol_.take_work();
+  std::vector<LogJob> jobs;
+  for (LogWork& work : protocol_.take_work()) jobs.push_back(prepare_locked(std::move(work)));
   ++working_;
   lock.unlock();
-  for (const LogWork& item : work) {
-    switch (item.kind) {
-      case LogWork::Kind::kReserve:
-        reserve(item.transaction);
-        break;
-      case LogWork::Kind::kWrite:
-        write(item.transaction);
-        break;
-      case LogWork::Kind::kForget:
-        forget(item.transaction);
-        break;
-      case LogWork::Kind::kStop: {
-        const std::lock_guard relock(mutex_);
-        stop_locked(item.transaction->reason);
-        break;
-      }
+  for (LogJob& job : jobs) run(job);
+  if (--working_ > 0 || !awaits_rest_) return;
+  lock.lock();  // close() has seen this call, and waits
+  rested_.notify_all();
+  lock.unlock();
+}
+
+void TmCore::run(LogJob& job) {
+  switch (job.work.kind) {
+    case LogWork::Kind::kReserve:
+      return reserve(job);
+    case LogWork::Kind::kWrite:
+      return write(job.work.transaction);
+    case LogWork::Kind::kForget:
+      return forget(job);
+    case LogWork::Kind::kStop: {
+      const std::lock_guard lock(mutex_);
+      stop_locked(job.work.transaction->reason);
+      return InlineDelivery::add(protocol_);
     }
   }
-  lock.lock();
-  if (--working_ == 0) rested_.notify_all();
-  lock.unlock();
 }
 
 // Room for every later record is taken before anyone is asked to promise, so that a full log blocks
 // no promise.
-void TmCore::reserve(const TransactionPtr& transaction) {
-  std::unique_lock lock(mutex_);
-  const std::shared_ptr<TmLog> log = log_;
-  const std::size_t bytes = record_bytes(*transaction);
-  const std::uint32_t records =
-      transaction->owned ? 2 : 1;  // a superior's: prepare record, decision
-  lock.unlock();
-
+void TmCore::reserve(LogJob& job) {
+  const TransactionPtr& transaction = job.work.transaction;
   const auto take = [&]() -> Result<log::Reservation> {
-    if (log == nullptr) return Status(StatusCode::kClosed, "the transaction manager was closed");
-    if (bytes > log->max_record()) {
-      return Status(StatusCode::kRecordTooLong, "its decision takes " + std::to_string(bytes) +
-                                                    " bytes, the log's largest record is " +
-                                                    std::to_string(log->max_record()));
+    if (job.log == nullptr) {
+      return Status(StatusCode::kClosed, "the transaction manager was closed");
     }
-    return take_room(*log, records, bytes);
+    if (job.bytes > job.log->max_record()) {
+      return Status(StatusCode::kRecordTooLong, "its decision takes " + std::to_string(job.bytes) +
+                                                    " bytes, the log's largest record is " +
+                                                    std::to_string(job.log->max_record()));
+    }
+    return take_room(*job.log, job.records, job.bytes);
   };
   Result<log::Reservation> room = take();
 
-  lock.lock();
-  transaction->room_for_record = bytes;
+  std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
+  transaction->room_for_record = job.bytes;
   protocol_.reserved(transaction, std::move(room));
   finish(lock);
 }
@@ -173,10 +199,31 @@ Status TmCore::make_room(const TransactionPtr& transaction) {
   return Status::ok();
 }
 
+namespace {
+
+// While one lives, this thread is in commit() without a time limit for that transaction.
+class CommitsHere {
+ public:
+  explicit CommitsHere(const TransactionObject* transaction)
+      : outer_(std::exchange(innermost_, transaction)) {}
+  ~CommitsHere() { innermost_ = outer_; }
+  CommitsHere(const CommitsHere&) = delete;
+  CommitsHere& operator=(const CommitsHere&) = delete;
+
+  [[nodiscard]] static const TransactionObject* innermost() { return innermost_; }
+
+ private:
+  const TransactionObject* const outer_;
+  static thread_local const TransactionObject* innermost_;
+};
+thread_local const TransactionObject* CommitsHere::innermost_ = nullptr;
+
+}  // namespace
+
 // The record that the transaction's state calls for: appends it and begins to force it.
 void TmCore::write(const TransactionPtr& transaction) {
-  std::unique_lock order(append_);
-  std::unique_lock lock(mutex_);
+  std::unique_lock<std::mutex> order = lock_patiently(append_);
+  std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
   const std::shared_ptr<TmLog> log = log_;
   if (log == nullptr) {
     lock.unlock();
@@ -206,11 +253,13 @@ void TmCore::write(const TransactionPtr& transaction) {
                   lsn.status().with_context(prepares ? "its prepare record could not be appended"
                                                      : "its decision could not be appended"));
   }
-  lock.lock();
+  lock_patiently(lock);
   protocol_.appended(*transaction, *lsn);
   transaction->room = std::move(room);
   lock.unlock();
-  // From here on only the force, or recovery, can say what became of it.
+  // From here on only the force, or recovery, can say what became of it. Whoever is in commit() for
+  // it, and does nothing else until it returns, forces it there: see wait().
+  if (CommitsHere::innermost() == transaction.get()) return;
   std::weak_ptr<TmCore> self = weak_from_this();
   log->force(*lsn, [self, transaction, lsn = *lsn](const Status& status) {
     if (const auto core = self.lock()) {
@@ -221,24 +270,19 @@ void TmCore::write(const TransactionPtr& transaction) {
 
 void TmCore::settle(const TransactionPtr& transaction, Lsn lsn, TransactionEvent event,
                     const Status& status) {
-  std::unique_lock lock(mutex_);
+  std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
   protocol_.written(transaction, lsn, event, status);
   finish(lock);
 }
 
 // Not forced. If it is lost, the resource managers are told once more at recovery.
-void TmCore::forget(const TransactionPtr& transaction) {
-  std::unique_lock lock(mutex_);
-  const std::shared_ptr<TmLog> log = log_;
-  const recovery::ForgetRecord record{transaction->id, protocol_.clock(), transaction->record_lsn};
-  log::Reservation room = std::move(transaction->room);
-  lock.unlock();
-  if (log == nullptr) return;
-  const Result<Lsn> lsn = log->append(record, room);
-  room.release();
-  lock.lock();
+void TmCore::forget(LogJob& job) {
+  if (job.log == nullptr) return;
+  const Result<Lsn> lsn = job.log->append(job.record, job.room);
+  job.room.release();
+  const std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
   if (lsn) {
-    protocol_.forgotten(*transaction);
+    protocol_.forgotten(*job.work.transaction);
   } else {
     ++forgets_unwritten_;
   }
@@ -307,9 +351,30 @@ std::optional<Status> TmCore::verdict_locked(const TransactionObject& transactio
                           ", and the transaction manager went offline before it was decided");
 }
 
+namespace {
+
+// Committed and answered by all. Without the lock: what has ended does not change any more.
+bool has_committed(const TransactionObject& transaction) {
+  return transaction.ended.load(std::memory_order_acquire) &&
+         transaction.outcome() == Outcome::kCommitted;
+}
+
+}  // namespace
+
+Status TmCore::commit(const TransactionPtr& transaction, WaitFor wait_for,
+                      std::optional<std::chrono::nanoseconds> limit) {
+  const CommitsHere here(limit ? nullptr : transaction.get());
+  CAIRN_RETURN_IF_ERROR(
+      on_object([&](Protocol& protocol) { return protocol.commit(transaction); }));
+  return wait(transaction, wait_for, limit);
+}
+
 Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
                     std::optional<std::chrono::nanoseconds> limit) {
-  const auto begin = std::chrono::steady_clock::now();
+  InlineDelivery::deliver_now();
+  if (has_committed(*transaction)) return Status::ok();
+  const auto begin =
+      limit ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
   const auto left = [&]() -> std::optional<std::chrono::nanoseconds> {
     if (!limit) return std::nullopt;
     return std::max(std::chrono::nanoseconds(0),
@@ -319,7 +384,7 @@ Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
     return Status(StatusCode::kTimeout, "transaction " + transaction->id.to_string() +
                                             " did not end within the time limit; it goes on");
   };
-  std::unique_lock lock(mutex_);
+  std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
   for (;;) {
     if (auto verdict = verdict_locked(*transaction, wait)) return *verdict;
     if (limit && left()->count() == 0) return timeout();
@@ -330,8 +395,12 @@ Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
       lock.unlock();
       const Status forced = log->wait_forced(in_flight, left());
       if (forced.code() == StatusCode::kTimeout) return timeout();
-      settle(transaction, in_flight, TmLog::verdict_on_force(forced), forced);
-      lock.lock();
+      lock_patiently(lock);
+      protocol_.written(transaction, in_flight, TmLog::verdict_on_force(forced), forced);
+      finish(lock);  // and brings what it made, unless this is within a handler
+      InlineDelivery::deliver_now();
+      if (has_committed(*transaction)) return Status::ok();
+      lock_patiently(lock);
     } else if (limit) {
       transaction->changed.wait_until(lock, deadline_after(*left()));
     } else {

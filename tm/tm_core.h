@@ -10,6 +10,7 @@
 #ifndef CAIRN_TM_TM_CORE_H_
 #define CAIRN_TM_TM_CORE_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -23,6 +24,7 @@
 
 #include <cairn/transaction_manager.h>
 
+#include "patient_lock.h"
 #include "protocol.h"
 #include "tm_log.h"
 #include "tm_machine.h"
@@ -68,6 +70,9 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   void release(const EnlistmentPtr& enlistment, std::uint64_t session);
   void release(const ResourceManagerPtr& rm, std::uint64_t session);
 
+  // Asks for the commit and waits for its end. `limit`: as for wait().
+  [[nodiscard]] Status commit(const TransactionPtr& transaction, WaitFor wait,
+                              std::optional<std::chrono::nanoseconds> limit);
   // Waits for the end of a commit, helping the decision to become durable.
   [[nodiscard]] Status wait(const TransactionPtr& transaction, WaitFor wait,
                             std::optional<std::chrono::nanoseconds> limit);
@@ -109,9 +114,12 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
 
   // Lets go of the lock, then does the work on the log.
   void finish(std::unique_lock<std::mutex>& lock);
-  void reserve(const TransactionPtr& transaction);
+  struct LogJob;
+  [[nodiscard]] LogJob prepare_locked(LogWork work);
+  void run(LogJob& job);
+  void reserve(LogJob& job);
   void write(const TransactionPtr& transaction);
-  void forget(const TransactionPtr& transaction);
+  void forget(LogJob& job);
   void settle(const TransactionPtr& transaction, Lsn lsn, TransactionEvent event,
               const Status& status);
   void stop_locked(const Status& cause);
@@ -156,8 +164,10 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   std::uint64_t rolled_forward_to_ = 0;
   bool closed_ = false;
   bool registered_ = false;
-  std::uint64_t working_ = 0;       // calls of finish() that do work on the log
-  std::condition_variable rested_;  // none does
+  // Calls of finish() that do work on the log. Raised with the lock held.
+  std::atomic<std::uint64_t> working_{0};
+  std::atomic<bool> awaits_rest_{false};  // close() does: for none of them
+  std::condition_variable rested_;        // there is none
   std::uint64_t checkpoints_ = 0;
   std::uint64_t carried_forward_ = 0;
   std::uint64_t forgets_unwritten_ = 0;
@@ -177,7 +187,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
 template <typename Operation>
 auto TmCore::run(StatusCode refusal, Operation operation)
     -> decltype(operation(std::declval<Protocol&>())) {
-  std::unique_lock lock(mutex_);
+  std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
   if (Status online = check_online_locked(refusal); !online) return online;
   auto result = operation(protocol_);
   finish(lock);

@@ -1,6 +1,7 @@
 // TmCore, the beginning and the end: recover and close.
 #include <string>
 
+#include "inline_delivery.h"
 #include "registry.h"
 #include "tm_core.h"
 
@@ -9,6 +10,7 @@ namespace cairn::tm {
 Result<RecoveryReport> TmCore::roll_forward(std::uint64_t clock) { return recover(clock); }
 
 Result<RecoveryReport> TmCore::recover(std::optional<std::uint64_t> up_to) {
+  const InlineDelivery delivery;
   const std::lock_guard one(lifecycle_);
   const auto begin = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
@@ -140,6 +142,7 @@ bool TmCore::reserve_for_dormant(TmLog& log, bool promised) {
 }
 
 Status TmCore::close() {
+  const InlineDelivery delivery;
   const std::lock_guard one(lifecycle_);
   std::unique_lock lock(mutex_);
   if (std::exchange(closed_, true)) return Status::ok();
@@ -150,6 +153,7 @@ Status TmCore::close() {
   }
   const bool online = state_ == TmState::kOnline;
   fire_locked(TmEvent::kClose);
+  InlineDelivery::add(protocol_);
   const std::shared_ptr<TmLog> log = log_;
   stop_housekeeping_ = true;
   wake_.notify_one();
@@ -170,6 +174,7 @@ Status TmCore::close() {
   lock.lock();
   // Others may be at the forget record of what they finished: they hold room in the log, and the
   // log, which may be gone once this returns.
+  awaits_rest_ = true;
   rested_.wait(lock, [this] { return working_ == 0; });
   protocol_.release_rooms();
   log_ = nullptr;

@@ -12,8 +12,8 @@ Transaction::Transaction(std::shared_ptr<TransactionReference> reference)
 Uuid Transaction::id() const { return reference_ ? reference_->object->id : Uuid{}; }
 
 Status Transaction::commit(WaitFor wait_for, std::optional<std::chrono::nanoseconds> limit) {
-  CAIRN_RETURN_IF_ERROR(commit_async());
-  return wait(wait_for, limit);
+  if (!reference_) return refers_to_nothing("transaction");
+  return reference_->core->commit(reference_->object, wait_for, limit);
 }
 
 Status Transaction::commit_async() {

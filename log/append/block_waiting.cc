@@ -174,13 +174,18 @@ void BlockWriter::end_gathering() {
 }
 
 BlockWriter::Expected BlockWriter::expect(const Place& place, Durability level) {
-  Expected expected{.end = place.lsn + 1, .level = level, .began = now()};
+  return expect(*place.block, place.lsn + 1, level);
+}
+
+BlockWriter::Expected BlockWriter::expect(LogBlock& in, Lsn end, Durability level) {
+  Expected expected{.end = end, .level = level, .began = now()};
   Lsn& wanted = level == Durability::kDurable ? want_durable_ : want_written_;
-  wanted = std::max(wanted, expected.end);
-  ++place.block->awaited;
+  wanted = std::max(wanted, end);
+  ++in.awaited;
   arrive();
-  expected.submits = gathering_ == 0 && submit_ + 1 == end_ && writes_in_flight_ < partial_depth();
-  fall_asleep(*place.block, &expected);
+  expected.submits = gathering_ == 0 && submit_ + 1 == end_ && &in == &block(submit_) &&
+                     writes_in_flight_ < partial_depth();
+  fall_asleep(in, &expected);
   return expected;
 }
 

@@ -155,6 +155,10 @@ class BlockWriter {
     std::chrono::steady_clock::time_point began;
   };
   [[nodiscard]] Expected expect(const Place& place, Durability level);
+  // The same for everything before `end`. REQUIRES: that is not durable, and health() is OK.
+  [[nodiscard]] Expected expect(Lsn end, Durability level) {
+    return expect(*block_before(end), end, level);
+  }
   // REQUIRES: lock not held. Errors: kIndeterminate.
   [[nodiscard]] Status await(const Expected& expected);
   // Calls back once everything before `end` is durable or can no longer become so. REQUIRES: lock
@@ -238,6 +242,7 @@ class BlockWriter {
     return (level == Durability::kDurable ? durable() : written()) >= end;
   }
   [[nodiscard]] LogBlock* block_before(Lsn end);
+  [[nodiscard]] Expected expect(LogBlock& in, Lsn end, Durability level);
   // Counts the caller among those that sleep on `on`; then it may give up the lock and sleep.
   void fall_asleep(LogBlock& on, Expected* expected);
   // Afterwards, with the lock held again.

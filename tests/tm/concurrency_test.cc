@@ -8,6 +8,8 @@
 #include <mutex>
 #include <thread>
 
+#include <cairn/delivery.h>
+
 #include "tm/harness.h"
 
 namespace cairn::tm {
@@ -187,6 +189,60 @@ TEST_F(Concurrency, AllResourceManagersOfATransactionEndAlike) {
     EXPECT_EQ(one->outcomes().at(id), expected);
     EXPECT_EQ(two->outcomes().at(id), expected);
   }
+}
+
+// Each thread is answered by itself, if nobody else was faster, and forces its own decision.
+TEST_F(Concurrency, CommitsThatAreAnsweredInlineEndWhileSessionsAndDeliveriesComeAndGo) {
+  start();
+  const auto answer = [](ResourceManager& session) {
+    return Delivery::start_inline(session, [&session](const Result<Notification>& next) {
+      if (!next) return;
+      auto enlistment = session.open_enlistment(next->enlistment);
+      if (!enlistment) return;
+      if (next->kind == NotificationKind::kPrepare) (void)enlistment->prepare_complete().is_ok();
+      if (next->kind == NotificationKind::kCommit) (void)enlistment->commit_complete().is_ok();
+      if (next->kind == NotificationKind::kRollback) {
+        (void)enlistment->rollback_complete().is_ok();
+      }
+    });
+  };
+  auto steady = open_session(1);
+  ASSERT_OK(steady);
+  ASSERT_OK(steady->recover());
+  const auto delivery = answer(*steady);
+  ASSERT_OK(delivery);
+  std::atomic<bool> done{false};
+  std::thread other([&] {
+    while (!done) {
+      auto session = open_session(2);
+      ASSERT_OK(session);
+      auto brought = answer(*session);
+      ASSERT_OK(brought);
+      ASSERT_OK(session->recover());
+      auto transaction = tm_.create_transaction();
+      ASSERT_OK(transaction);
+      const auto one = steady->enlist(*transaction, kTwoPhase, 1);
+      const auto two = session->enlist(*transaction, kTwoPhase, 1);
+      ASSERT_OK(one);
+      ASSERT_OK(two);
+      EXPECT_OK(transaction->commit(WaitFor::kDecided, kSoon));
+      brought->stop();
+    }
+  });
+  in_parallel(4, [&](int thread) {
+    for (int i = 0; i < 50; ++i) {
+      auto transaction = tm_.create_transaction();
+      ASSERT_OK(transaction);
+      const auto enlistment = steady->enlist(*transaction, kTwoPhase, 1);
+      ASSERT_OK(enlistment);
+      const bool roll_back = (i + thread) % 5 == 0;
+      EXPECT_OK(roll_back ? transaction->rollback() : transaction->commit());
+    }
+  });
+  done = true;
+  other.join();
+  auto last = make_rm(2);  // takes over what the others left
+  wait_until_all_is_forgotten();
 }
 
 TEST_F(Concurrency, CommitRollbackTimeoutAndDisconnectMayRaceAndOneWins) {

@@ -7,7 +7,7 @@
 
 #include <cairn/delivery.h>
 
-#include "tm/harness.h"
+#include "tm/durable_harness.h"
 
 namespace cairn::tm {
 namespace {
@@ -156,6 +156,153 @@ TEST_F(DeliveryTo, NobodyIsRefused) {
   EXPECT_CODE(Delivery::start(ResourceManager(), {}, [](const Result<Notification>&) {}),
               kInvalidState);
   EXPECT_CODE(Delivery::start(rm_.session(), {}, {}), kInvalidArgument);
+}
+
+// Resource managers whose handlers are called inline, and answer.
+class DeliveryInline : public DeliveryTo {
+ protected:
+  // `also` runs first, within the handler.
+  Delivery answer(Rm& rm, std::function<void(const Notification&)> also = {}) {
+    auto delivery =
+        Delivery::start_inline(rm.session(), [this, &rm, also](const Result<Notification>& next) {
+          heard_.add(next);
+          if (!next) return;
+          EXPECT_EQ(++inside_, 1) << "within another handler";
+          if (also) also(*next);
+          auto enlistment = rm.session().open_enlistment(next->enlistment);
+          ASSERT_OK(enlistment);
+          switch (next->kind) {
+            case NotificationKind::kPrepare:
+              EXPECT_OK(enlistment->prepare_complete());
+              break;
+            case NotificationKind::kCommit:
+              EXPECT_OK(enlistment->commit_complete());
+              break;
+            default:
+              EXPECT_OK(enlistment->rollback_complete());
+          }
+          --inside_;
+        });
+    EXPECT_OK(delivery);
+    return delivery ? std::move(*delivery) : Delivery();
+  }
+  int inside_ = 0;  // handlers
+};
+
+TEST_F(DeliveryInline, CommitRunsAllOfItOnItsOwnThread) {
+  Rm other = make_rm(2);
+  const auto here = std::this_thread::get_id();
+  const auto check = [here](const Notification&) { EXPECT_EQ(std::this_thread::get_id(), here); };
+  const Delivery first = answer(rm_, check);
+  const Delivery second = answer(other, check);
+  Transaction transaction = begin();
+  const Enlistment one = rm_.enlist(transaction);
+  const Enlistment two = other.enlist(transaction);
+  EXPECT_OK(transaction.commit());
+  EXPECT_EQ(heard_.text, "PREPARE PREPARE COMMIT COMMIT");
+  EXPECT_EQ(state_of(transaction), TransactionState::kForgotten);
+}
+
+// What it waits for may have to be brought by this thread.
+TEST_F(DeliveryInline, AHandlerMayCommitAnotherTransaction) {
+  Rm other = make_rm(2);
+  const Delivery inner = answer(other);
+  const Delivery outer = answer(rm_, [&](const Notification& next) {
+    if (next.kind != NotificationKind::kPrepare) return;
+    --inside_;
+    Transaction another = begin();
+    const Enlistment enlistment = other.enlist(another);
+    EXPECT_OK(another.commit());
+    ++inside_;
+  });
+  Transaction transaction = begin();
+  const Enlistment enlistment = rm_.enlist(transaction);
+  EXPECT_OK(transaction.commit());
+  EXPECT_EQ(heard_.text, "PREPARE PREPARE COMMIT COMMIT");
+}
+
+TEST_F(DeliveryInline, WhatIsQueuedAlreadyIsBroughtAtOnceAndInOrder) {
+  Transaction transaction = begin();
+  const Enlistment enlistment = rm_.enlist(transaction);
+  EXPECT_OK(transaction.commit_async());
+  {
+    const Delivery delivery = answer(rm_);
+    EXPECT_EQ(heard_.text, "PREPARE COMMIT");
+  }
+  EXPECT_OK(transaction.wait(WaitFor::kCompleted, std::chrono::nanoseconds(0)));
+}
+
+TEST_F(DeliveryInline, WhatComesAfterStopStaysQueued) {
+  Delivery delivery = answer(rm_);
+  delivery.stop();
+  Transaction transaction = begin();
+  const Enlistment enlistment = rm_.enlist(transaction);
+  EXPECT_OK(transaction.rollback());
+  EXPECT_EQ(heard_.text, "");
+  EXPECT_EQ(rm_.hear(), "ROLLBACK");
+  delivery = answer(rm_);  // and another one may follow
+}
+
+TEST_F(DeliveryInline, AHandlerMayStopItAndLeavesTheRestQueued) {
+  Delivery delivery;
+  delivery = answer(rm_, [&](const Notification&) { delivery.stop(); });
+  Transaction transaction = begin();
+  const Enlistment enlistment = rm_.enlist(transaction);
+  EXPECT_OK(transaction.commit_async());
+  EXPECT_EQ(heard_.text, "PREPARE");
+  EXPECT_EQ(rm_.hear(), "COMMIT");
+}
+
+TEST_F(DeliveryInline, TheEndOfTheSessionIsBroughtOnce) {
+  const Delivery delivery = answer(rm_);
+  const Rm next = Rm(*tm_.open_resource_manager(numbered_id(1)));
+  EXPECT_EQ(heard_.text, "<Fenced>");
+  EXPECT_OK(tm_.close());
+  EXPECT_EQ(heard_.text, "<Fenced>");
+}
+
+TEST_F(DeliveryInline, CloseIsBroughtWithoutLocks) {
+  const auto delivery =
+      Delivery::start_inline(rm_.session(), [&](const Result<Notification>& next) {
+        heard_.add(next);
+        EXPECT_OK(tm_.information());
+        EXPECT_OK(tm_.close());
+      });
+  ASSERT_OK(delivery);
+  EXPECT_OK(tm_.close());
+  EXPECT_EQ(heard_.text, "<ObjectExpired>");
+}
+
+TEST_F(DeliveryInline, NobodyIsRefused) {
+  const auto handler = [](const Result<Notification>&) {};
+  EXPECT_CODE(Delivery::start_inline(ResourceManager(), handler), kInvalidState);
+  EXPECT_CODE(Delivery::start_inline(rm_.session(), {}), kInvalidArgument);
+  const auto delivery = Delivery::start_inline(rm_.session(), handler);
+  ASSERT_OK(delivery);
+  EXPECT_CODE(Delivery::start_inline(rm_.session(), handler), kRequestNotValid);
+}
+
+// One decision, forced once, by the thread that is in commit().
+class DurableInline : public DurableTm {};
+
+TEST_F(DurableInline, CommitForcesItsDecisionBeforeItReturnsAndOnce) {
+  start_and_recover();
+  Rm rm = make_rm(1);
+  const auto delivery = Delivery::start_inline(rm.session(), [&](const Result<Notification>& next) {
+    if (!next) return;
+    auto enlistment = rm.session().open_enlistment(next->enlistment);
+    ASSERT_OK(enlistment);
+    EXPECT_OK(next->kind == NotificationKind::kPrepare ? enlistment->prepare_complete()
+                                                       : enlistment->commit_complete());
+  });
+  ASSERT_OK(delivery);
+  Transaction transaction = begin();
+  const Enlistment enlistment = rm.enlist(transaction);
+  const std::uint64_t before = forced_writes();
+  EXPECT_OK(transaction.commit());
+  EXPECT_EQ(forced_writes(), before + 1);
+  EXPECT_LT(transaction.information()->decision_lsn, log_->durable_lsn());
+  EXPECT_EQ(log_->statistics().callbacks, 0U) << "nobody else was asked to force it";
 }
 
 }  // namespace

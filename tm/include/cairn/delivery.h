@@ -35,6 +35,22 @@ class Delivery {
   [[nodiscard]] static Result<Delivery> start(const ResourceManager& session, Executor executor,
                                               Handler handler);
 
+  // Without a thread: whoever causes a notification calls the handler with it, at the end of the
+  // call that did, with no lock of Cairn held. PREPARE comes within commit(), and COMMIT within the
+  // call that saw the decision durable, which is the same commit() if it has no time limit and the
+  // last vote was given on its thread: then a transaction costs no switch of threads but the wait
+  // for its decision. What a handler causes in its turn comes when it has returned, or waits for a
+  // transaction; it must not wait for it in another way.
+  // Several threads call it at the same time, for one enlistment too: ROLLBACK may come while
+  // PREPARE is handled. Some are the manager's own, and the log's, of which a handler must not wait
+  // for that log or for a transaction (Log::on_durable()): those of commits with a time limit or
+  // commit_async(), and of votes that another thread gives. What is queued already is brought by
+  // this call.
+  // Errors: kInvalidState, kInvalidArgument as above, kRequestNotValid (the session has such a
+  // handler).
+  [[nodiscard]] static Result<Delivery> start_inline(const ResourceManager& session,
+                                                     Handler handler);
+
   Delivery() = default;
   Delivery(Delivery&&) noexcept = default;
   Delivery& operator=(Delivery&& other) noexcept;
