@@ -66,6 +66,7 @@ class ManagerNode {
     create.calibrate = false;
     log::OpenOptions open;
     open.storage = storage_;
+    open.idle_mark = {};  // it would make durable what nothing forced, when the test is slow
     CAIRN_ASSIGN_OR_RETURN(log_, log::Log::open_or_create("manager", create, open));
     tm::TmOptions with;
     with.log = log_;
