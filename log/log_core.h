@@ -140,7 +140,7 @@ class LogCore final : public ReadHorizon {
 
   // ReadHorizon.
   [[nodiscard]] Lsn tail() const override { return Lsn(tail_.load(std::memory_order_acquire)); }
-  [[nodiscard]] Lsn tail_now() const override { return tail(); }
+  [[nodiscard]] Result<Lsn> tail_now() const override { return tail(); }
   [[nodiscard]] Lsn last_block() const override;
   [[nodiscard]] Lsn durable_end() const override { return writer_->durable(); }
   [[nodiscard]] Status make_durable(Lsn lsn) override;

@@ -70,7 +70,8 @@ class LogView::Impl final : public ReadHorizon {
 
   // What was read may be in caches only, of a process that was killed or still runs. A sync covers
   // it; the order of blocks makes a prefix of it that no recovery cuts off any more.
-  [[nodiscard]] Status make_durable(ReadSource** source, Lsn* tail, Lsn* end) {
+  [[nodiscard]] Status make_durable(ReadSource** source, const ReadHorizon** horizon, Lsn* tail,
+                                    Lsn* end) {
     CAIRN_RETURN_IF_ERROR(end_status());
     const LogInfo seen = info();
     for (std::uint64_t number = seen.tail.container(seen.container_size);
@@ -80,6 +81,14 @@ class LogView::Impl final : public ReadHorizon {
         StatusDetail detail;
         detail.lsn_begin = Lsn(number * seen.container_size);
         detail.file = directory_->path() + "/" + container_file_name(number);
+        CAIRN_ASSIGN_OR_RETURN(const Lsn tail_by_now, tail_now());
+        if (number < tail_by_now.container(seen.container_size)) {
+          return Status(StatusCode::kStartOfLog,
+                        detail.file +
+                            ": the log's tail passed it since it was looked at and is at LSN " +
+                            tail_by_now.to_string() + " by now",
+                        detail);
+        }
         return Status(
             StatusCode::kContainerMissing,
             detail.file + ": expected container " + std::to_string(number) + ", found no such file",
@@ -89,6 +98,7 @@ class LogView::Impl final : public ReadHorizon {
       CAIRN_RETURN_IF_ERROR((*file)->sync());
     }
     *source = source_.get();
+    *horizon = this;
     *tail = seen.tail;
     *end = seen.end;
     return Status::ok();
@@ -98,9 +108,15 @@ class LogView::Impl final : public ReadHorizon {
     const std::lock_guard lock(mutex_);
     return Lsn(slot_.tail);
   }
-  [[nodiscard]] Lsn tail_now() const override {
-    const auto base = BaseLog::open(*directory_, OpenMode::kRead);
-    return base.is_ok() ? std::max(tail(), Lsn(base->slot().tail)) : tail();
+  // Whoever writes the log makes both slots say where the tail is before he recycles.
+  [[nodiscard]] Result<Lsn> tail_now() const override {
+    CAIRN_ASSIGN_OR_RETURN(const BaseLog base, BaseLog::open(*directory_, OpenMode::kRead));
+    const Uuid seen = source_->geometry().log_id;
+    const Uuid found = geometry_of(base.slot()).log_id;
+    if (found == seen) return std::max(tail(), Lsn(base.slot().tail));
+    return Status(StatusCode::kIdentityMismatch, directory_->path() + ": expected log " +
+                                                     seen.to_string() + ", found log " +
+                                                     found.to_string() + " in its place by now");
   }
   [[nodiscard]] Lsn last_block() const override {
     const std::lock_guard lock(mutex_);
@@ -244,8 +260,9 @@ Result<bool> LogView::refresh() {
   return impl_->durable_end() > before;
 }
 
-Status LogView::make_durable(ReadSource** source, Lsn* tail, Lsn* end) const {
-  return impl_->make_durable(source, tail, end);
+Status LogView::make_durable(ReadSource** source, const ReadHorizon** horizon, Lsn* tail,
+                             Lsn* end) const {
+  return impl_->make_durable(source, horizon, tail, end);
 }
 
 std::string describe_catalog_record(const Record& record) {

@@ -20,18 +20,25 @@ Status cursor_error(StatusCode code, Lsn lsn, const std::string& text) {
   return Status(code, text, detail);
 }
 
-// The bytes between two LSNs of one container, read anew.
-Status add_bytes(const ArchiveCursor& cursor, Lsn begin, Lsn end, std::uint64_t container_size,
-                 format::PieceHash* sum) {
+// Whatever is there: whether it is the log's own, still_held() says afterwards.
+Status read_bytes(const ArchiveCursor& cursor, Lsn lsn, std::span<std::byte> out) {
+  const std::uint64_t size = cursor.metadata().container_size;
+  CAIRN_ASSIGN_OR_RETURN(const auto from, cursor.file(lsn.container(size)));
+  CAIRN_ASSIGN_OR_RETURN(const std::size_t got, from->read(lsn.offset(size), out));
+  if (got == out.size()) return Status::ok();
+  return cursor_error(StatusCode::kCorrupt, lsn,
+                      from->name() + ": LSN " + lsn.to_string() + ": expected " +
+                          std::to_string(out.size()) + " bytes, found " + std::to_string(got));
+}
+
+// The bytes between two LSNs of one container, read anew; likewise.
+Status add_bytes(const ArchiveCursor& cursor, Lsn begin, Lsn end, format::PieceHash* sum) {
   if (begin == end) return Status::ok();
-  ArchiveExtent extent;
-  extent.container = begin.container(container_size);
-  extent.begin = begin;
   AlignedBuffer buffer(kCursorPiece);
   for (std::uint64_t done = 0; done < end - begin;) {
     const auto step =
         static_cast<std::size_t>(std::min<std::uint64_t>(kCursorPiece, end - begin - done));
-    CAIRN_RETURN_IF_ERROR(cursor.read(extent, done, buffer.bytes().first(step)));
+    CAIRN_RETURN_IF_ERROR(read_bytes(cursor, begin + done, buffer.bytes().first(step)));
     sum->add(std::as_const(buffer).bytes().first(step));
     done += step;
   }
@@ -44,6 +51,7 @@ Result<ArchiveCursor> ArchiveCursor::over(const Log& log, Lsn from) {
   ArchiveCursor cursor;
   LogCore& core = *log.core_;
   cursor.source_ = &core.source();
+  cursor.horizon_ = &core;
   cursor.storage_ = core.shared_storage();
   // In this order: what the tail says was durable before the end is asked for.
   cursor.metadata_.tail = core.tail();
@@ -55,8 +63,8 @@ Result<ArchiveCursor> ArchiveCursor::over(const Log& log, Lsn from) {
 
 Result<ArchiveCursor> ArchiveCursor::over(const LogView& view, Lsn from) {
   ArchiveCursor cursor;
-  CAIRN_RETURN_IF_ERROR(
-      view.make_durable(&cursor.source_, &cursor.metadata_.tail, &cursor.metadata_.end));
+  CAIRN_RETURN_IF_ERROR(view.make_durable(&cursor.source_, &cursor.horizon_, &cursor.metadata_.tail,
+                                          &cursor.metadata_.end));
   cursor.metadata_.max_size = view.info().max_size;
   CAIRN_RETURN_IF_ERROR(cursor.start(from));
   return cursor;
@@ -97,6 +105,15 @@ Status ArchiveCursor::start(Lsn from) {
 
 Result<std::optional<ArchiveExtent>> ArchiveCursor::next() {
   if (from_ >= metadata_.end) return std::optional<ArchiveExtent>();
+  auto extent = read_extent();
+  // In this order: what the container's next life left there is neither damage nor an extent.
+  CAIRN_RETURN_IF_ERROR(still_held(from_.container(metadata_.container_size)));
+  CAIRN_RETURN_IF_ERROR(extent.status());
+  from_ = extent->next;
+  return std::optional(*std::move(extent));
+}
+
+Result<ArchiveExtent> ArchiveCursor::read_extent() {
   const std::uint64_t size = metadata_.container_size;
   ArchiveExtent extent;
   extent.container = from_.container(size);
@@ -122,7 +139,7 @@ Result<std::optional<ArchiveExtent>> ArchiveCursor::next() {
     }
     const auto& block = std::get<BlockReader::Block>(outcome);
     resumed_ = false;
-    CAIRN_RETURN_IF_ERROR(add_bytes(*this, summed, at, size, &sum));
+    CAIRN_RETURN_IF_ERROR(add_bytes(*this, summed, at, &sum));
     sum.add(block.bytes);
     summed = at + block.bytes.size();
     extent.last_block = at;
@@ -136,10 +153,9 @@ Result<std::optional<ArchiveExtent>> ArchiveCursor::next() {
   // What lies between an epoch block and the place where it goes on is dead, and a part of it.
   if (!extent.sealed) extent.end = at;
   extent.next = extent.sealed ? Lsn((extent.container + 1) * size) : extent.end;
-  CAIRN_RETURN_IF_ERROR(add_bytes(*this, summed, extent.end, size, &sum));
+  CAIRN_RETURN_IF_ERROR(add_bytes(*this, summed, extent.end, &sum));
   extent.checksum = sum.value();
-  from_ = extent.next;
-  return std::optional(extent);
+  return extent;
 }
 
 Result<std::shared_ptr<const File>> ArchiveCursor::file(std::uint64_t container) const {
@@ -149,20 +165,30 @@ Result<std::shared_ptr<const File>> ArchiveCursor::file(std::uint64_t container)
 
 Status ArchiveCursor::read(const ArchiveExtent& extent, std::uint64_t offset,
                            std::span<std::byte> out) const {
-  CAIRN_ASSIGN_OR_RETURN(const auto from, file(extent.container));
-  const std::uint64_t at = extent.begin.offset(metadata_.container_size) + offset;
-  CAIRN_ASSIGN_OR_RETURN(const std::size_t got, from->read(at, out));
-  if (got == out.size()) return Status::ok();
-  return cursor_error(StatusCode::kCorrupt, extent.begin + offset,
-                      from->name() + ": LSN " + (extent.begin + offset).to_string() +
-                          ": expected " + std::to_string(out.size()) + " bytes, found " +
-                          std::to_string(got));
+  const Status status = read_bytes(*this, extent.begin + offset, out);
+  CAIRN_RETURN_IF_ERROR(still_held(extent.container));
+  return status;
 }
 
 Result<std::uint64_t> ArchiveCursor::checksum(Lsn begin, Lsn end) const {
   format::PieceHash sum;
-  CAIRN_RETURN_IF_ERROR(add_bytes(*this, begin, end, metadata_.container_size, &sum));
+  const Status status = add_bytes(*this, begin, end, &sum);
+  CAIRN_RETURN_IF_ERROR(still_held(begin.container(metadata_.container_size)));
+  CAIRN_RETURN_IF_ERROR(status);
   return sum.value();
+}
+
+// The tail is moved, for everybody to see, before a container behind it is recycled.
+Status ArchiveCursor::still_held(std::uint64_t container) const {
+  CAIRN_ASSIGN_OR_RETURN(const Lsn tail, horizon_->tail_now());
+  const std::uint64_t size = metadata_.container_size;
+  if (container >= tail.container(size)) return Status::ok();
+  return cursor_error(
+      StatusCode::kStartOfLog, Lsn(container * size),
+      source_->directory().path() + ": container " + std::to_string(container) + " (LSN " +
+          Lsn(container * size).to_string() +
+          " and on): the log's tail passed it while it was archived and is at LSN " +
+          tail.to_string() + " by now: it may have been recycled");
 }
 
 }  // namespace cairn::log

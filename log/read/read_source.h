@@ -43,8 +43,10 @@ class ReadHorizon {
  public:
   virtual ~ReadHorizon() = default;
   [[nodiscard]] virtual Lsn tail() const = 0;
-  // The same, looked up anew: another process may have moved it.
-  [[nodiscard]] virtual Lsn tail_now() const = 0;
+  // The same, looked up anew: another process may have moved it. Containers before it may have been
+  // recycled, those from it on were not yet. Errors: those of reading the base log;
+  // kIdentityMismatch (it is of another log by now).
+  [[nodiscard]] virtual Result<Lsn> tail_now() const = 0;
   // End of the durable prefix; a block boundary.
   [[nodiscard]] virtual Lsn durable_end() const = 0;
   // LSN of the last block before the durable end.

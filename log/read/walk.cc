@@ -43,7 +43,8 @@ std::optional<format::Gap> Walk::gap_at(Lsn lsn) {
 
 Status Walk::overtaken_or(Lsn lsn, const Status& error) const {
   const std::uint64_t size = source_->geometry().container_size;
-  const Lsn tail = horizon_->tail_now();
+  const auto looked_up = horizon_->tail_now();
+  const Lsn tail = looked_up.is_ok() ? *looked_up : horizon_->tail();
   if (lsn.container(size) >= tail.container(size)) return error;
   StatusDetail detail;
   detail.lsn_begin = lsn;

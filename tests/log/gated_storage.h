@@ -1,10 +1,11 @@
 // GatedStorage: another storage whose completions are held back while a gate is shut, and which
 // does something of the test's before it fills a file, or before any other change of the directory
-// that does not go through a queue.
+// that does not go through a queue; and, if asked to, before it reads.
 #ifndef CAIRN_TESTS_LOG_GATED_STORAGE_H_
 #define CAIRN_TESTS_LOG_GATED_STORAGE_H_
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -87,20 +88,41 @@ class Gate {
 // Before a "fill", "write", "rename" or "remove" of the file `name`.
 using BeforeChange = std::function<void(std::string_view change, std::string_view name)>;
 
+struct GatedReads {
+  std::function<void()> before{};  // a read of a file, or a copy from it
+  bool copies = false;             // File::copy_from() works
+};
+
 class GatedFile final : public log::File {
  public:
-  GatedFile(std::unique_ptr<log::File> file, BeforeChange before_change)
-      : file_(std::move(file)), before_change_(std::move(before_change)) {}
+  GatedFile(std::unique_ptr<log::File> file, BeforeChange before_change, GatedReads reads)
+      : file_(std::move(file)),
+        before_change_(std::move(before_change)),
+        reads_(std::move(reads)) {}
   [[nodiscard]] static log::File& inner(log::File& file) {
     return *static_cast<GatedFile&>(file).file_;
   }
 
   Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> out) const override {
+    if (reads_.before) reads_.before();
     return file_->read(offset, out);
   }
   Status write(std::uint64_t offset, std::span<const std::byte> data) override {
     if (before_change_) before_change_("write", name());
     return file_->write(offset, data);
+  }
+  // In two halves, with the test between them.
+  Status copy_from(const log::File& from, std::uint64_t offset, std::uint64_t length) override {
+    if (!reads_.copies) return File::copy_from(from, offset, length);
+    std::vector<std::byte> memory(length / 2 + 8192);
+    const auto place = (4096 - reinterpret_cast<std::uintptr_t>(memory.data()) % 4096) % 4096;
+    const std::uint64_t half = length / 2 / 4096 * 4096;
+    for (const auto& [begin, end] : {std::pair(std::uint64_t{0}, half), std::pair(half, length)}) {
+      const auto out = std::span(memory).subspan(place, end - begin);
+      CAIRN_RETURN_IF_ERROR(from.read(offset + begin, out).status());
+      CAIRN_RETURN_IF_ERROR(file_->write(offset + begin, out));
+    }
+    return {};
   }
   Status sync() override { return file_->sync(); }
   Result<std::uint64_t> size() const override { return file_->size(); }
@@ -109,6 +131,7 @@ class GatedFile final : public log::File {
  private:
   std::unique_ptr<log::File> file_;
   BeforeChange before_change_;
+  GatedReads reads_;
 };
 
 class GatedQueue final : public log::IoQueue {
@@ -138,15 +161,17 @@ class GatedQueue final : public log::IoQueue {
 class GatedDirectory final : public log::Directory {
  public:
   GatedDirectory(std::unique_ptr<log::Directory> directory, std::shared_ptr<Gate> gate,
-                 BeforeChange before_change)
+                 BeforeChange before_change, GatedReads reads)
       : directory_(std::move(directory)),
         gate_(std::move(gate)),
-        before_change_(std::move(before_change)) {}
+        before_change_(std::move(before_change)),
+        reads_(std::move(reads)) {}
   [[nodiscard]] const log::Directory& inner() const { return *directory_; }
 
   Result<std::unique_ptr<log::File>> open(std::string_view name, log::OpenMode mode) override {
     CAIRN_ASSIGN_OR_RETURN(auto file, directory_->open(name, mode));
-    return std::unique_ptr<log::File>(std::make_unique<GatedFile>(std::move(file), before_change_));
+    return std::unique_ptr<log::File>(
+        std::make_unique<GatedFile>(std::move(file), before_change_, reads_));
   }
   Status rename(std::string_view from, std::string_view to) override {
     if (before_change_) before_change_("rename", from);
@@ -177,20 +202,22 @@ class GatedDirectory final : public log::Directory {
   std::unique_ptr<log::Directory> directory_;
   std::shared_ptr<Gate> gate_;
   BeforeChange before_change_;
+  GatedReads reads_;
 };
 
 class GatedStorage final : public log::Storage {
  public:
   GatedStorage(std::shared_ptr<log::Storage> storage, std::shared_ptr<Gate> gate,
-               BeforeChange before_change = {})
+               BeforeChange before_change = {}, GatedReads reads = {})
       : storage_(std::move(storage)),
         gate_(std::move(gate)),
-        before_change_(std::move(before_change)) {}
+        before_change_(std::move(before_change)),
+        reads_(std::move(reads)) {}
   Result<std::unique_ptr<log::Directory>> open_directory(const std::string& path,
                                                          bool create) override {
     CAIRN_ASSIGN_OR_RETURN(auto directory, storage_->open_directory(path, create));
     return std::unique_ptr<log::Directory>(
-        std::make_unique<GatedDirectory>(std::move(directory), gate_, before_change_));
+        std::make_unique<GatedDirectory>(std::move(directory), gate_, before_change_, reads_));
   }
   log::StorageInfo describe(const log::Directory& directory) const override {
     return storage_->describe(static_cast<const GatedDirectory&>(directory).inner());
@@ -201,6 +228,7 @@ class GatedStorage final : public log::Storage {
   std::shared_ptr<log::Storage> storage_;
   std::shared_ptr<Gate> gate_;
   BeforeChange before_change_;
+  GatedReads reads_;
 };
 
 }  // namespace cairn::log_test

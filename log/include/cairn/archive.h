@@ -8,6 +8,8 @@
 //
 // An archive holds bytes of containers as they are, in extents, with a manifest that names each
 // with its checksum. What is archived was durable in the log: no crash of the log takes it back.
+// Nor does it hold anything of a container's next life: behind each look at a container it is asked
+// whether the log may have recycled it meanwhile; then what was read is left out (decision 0082).
 #ifndef CAIRN_ARCHIVE_H_
 #define CAIRN_ARCHIVE_H_
 
@@ -52,39 +54,49 @@ struct ArchiveMetadata {
 };
 
 // Yields the extents of a log in log order, up to what was durable when the cursor was made. For
-// one thread at a time; must not outlive its Log or LogView.
+// one thread at a time; must not outlive its Log or LogView. It keeps nothing from being recycled,
+// which is for the archive tail to do; what was recycled meanwhile is kStartOfLog, never damage.
 class ArchiveCursor {
  public:
   // From the container of the log's tail, or from `from`, the `next` of an extent. Errors:
   // kStartOfLog (containers from there on were recycled), kLsnInvalid (beyond the durable end).
   [[nodiscard]] static Result<ArchiveCursor> over(const Log& log, Lsn from = {});
   // The same over a log that this process has not opened for writing. What the view shows is made
-  // durable first. Errors also: those of the storage, kCorrupt, kContainerMissing.
+  // durable first. Errors also: those of the storage, kCorrupt, kContainerMissing; kStartOfLog
+  // (recycled since the view looked: refresh() it).
   [[nodiscard]] static Result<ArchiveCursor> over(const LogView& view, Lsn from = {});
 
   [[nodiscard]] const ArchiveMetadata& metadata() const { return metadata_; }
 
   // The next extent, each of its blocks checked; nothing at the end. Errors: kCorrupt with the LSN
-  // range, kContainerMissing, kIoError; kStartOfLog (recycled meanwhile: set the archive tail);
-  // kLsnInvalid (`from` is not the boundary of an extent).
+  // range, kContainerMissing, kIoError; kStartOfLog (recycled meanwhile); kLsnInvalid (`from` is
+  // not the boundary of an extent); kIdentityMismatch (another log took its place).
   [[nodiscard]] Result<std::optional<ArchiveExtent>> next();
 
   // The bytes of an extent that begin `offset` bytes behind its begin. REQUIRES: offset and size
   // are multiples of the log's alignment and within the extent; out is aligned to 4096.
+  // Errors: as next().
   [[nodiscard]] Status read(const ArchiveExtent& extent, std::uint64_t offset,
                             std::span<std::byte> out) const;
-  // The checksum of the bytes that are there now, between the LSNs of one container.
+  // The checksum of the bytes that are there now, between the LSNs of one container. Errors: as
+  // next().
   [[nodiscard]] Result<std::uint64_t> checksum(Lsn begin, Lsn end) const;
-  // The container's file, for File::copy_from. Errors: kContainerMissing, kCorrupt, kIoError.
+  // The container's file, for File::copy_from. What was read through it is the container's if
+  // still_held() says so afterwards. Errors: kContainerMissing, kCorrupt, kIoError.
   [[nodiscard]] Result<std::shared_ptr<const File>> file(std::uint64_t container) const;
+  // OK: the container was not recycled yet, so all that was read of it before this call was its
+  // own. Errors: kStartOfLog (it may have been); kIdentityMismatch; those of reading the base log.
+  [[nodiscard]] Status still_held(std::uint64_t container) const;
   // The storage that the log lies on, if the cursor knows it; otherwise null.
   [[nodiscard]] const std::shared_ptr<Storage>& storage() const { return storage_; }
 
  private:
   ArchiveCursor() = default;
   [[nodiscard]] Status start(Lsn from);
+  [[nodiscard]] Result<ArchiveExtent> read_extent();
 
   ReadSource* source_ = nullptr;
+  const ReadHorizon* horizon_ = nullptr;
   std::shared_ptr<Storage> storage_;
   ArchiveMetadata metadata_;
   Lsn from_;
@@ -108,9 +120,12 @@ struct ArchiveReport {
 
 // Brings the archive in the directory `archive_path`, made if need be, up to the end of the log.
 // Interrupted at any point, it can be called again and goes on where it was; the archive then is
-// what it was before, or holds more. Errors: kInvalidArgument (the directory holds something else);
+// what it was before, or holds more. What the log recycles during the call is left out of an
+// archive that begins with it: that begins at the tail that the log has by then, and ends at an end
+// that was looked for after that. Errors: kInvalidArgument (the directory holds something else);
 // kIdentityMismatch (an archive of another log, or of another life of it); kStartOfLog (containers
-// between the archive's end and the log's tail were recycled); kCorrupt and kContainerMissing (of
+// between the archive's end and the log's tail were recycled; or again and again the log recycled
+// what was being read: with an archive tail it does neither); kCorrupt and kContainerMissing (of
 // the log or of the archive; the file and the LSN are named); kLocked; kNoSpace; kIoError.
 [[nodiscard]] Result<ArchiveReport> archive(const Log& log, const std::string& archive_path,
                                             const ArchiveOptions& options = {});
@@ -120,9 +135,9 @@ struct ArchiveReport {
                                             const ArchiveOptions& options = {});
 
 // archive(), and when that is durable, Log::set_archive_tail() with the archive's end: what was
-// archived may be recycled from then on, nothing else. Switches the archive tail on. A crash or an
-// error in between leaves an archive that holds more than the log knows of; call it again. Errors:
-// those of the two.
+// archived may be recycled from then on, nothing else. Switches the archive tail on, before
+// anything is read, and after an error off again if it was off. A crash or an error in between
+// leaves an archive that holds more than the log knows of; call it again. Errors: those of the two.
 [[nodiscard]] Result<ArchiveReport> archive_and_set_tail(Log& log, const std::string& archive_path,
                                                          const ArchiveOptions& options = {});
 

@@ -37,6 +37,7 @@ struct ReadOptions {
   bool catalog = false;
 };
 
+class ReadHorizon;
 class ReadSource;
 class Walk;
 

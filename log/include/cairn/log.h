@@ -412,8 +412,10 @@ class LogView {
   friend class ArchiveCursor;
   class Impl;
   explicit LogView(std::unique_ptr<Impl> impl);
-  // Makes durable what the view shows, and says from where that can be read.
-  [[nodiscard]] Status make_durable(ReadSource** source, Lsn* tail, Lsn* end) const;
+  // Makes durable what the view shows, and says from where that can be read. Further error:
+  // kStartOfLog (some of it was recycled since the view looked).
+  [[nodiscard]] Status make_durable(ReadSource** source, const ReadHorizon** horizon, Lsn* tail,
+                                    Lsn* end) const;
   std::unique_ptr<Impl> impl_;
 };
 
