@@ -9,10 +9,12 @@ namespace cairn::torture {
 
 namespace {
 
-constexpr std::array<const char*, 4> kDirectories{kTmDirectory, kRmDirectories[0],
-                                                  kRmDirectories[1], "log"};
+constexpr std::array<const char*, 5> kDirectories{kTmDirectory, kRmDirectories[0],
+                                                  kRmDirectories[1], "log", kArchivedLogDirectory};
 // A log has up to its maximum, and one container more while a full one is replaced.
 constexpr std::uint64_t kMostContainers = 6;
+// Not left to chance: each recording has some.
+constexpr std::uint64_t kArchiveEvery = 5;
 
 ScenarioOptions scenario(std::uint64_t seed) {
   ScenarioOptions options;
@@ -40,27 +42,31 @@ PowercutMachine::PowercutMachine(std::shared_ptr<log::Storage> storage, std::uin
     : storage_(std::move(storage)),
       known_log_(std::move(known.log)),
       transactions_(storage_, std::move(known.transactions)),
-      log_(storage_, scenario(seed)) {}
+      log_(storage_, scenario(seed)),
+      archive_(storage_, std::move(known.archive)) {}
 
 Status PowercutMachine::boot() {
   CAIRN_RETURN_IF_ERROR(transactions_.boot());
   CAIRN_RETURN_IF_ERROR(log_.recover(known_log_, &violation_));
   log_runs_ = true;
-  return {};
+  return violation_.empty() ? archive_.recover(&violation_) : Status::ok();
 }
 
 Status PowercutMachine::step(sim::Random& random) {
+  if (++steps_ % kArchiveEvery == 0) return archive_.step(random).with_context("archive");
   if (random.chance(35)) return transactions_.step(random).with_context("transactions");
   return log_.step().with_context(log_.last_step());
 }
 
 Status PowercutMachine::commit_one() {
   CAIRN_RETURN_IF_ERROR(transactions_.commit_one());
-  return log_.append_one();
+  CAIRN_RETURN_IF_ERROR(log_.append_one());
+  sim::Random random(++steps_);
+  return archive_.step(random);
 }
 
 PowercutKnowledge PowercutMachine::knowledge() const {
-  return {transactions_.knowledge(), log_runs_ ? log_.model() : known_log_};
+  return {transactions_.knowledge(), log_runs_ ? log_.model() : known_log_, archive_.knowledge()};
 }
 
 std::string PowercutMachine::storage_kind() const {

@@ -1,5 +1,5 @@
 // PowercutMachine: what runs when the power goes: a transaction manager with two resource managers,
-// and a client of a log of its own.
+// a client of a log of its own, and one that archives its log.
 #ifndef CAIRN_TORTURE_POWERCUT_MACHINE_H_
 #define CAIRN_TORTURE_POWERCUT_MACHINE_H_
 
@@ -10,11 +10,14 @@
 #include <cairn/torture/log_scenario.h>
 #include <cairn/torture/two_rm_machine.h>
 
+#include "archive_scenario.h"
+
 namespace cairn::torture {
 
 struct PowercutKnowledge {
   Knowledge transactions;
   LogModel log;
+  ArchiveKnowledge archive;
 };
 
 // For one thread.
@@ -26,7 +29,7 @@ class PowercutMachine {
   // Opens or makes everything, recovers it, and answers until nothing is left to say. Once.
   [[nodiscard]] Status boot();
   [[nodiscard]] Status step(sim::Random& random);
-  // A commit over both resource managers, and a durable record.
+  // A commit over both resource managers, a durable record, and an archive.
   [[nodiscard]] Status commit_one();
 
   // Also from within a call.
@@ -45,8 +48,10 @@ class PowercutMachine {
   LogModel known_log_;
   TwoRmMachine transactions_;
   LogScenario log_;
+  ArchiveScenario archive_;
   bool log_runs_ = false;
-  std::string violation_;  // of the log, at boot
+  std::uint64_t steps_ = 0;
+  std::string violation_;  // of the logs, at boot
 };
 
 }  // namespace cairn::torture
