@@ -1,40 +1,23 @@
 #include "kill_child.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
-#include <thread>
-#include <vector>
+#include <functional>
+#include <utility>
 
 #include <cairn/log.h>
 
+#include "child_pipe.h"
 #include "kill_messages.h"
 
 namespace cairn::torture {
 namespace {
 
-// The one pipe of this process.
-int g_pipe = -1;
-
-constexpr std::uint64_t kContainers = 16;
 // Every so many records a stream gives up those before the last such point.
 constexpr std::uint64_t kKeptRecords = 64;
 // For space that others have to give up.
 constexpr std::chrono::seconds kMostWait(10);
-
-void tell(const Message& message) {
-  // A parent that is gone, or a pipe that broke, ends the child.
-  if (::write(g_pipe, &message, sizeof message) != sizeof message) std::_Exit(3);
-}
-
-[[noreturn]] void fail(std::uint32_t stream, const char* call, const Status& status) {
-  std::fprintf(stderr, "the child of a kill loop: %s: %s\n", call, status.to_string().c_str());
-  tell({Message::kFailed, stream, 0, 0});
-  std::_Exit(2);
-}
 
 struct Newest {
   std::uint64_t sequence = 0;  // 0: the stream has no record
@@ -73,11 +56,12 @@ Result<Lsn> append(log::Stream& stream, std::uint32_t number, std::uint64_t sequ
 }
 
 // Every eighth record is not waited for: it may be lost, and only as the last ones.
-void append_for_ever(log::Stream stream, std::uint32_t number, Newest from) {
+void append_until(const std::atomic<bool>& stop, log::Stream stream, std::uint32_t number,
+                  Newest from) {
   std::uint64_t sequence = from.sequence;
   Lsn newest = from.lsn;
   Lsn mark = from.lsn;
-  while (true) {
+  while (!stop.load()) {
     ++sequence;
     log::AppendOptions options;
     const bool durable = sequence % 8 != 0;
@@ -99,34 +83,45 @@ void append_for_ever(log::Stream stream, std::uint32_t number, Newest from) {
 
 }  // namespace
 
-void work_until_killed(const std::string& directory, log::StorageKind storage,
-                       std::uint32_t threads, int pipe) {
-  g_pipe = pipe;
+Result<std::unique_ptr<log::Log>> open_appended_log(const std::string& directory,
+                                                    std::shared_ptr<log::Storage> storage) {
   log::CreateOptions create;
   create.container_size = log::kMinContainerSize;
-  create.max_size = kContainers * create.container_size;
+  create.max_size = kAppendedContainers * create.container_size;
   create.calibrate = false;
   log::OpenOptions open;
-  Result<std::shared_ptr<log::Storage>> made = log::make_storage(storage);
-  if (!made) fail(0, "make_storage", made.status());
-  open.storage = *made;
+  open.storage = std::move(storage);
   open.lock_wait = std::chrono::seconds(10);
-  Result<std::unique_ptr<log::Log>> log = log::Log::open_or_create(directory, create, open);
-  if (!log) fail(0, "open_or_create", log.status());
+  return log::Log::open_or_create(directory, create, open);
+}
+
+std::vector<std::thread> start_appending(log::Log& log, std::uint32_t threads,
+                                         const std::atomic<bool>& stop) {
   // All are read before anyone appends: recycling would overtake a reader.
   std::vector<log::Stream> streams;
   std::vector<Newest> newest;
   for (std::uint32_t number = 0; number < threads; ++number) {
-    Result<log::Stream> stream = (*log)->open_or_create_stream(stream_name(number));
+    Result<log::Stream> stream = log.open_or_create_stream(stream_name(number));
     if (!stream) fail(number, "open_or_create_stream", stream.status());
     streams.push_back(*stream);
     newest.push_back(newest_record(streams.back(), number));
   }
   std::vector<std::thread> running;
   for (std::uint32_t number = 0; number < threads; ++number) {
-    running.emplace_back(append_for_ever, streams[number], number, newest[number]);
+    running.emplace_back(append_until, std::cref(stop), streams[number], number, newest[number]);
   }
-  for (std::thread& thread : running) thread.join();
+  return running;
+}
+
+void work_until_killed(const std::string& directory, log::StorageKind storage,
+                       std::uint32_t threads, int pipe) {
+  child_pipe = pipe;
+  Result<std::shared_ptr<log::Storage>> made = log::make_storage(storage);
+  if (!made) fail(0, "make_storage", made.status());
+  Result<std::unique_ptr<log::Log>> log = open_appended_log(directory, *made);
+  if (!log) fail(0, "open_or_create", log.status());
+  const std::atomic<bool> never = false;
+  for (std::thread& thread : start_appending(**log, threads, never)) thread.join();
   std::_Exit(0);
 }
 

@@ -3,6 +3,7 @@
 #define CAIRN_TORTURE_KILL_MESSAGES_H_
 
 #include <climits>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -19,7 +20,19 @@ struct Message {
   enum Kind : std::uint32_t {
     kAcknowledged = 1,  // record `sequence` of the stream is durable at `lsn`
     kMovingBase = 2,    // about to give up all before `lsn`
-    kFailed = 3,        // the log answered an error; the text is on standard error
+    kFailed = 3,        // it cannot go on, for a reason that it said before
+
+    // Of a soak. `stream` is a worker, `sequence` one of its transactions.
+    kAsking = 4,      // about to ask for the commit, or for the rollback
+    kCommitted = 5,   // it was acknowledged
+    kRolledBack = 6,  // likewise
+    kFound = 7,       // after recovery: the newest one that is committed; `lsn`: the log's end
+    kReady =
+        8,  // recovered and checked; it took `sequence` us of processor time, `lsn` by the clock
+    kSays = 12,      // of that, the next bytes: add_said()
+    kArchived = 9,   // `sequence` archives became logs again that are whole; `lsn` were overtaken
+    kCameBack = 10,  // a resource manager went away and came back
+    kClosed = 11,    // everything was closed in good order
   };
   std::uint32_t kind = 0;
   std::uint32_t stream = 0;
@@ -27,6 +40,28 @@ struct Message {
   std::uint64_t lsn = 0;
 };
 static_assert(sizeof(Message) <= PIPE_BUF, "written in one piece");
+
+// A text goes in pieces, each in the place of two numbers.
+inline constexpr std::size_t kSaidBytes = 16;
+
+[[nodiscard]] inline Message said(const std::string& text) {
+  char part[kSaidBytes] = {};
+  std::memcpy(part, text.data(), text.size() < kSaidBytes ? text.size() : kSaidBytes);
+  Message message{Message::kSays, 0, 0, 0};
+  std::memcpy(&message.sequence, part, 8);
+  std::memcpy(&message.lsn, part + 8, 8);
+  return message;
+}
+
+// Adds what was said; false: this is another message.
+[[nodiscard]] inline bool add_said(const Message& message, std::string* text) {
+  if (message.kind != Message::kSays) return false;
+  char part[kSaidBytes];
+  std::memcpy(part, &message.sequence, 8);
+  std::memcpy(part + 8, &message.lsn, 8);
+  text->append(part, ::strnlen(part, kSaidBytes));
+  return true;
+}
 
 [[nodiscard]] inline std::string stream_name(std::uint32_t stream) {
   return "thread" + std::to_string(stream);

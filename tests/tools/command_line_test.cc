@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
+#include <map>
+#include <string>
 
 #include "tools/tool_test.h"
 
@@ -54,6 +57,14 @@ TEST_F(CommandLine, MistakesAreNamedAndExitWithOne) {
       {{"torture", "powercut", "--fs", "fat"}, "--fs"},
       {{"torture", "powercut", "--fault", "all"}, "--fault"},
       {{"torture", "sim", "--rounds", "0"}, "--rounds"},
+#ifdef CAIRN_TORTURE_HAS_SOAK
+      {{"torture", "soak"}, "DIR is required"},
+      {{"torture", "soak", "x", "--hours", "0"}, "--hours"},
+      {{"torture", "soak", "x", "--hours", "long"}, "--hours"},
+      {{"torture", "soak", "x", "--max-memory", "0"}, "--max-memory"},
+      {{"torture", "soak", "x", "--max-disk", "-1"}, "--max-disk"},
+      {{"torture", "soak", "x", "--storage", "tape"}, "--storage"},
+#endif
       {{"info"}, "DIR is required"},
       {{"dump", "x", "--type", "70000"}, "--type"},
       {{"dump", "x", "--from", "near"}, "--from"},
@@ -94,6 +105,77 @@ TEST_F(CommandLine, TortureRefusesALogOfSomebodyElse) {
   EXPECT_THAT(outcome.err, HasSubstr("one of an earlier loop"));
   EXPECT_EQ(content(), before);
 }
+
+#ifdef CAIRN_TORTURE_HAS_SOAK
+
+std::size_t times(const std::string& part, const std::string& text) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+TEST_F(CommandLine, TortureSoakReportsWhatItDid) {
+  const std::string json_file = (scratch() / "soak.json").string();
+  const std::string svg_file = (scratch() / "soak.svg").string();
+  const std::string directory = (scratch() / "soak").string();
+  const char* seconds = std::getenv("CAIRN_TEST_SECONDS");
+  const double hours = (seconds == nullptr ? 2.0 : std::strtod(seconds, nullptr)) / 3600;
+  // A sanitizer takes memory for itself.
+  const Outcome outcome =
+      cairn({"torture", "soak", directory, "--hours", std::to_string(hours), "--seed", "7",
+             "--max-memory", "4096", "--json", json_file, "--svg", svg_file});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome;
+  EXPECT_EQ(outcome.err, "") << "no progress in a pipe";
+  EXPECT_THAT(outcome.out, HasSubstr("seed 7"));
+  EXPECT_THAT(outcome.out, HasSubstr("0 violations"));
+  const Json json = Json::parse(file_bytes(json_file));
+  EXPECT_EQ(json["torture"], "soak");
+  EXPECT_EQ(json["seed"], 7);
+  EXPECT_TRUE(json["violations"].empty());
+  EXPECT_GT(json["committed"], 0);
+  EXPECT_GT(json["records"], 0);
+  EXPECT_EQ(json["lives"].get<int>(), json["kills"].get<int>() + json["closings"].get<int>());
+  for (const char* bound : {"memory_bytes", "descriptors", "disk_bytes", "recovery_cpu_ms"}) {
+    EXPECT_GT(json["bounds"][bound]["most"], 0) << bound;
+    EXPECT_GT(json["bounds"][bound]["bound"], json["bounds"][bound]["most"]) << bound;
+    EXPECT_GT(json["curve"][0][bound], 0) << bound;
+  }
+  const std::string svg = file_bytes(svg_file);
+  EXPECT_TRUE(svg.starts_with("<svg xmlns='http://www.w3.org/2000/svg'")) << svg.substr(0, 100);
+  EXPECT_TRUE(svg.ends_with("</svg>\n"));
+  EXPECT_EQ(times("<polyline", svg), 5U);
+  EXPECT_EQ(times("<text", svg), times("</text>", svg));
+  for (const char* part : {"resident memory: at most", "open descriptors: at most",
+                           "disk space: at most", "recovery: at most"}) {
+    EXPECT_THAT(svg, HasSubstr(part));
+  }
+  EXPECT_EQ(cairn({"verify", directory + "/log"}).exit_code, 0) << "it is left whole";
+  EXPECT_EQ(cairn({"torture", "soak", directory}).exit_code, 1) << "it is not empty";
+}
+
+TEST_F(CommandLine, TortureSoakFailsBeyondEachBound) {
+  const std::string json_file = (scratch() / "soak.json").string();
+  for (const auto& [bound, what] :
+       std::map<std::string, std::string>{{"--max-memory", "bytes of resident memory"},
+                                          {"--max-descriptors", "open descriptors"},
+                                          {"--max-disk", "bytes on the disk"},
+                                          {"--max-recovery", "ms of processor time"}}) {
+    const std::string directory = (scratch() / bound).string();
+    Arguments arguments = {"torture", "soak",    directory, "--hours", "0.01",
+                           "--json",  json_file, bound,     "1"};
+    if (bound != "--max-memory") arguments.insert(arguments.end(), {"--max-memory", "4096"});
+    const Outcome outcome = cairn(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << outcome;
+    EXPECT_THAT(outcome.out, HasSubstr("1 violations"));
+    const Json json = Json::parse(file_bytes(json_file));
+    ASSERT_EQ(json["violations"].size(), 1U);
+    EXPECT_THAT(json["violations"][0]["what"].get<std::string>(), HasSubstr("bound: " + what));
+  }
+}
+
+#endif
 
 TEST_F(CommandLine, AReaderThatIsGoneIsNoError) {
   make_sample_log();

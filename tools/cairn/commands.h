@@ -109,6 +109,19 @@ struct TortureArguments {
   std::string storage = "auto";
   std::string json_file;  // empty: none
 };
+struct SoakArguments {
+  std::string directory;
+  double hours = 0.1;
+  std::uint64_t seed = 1;
+  std::string storage = "auto";
+  std::uint64_t memory_mib = 256;
+  std::uint64_t descriptors = 256;
+  std::uint64_t disk_mib = 128;
+  std::uint64_t recovery_ms = 5000;  // of the processor
+  std::string json_file;             // empty: none
+  std::string svg_file;              // empty: none
+};
+ExitCode run_torture_soak(const SoakArguments& arguments, Output& out);
 ExitCode run_torture_kill(const TortureArguments& arguments, Output& out);
 ExitCode run_torture_sim(const TortureArguments& arguments, Output& out);
 ExitCode run_torture_fault(const TortureArguments& arguments, Output& out);

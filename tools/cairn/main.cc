@@ -223,13 +223,58 @@ void add_torture_loops(CLI::App& torture, TortureArguments& arguments, Command& 
              run_torture_fault);
 }
 
+#ifdef CAIRN_TORTURE_HAS_SOAK
+void add_torture_soak(CLI::App& torture, SoakArguments& arguments, Command& command) {
+  CLI::App* soak = torture.add_subcommand(
+      "soak",
+      "Everything at once for hours, in a process that is killed again and again: appends, "
+      "transactions, resource managers that come and go, archives; with bounds on memory, "
+      "descriptors, disk space and the time of recovery");
+  soak->add_option("DIR", arguments.directory, "A directory for all that it makes, made or empty")
+      ->required()
+      ->type_name("");
+  soak->add_option("--hours", arguments.hours, "How long; may be a part of one")
+      ->check(CLI::Range(0.0001, 10'000.0).description(""))
+      ->capture_default_str()
+      ->type_name("N");
+  soak->add_option("--seed", arguments.seed, "Of the moments, and of what each thread does")
+      ->capture_default_str()
+      ->type_name("N");
+  soak->add_option("--storage", arguments.storage, "auto, uring or posix")
+      ->check(CLI::IsMember({"auto", "uring", "posix"}).description(""))
+      ->capture_default_str()
+      ->type_name("KIND");
+  const auto add_bound = [&](const char* name, std::uint64_t& value, const char* what) {
+    soak->add_option(name, value, what)
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 32).description(""))
+        ->capture_default_str()
+        ->type_name("N");
+  };
+  add_bound("--max-memory", arguments.memory_mib, "Bound: MiB of resident memory");
+  add_bound("--max-descriptors", arguments.descriptors, "Bound: open descriptors");
+  add_bound("--max-disk", arguments.disk_mib, "Bound: MiB in DIR");
+  add_bound("--max-recovery", arguments.recovery_ms,
+            "Bound: ms of processor time that a recovery takes");
+  soak->add_option("--json", arguments.json_file, "A report for programs, into this file")
+      ->type_name("FILE");
+  soak->add_option("--svg", arguments.svg_file, "The curves as a picture, into this file")
+      ->type_name("FILE");
+  soak->callback([&] { command = [&](Output& out) { return run_torture_soak(arguments, out); }; });
+}
+#endif
+
 void add_torture(CLI::App& app, PowercutArguments& arguments, TortureArguments& loop_arguments,
-                 Command& command) {
+                 SoakArguments& soak_arguments, Command& command) {
   CLI::App* torture = app.add_subcommand(
       "torture",
       "Break what lies below the libraries, on disks of its own, and look for promises "
       "that are not kept");
   add_torture_loops(*torture, loop_arguments, command);
+#ifdef CAIRN_TORTURE_HAS_SOAK
+  add_torture_soak(*torture, soak_arguments, command);
+#else
+  (void)soak_arguments;
+#endif
   CLI::App* powercut = torture->add_subcommand(
       "powercut",
       "Power cuts on real file systems: records what the kernel writes below one while logs and "
@@ -298,6 +343,7 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   RebuildArguments rebuild;
   PowercutArguments powercut;
   TortureArguments torture;
+  SoakArguments soak;
   Command command;
   add_info(app, info, command);
   add_dump(app, dump, command);
@@ -307,7 +353,7 @@ ExitCode run(int argc, const char* const* argv, Output& out) {
   add_archive(app, archive, command);
   add_restore(app, restore, command);
   add_rebuild(app, rebuild, command);
-  add_torture(app, powercut, torture, command);
+  add_torture(app, powercut, torture, soak, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& end) {

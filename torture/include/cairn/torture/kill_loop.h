@@ -3,16 +3,16 @@
 #ifndef CAIRN_TORTURE_KILL_LOOP_H_
 #define CAIRN_TORTURE_KILL_LOOP_H_
 
-#include <array>
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <string>
 
 #include <cairn/log.h>
 #include <cairn/sim/random.h>
+#include <cairn/torture/append_knowledge.h>
 
 namespace cairn::torture {
+
+struct ChildProcess;
 
 struct KillOptions {
   std::string directory;  // where the log is made, or goes on from an earlier loop's last kill
@@ -23,8 +23,6 @@ struct KillOptions {
 // For one thread. Forks: REQUIRES that the process has no other thread at the calls of round().
 class KillLoop {
  public:
-  static constexpr std::uint32_t kThreads = 4;
-
   explicit KillLoop(const KillOptions& options) : options_(options), random_(options.seed) {}
 
   // Starts a child, kills it within 250 ms of its first acknowledgement, recovers the log and looks
@@ -33,24 +31,19 @@ class KillLoop {
   [[nodiscard]] Status round();
 
   [[nodiscard]] std::uint64_t kills() const { return kills_; }
-  [[nodiscard]] std::uint64_t acknowledged() const { return acknowledged_count_; }
+  [[nodiscard]] std::uint64_t acknowledged() const { return known_.count(); }
 
  private:
-  struct Child;
-
   [[nodiscard]] Status check_directory() const;
   [[nodiscard]] Status run_and_kill(std::uint64_t milliseconds);
-  [[nodiscard]] Status listen(const Child& child, std::uint64_t milliseconds);
+  [[nodiscard]] Status listen(const ChildProcess& child, std::uint64_t milliseconds);
   [[nodiscard]] Status note(const void* bytes);
   [[nodiscard]] Status verify();
-  [[nodiscard]] Status verify_stream(log::Log& log, std::uint32_t number);
 
   const KillOptions options_;
   sim::Random random_;
-  std::array<std::map<Lsn, std::uint64_t>, kThreads> acknowledged_;  // by stream: LSN -> sequence
-  std::array<Lsn, kThreads> moving_;
-  Lsn former_end_;  // of the log, when the newest child was started
-  std::uint64_t acknowledged_count_ = 0;
+  AppendKnowledge known_;
+  std::string said_;  // by a child that cannot go on
   std::uint64_t kills_ = 0;
 };
 
