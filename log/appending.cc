@@ -81,7 +81,7 @@ Status LogCore::check_base(const Catalog::Entry& of, const AppendOptions& option
 }
 
 Result<Lsn> LogCore::append(StreamId stream, Gather pieces, const AppendOptions& options,
-                            const AppendExtras& extras) {
+                            const AppendExtras& extras) noexcept {
   std::size_t payload = 0;
   for (const auto& piece : pieces) payload += piece.size();
   if (payload > max_record()) {

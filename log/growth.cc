@@ -103,7 +103,7 @@ Status LogCore::remove_free(Lock& lock, std::uint64_t count) {
 
 // --- by hand ---
 
-Status LogCore::add_containers(std::uint32_t count) {
+Status LogCore::add_containers(std::uint32_t count) noexcept {
   Lock lock(writer_->mutex());
   const CallGate::Pass pass(calls_, lock);
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -134,7 +134,7 @@ Status LogCore::add_containers(std::uint32_t count) {
   return Status::ok();
 }
 
-Status LogCore::remove_containers(std::uint32_t count) {
+Status LogCore::remove_containers(std::uint32_t count) noexcept {
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
   if (!writer_->health().is_ok()) return writer_->health();
@@ -174,7 +174,7 @@ Policies LogCore::policies() const {
 }
 
 // The record is what counts; the base log repeats the maximum for those who look no further.
-Status LogCore::set_policies(const Policies& policies) {
+Status LogCore::set_policies(const Policies& policies) noexcept {
   CAIRN_RETURN_IF_ERROR(check_policies(policies, geometry_.container_size,
                                        format::max_payload(geometry_.block_size)));
   const std::size_t size = sizeof(format::PolicyRecord);

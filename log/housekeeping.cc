@@ -90,7 +90,7 @@ void LogCore::run_thread() {
   }
 }
 
-Status LogCore::run_background() {
+Status LogCore::run_background() noexcept {
   if (options_.background != Background::kManual) {
     return Status(StatusCode::kInvalidState, "run_background: the log has a background thread");
   }

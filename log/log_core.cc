@@ -25,7 +25,7 @@ LogCore::~LogCore() {
   if (const Status status = close(); !status.is_ok()) return;
 }
 
-Status LogCore::close() {
+Status LogCore::close() noexcept {
   if (writer_ == nullptr) return Status::ok();  // opening failed before there was anything to close
   const std::lock_guard once(close_mutex_);     // a second call returns when the log is closed
   Lock lock(writer_->mutex());
@@ -81,7 +81,7 @@ bool LogCore::in_later_container(Lsn before, Lsn after) const {
 }
 
 Result<Lsn> LogCore::write_restart_area(StreamId stream, std::span<const std::byte> data, Lsn base,
-                                        Reservation* reservation) {
+                                        Reservation* reservation) noexcept {
   format::RestartPrefix prefix{};
   const std::size_t payload = sizeof prefix + data.size();
   const std::uint32_t longest = format::max_payload(geometry_.block_size);
@@ -169,7 +169,7 @@ Result<std::optional<RestartArea>> LogCore::try_read_restart_area(StreamId strea
   return std::optional<RestartArea>();
 }
 
-Status LogCore::advance_base(StreamId stream, Lsn lsn) {
+Status LogCore::advance_base(StreamId stream, Lsn lsn) noexcept {
   auto encoded = format::encode_catalog(format::BaseAdvanced{stream, lsn});
   const std::size_t size = encoded.payload.size();
   Lock lock(writer_->mutex());
@@ -217,13 +217,14 @@ Lsn LogCore::last_lsn(StreamId stream) const {
 
 // --- streams ---
 
-Result<Stream> LogCore::create_stream(std::string_view name) {
+Result<Stream> LogCore::create_stream(std::string_view name) noexcept {
   CAIRN_ASSIGN_OR_RETURN(const CatalogChange made, add_stream(name));
   CAIRN_RETURN_IF_ERROR(wait_for(made.lsn + 1, Durability::kDurable));
   return Stream(this, made.stream);
 }
 
-Result<std::vector<Stream>> LogCore::create_streams(std::span<const std::string_view> names) {
+Result<std::vector<Stream>> LogCore::create_streams(
+    std::span<const std::string_view> names) noexcept {
   std::vector<Stream> streams;
   Lsn last;
   Status status;
@@ -285,9 +286,9 @@ Result<Stream> LogCore::open_stream(std::string_view name) {
   return Stream(this, id);
 }
 
-Status LogCore::delete_stream(std::string_view name) { return delete_streams({&name, 1}); }
+Status LogCore::delete_stream(std::string_view name) noexcept { return delete_streams({&name, 1}); }
 
-Status LogCore::delete_streams(std::span<const std::string_view> names) {
+Status LogCore::delete_streams(std::span<const std::string_view> names) noexcept {
   Lsn last;
   Status status;
   std::size_t count = 0;
@@ -343,13 +344,13 @@ Status LogCore::wait_for(Lsn end, Durability level) {
   return writer_->wait(lock, end, level);
 }
 
-Status LogCore::flush() {
+Status LogCore::flush() noexcept {
   Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
   return writer_->wait(lock, writer_->end(), Durability::kDurable);
 }
 
-Status LogCore::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit) {
+Status LogCore::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit) noexcept {
   Lock lock(writer_->mutex());
   if (lsn.is_invalid() || lsn >= writer_->end()) {
     if (lsn < writer_->durable()) return Status::ok();
@@ -368,7 +369,7 @@ Status LogCore::wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> li
   return writer_->await(expected);
 }
 
-void LogCore::on_durable(Lsn lsn, DurableCallback callback) {
+void LogCore::on_durable(Lsn lsn, DurableCallback callback) noexcept {
   Lock lock(writer_->mutex());
   if (lsn >= writer_->end() && lsn >= writer_->durable()) {
     lock.unlock();

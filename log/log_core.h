@@ -43,6 +43,8 @@ struct AppendExtras {
   DurableCallback* callback = nullptr;  // taken from there unless there is an error
 };
 
+// What changes something is noexcept: an allocation that fails in the middle of it ends the process
+// (docs/decisions/0086), as going on would be with half of it done, and its locks or waiters left.
 class LogCore final : public ReadHorizon {
  public:
   [[nodiscard]] static Result<std::unique_ptr<LogCore>> create(const std::string& path,
@@ -53,67 +55,70 @@ class LogCore final : public ReadHorizon {
   ~LogCore() override;
   LogCore(const LogCore&) = delete;
   LogCore& operator=(const LogCore&) = delete;
-  [[nodiscard]] Status close();
+  [[nodiscard]] Status close() noexcept;
 
   // Appending (appending.cc).
   [[nodiscard]] Result<Lsn> append(StreamId stream, Gather pieces, const AppendOptions& options,
-                                   const AppendExtras& extras = {});
+                                   const AppendExtras& extras = {}) noexcept;
 
   // Streams (log_core.cc).
   // `reservation` null: none.
   [[nodiscard]] Result<Lsn> write_restart_area(StreamId stream, std::span<const std::byte> data,
-                                               Lsn base, Reservation* reservation = nullptr);
+                                               Lsn base,
+                                               Reservation* reservation = nullptr) noexcept;
   [[nodiscard]] Result<RestartArea> read_restart_area(StreamId stream, bool previous);
-  [[nodiscard]] Status advance_base(StreamId stream, Lsn lsn);
+  [[nodiscard]] Status advance_base(StreamId stream, Lsn lsn) noexcept;
   [[nodiscard]] Lsn last_lsn(StreamId stream) const;
-  [[nodiscard]] Result<Stream> create_stream(std::string_view name);
+  [[nodiscard]] Result<Stream> create_stream(std::string_view name) noexcept;
   [[nodiscard]] Result<Stream> open_stream(std::string_view name);
-  [[nodiscard]] Status delete_stream(std::string_view name);
-  [[nodiscard]] Result<std::vector<Stream>> create_streams(std::span<const std::string_view> names);
-  [[nodiscard]] Status delete_streams(std::span<const std::string_view> names);
+  [[nodiscard]] Status delete_stream(std::string_view name) noexcept;
+  [[nodiscard]] Result<std::vector<Stream>> create_streams(
+      std::span<const std::string_view> names) noexcept;
+  [[nodiscard]] Status delete_streams(std::span<const std::string_view> names) noexcept;
   [[nodiscard]] std::vector<StreamInfo> list_streams() const;
 
   // Reservations (space.cc).
   // `bytes`: of headers and payloads, each record rounded up to a multiple of 8.
   [[nodiscard]] Result<Reservation> reserve(StreamId stream, std::uint64_t records,
-                                            std::uint64_t bytes);
-  void release(StreamId stream, std::uint64_t records, std::uint64_t bytes);
+                                            std::uint64_t bytes) noexcept;
+  void release(StreamId stream, std::uint64_t records, std::uint64_t bytes) noexcept;
   // Of a reservation that stays.
-  void give_back(StreamId stream, std::uint64_t records, std::uint64_t bytes);
+  void give_back(StreamId stream, std::uint64_t records, std::uint64_t bytes) noexcept;
   // One more reservation of the stream, of what another one holds.
-  void split(StreamId stream);
+  void split(StreamId stream) noexcept;
   // One reservation takes over another.
-  void merge(StreamId from, StreamId to, std::uint64_t records, std::uint64_t bytes);
+  void merge(StreamId from, StreamId to, std::uint64_t records, std::uint64_t bytes) noexcept;
   [[nodiscard]] std::uint32_t max_record() const {
     return format::max_payload(geometry_.block_size);
   }
 
   // Clients that can move the tail (space.cc).
-  [[nodiscard]] Status on_advance_request(StreamId stream, AdvanceCallback callback);
-  [[nodiscard]] Status advance_failed(StreamId stream, const Status& why);
+  [[nodiscard]] Status on_advance_request(StreamId stream, AdvanceCallback callback) noexcept;
+  [[nodiscard]] Status advance_failed(StreamId stream, const Status& why) noexcept;
 
   // Containers and policies (growth.cc).
-  [[nodiscard]] Status add_containers(std::uint32_t count);
-  [[nodiscard]] Status remove_containers(std::uint32_t count);
+  [[nodiscard]] Status add_containers(std::uint32_t count) noexcept;
+  [[nodiscard]] Status remove_containers(std::uint32_t count) noexcept;
   [[nodiscard]] std::vector<ContainerInfo> scan_containers(const ContainerScan& scan) const;
   [[nodiscard]] Policies policies() const;
-  [[nodiscard]] Status set_policies(const Policies& policies);
+  [[nodiscard]] Status set_policies(const Policies& policies) noexcept;
 
   // Truncation (truncation.cc).
-  [[nodiscard]] Status truncate_after(Lsn lsn);
+  [[nodiscard]] Status truncate_after(Lsn lsn) noexcept;
 
   // Archiving (archive/archive_tail.cc).
-  [[nodiscard]] Status set_archive_tail(Lsn lsn);
-  [[nodiscard]] Status stop_archiving();
+  [[nodiscard]] Status set_archive_tail(Lsn lsn) noexcept;
+  [[nodiscard]] Status stop_archiving() noexcept;
   [[nodiscard]] Lsn archive_tail() const;
   [[nodiscard]] ReadSource& source() { return *source_; }
   [[nodiscard]] const std::shared_ptr<Storage>& shared_storage() const { return storage_; }
 
   // Waiting (log_core.cc).
-  [[nodiscard]] Status flush();
-  [[nodiscard]] Status wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> limit);
-  void on_durable(Lsn lsn, DurableCallback callback);
-  void on_durable(Lsn lsn, int event_fd);
+  [[nodiscard]] Status flush() noexcept;
+  [[nodiscard]] Status wait_durable(Lsn lsn,
+                                    std::optional<std::chrono::nanoseconds> limit) noexcept;
+  void on_durable(Lsn lsn, DurableCallback callback) noexcept;
+  void on_durable(Lsn lsn, int event_fd) noexcept;
   [[nodiscard]] Lsn durable_lsn() const { return writer_->durable(); }
   [[nodiscard]] Lsn written_lsn() const { return writer_->written(); }
   [[nodiscard]] Lsn end_lsn() const;
@@ -125,18 +130,18 @@ class LogCore final : public ReadHorizon {
   // Watching (watching.cc).
   [[nodiscard]] Result<GrowthWatch> watch_growth(std::uint64_t bytes, GrowthCallback callback);
   [[nodiscard]] Result<GrowthWatch> watch_growth(std::uint64_t bytes);
-  void end_watch(std::uint64_t id);
+  void end_watch(std::uint64_t id) noexcept;
 
   // Following (tail_reader.cc).
   [[nodiscard]] Result<TailReader> follow(FollowOptions options);
-  [[nodiscard]] Result<std::shared_ptr<ReaderPin>> pin_again(const ReaderPin& lost);
-  void move_pin(ReaderPin& pin, Lsn to);
-  void unpin(const std::shared_ptr<ReaderPin>& pin);
+  [[nodiscard]] Result<std::shared_ptr<ReaderPin>> pin_again(const ReaderPin& lost) noexcept;
+  void move_pin(ReaderPin& pin, Lsn to) noexcept;
+  void unpin(const std::shared_ptr<ReaderPin>& pin) noexcept;
   [[nodiscard]] Status wait_grown(Lsn beyond,
                                   std::optional<std::chrono::steady_clock::time_point> deadline);
 
   // Housekeeping (housekeeping.cc).
-  [[nodiscard]] Status run_background();
+  [[nodiscard]] Status run_background() noexcept;
 
   // ReadHorizon.
   [[nodiscard]] Lsn tail() const override { return Lsn(tail_.load(std::memory_order_acquire)); }

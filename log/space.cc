@@ -181,7 +181,8 @@ void LogCore::note_low_space() {
 
 // --- reservations ---
 
-Result<Reservation> LogCore::reserve(StreamId stream, std::uint64_t records, std::uint64_t bytes) {
+Result<Reservation> LogCore::reserve(StreamId stream, std::uint64_t records,
+                                     std::uint64_t bytes) noexcept {
   Lock lock(writer_->mutex());
   SpaceDemand demand;
   demand.bytes = ledger_->backing(records, bytes);
@@ -217,25 +218,26 @@ Result<Reservation> LogCore::reserve(StreamId stream, std::uint64_t records, std
   }
 }
 
-void LogCore::release(StreamId stream, std::uint64_t records, std::uint64_t bytes) {
+void LogCore::release(StreamId stream, std::uint64_t records, std::uint64_t bytes) noexcept {
   const Lock lock(writer_->mutex());
   ledger_->release(stream, 1, records, bytes);
   note_space();
 }
 
-void LogCore::give_back(StreamId stream, std::uint64_t records, std::uint64_t bytes) {
+void LogCore::give_back(StreamId stream, std::uint64_t records, std::uint64_t bytes) noexcept {
   const Lock lock(writer_->mutex());
   ledger_->release(stream, 0, records, bytes);
   note_space();
 }
 
-void LogCore::merge(StreamId from, StreamId to, std::uint64_t records, std::uint64_t bytes) {
+void LogCore::merge(StreamId from, StreamId to, std::uint64_t records,
+                    std::uint64_t bytes) noexcept {
   const Lock lock(writer_->mutex());
   ledger_->reserve(to, 0, records, bytes);
   ledger_->release(from, 1, records, bytes);
 }
 
-void LogCore::split(StreamId stream) {
+void LogCore::split(StreamId stream) noexcept {
   const Lock lock(writer_->mutex());
   ledger_->reserve(stream, 1, 0, 0);
 }
@@ -409,7 +411,7 @@ void LogCore::ask_clients() {
   advance_wanted_ = false;
 }
 
-Status LogCore::on_advance_request(StreamId stream, AdvanceCallback callback) {
+Status LogCore::on_advance_request(StreamId stream, AdvanceCallback callback) noexcept {
   Lock lock(writer_->mutex());
   if (const auto found = entry(stream); !found.is_ok()) return found.status();
   clients_.set(stream, std::move(callback));
@@ -420,7 +422,7 @@ Status LogCore::on_advance_request(StreamId stream, AdvanceCallback callback) {
   return Status::ok();
 }
 
-Status LogCore::advance_failed(StreamId stream, const Status& why) {
+Status LogCore::advance_failed(StreamId stream, const Status& why) noexcept {
   if (why.is_ok()) {
     return Status(StatusCode::kInvalidArgument, "advance_failed: expected an error, found OK");
   }

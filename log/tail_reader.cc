@@ -124,14 +124,14 @@ Result<TailReader> LogCore::follow(FollowOptions options) {
   return TailReader(std::make_unique<TailReader::Impl>(*this, std::move(walk), std::move(pin)));
 }
 
-Result<std::shared_ptr<ReaderPin>> LogCore::pin_again(const ReaderPin& lost) {
+Result<std::shared_ptr<ReaderPin>> LogCore::pin_again(const ReaderPin& lost) noexcept {
   const Lock lock(writer_->mutex());
   if (closing_) return Status(StatusCode::kClosed, "the log was closed");
   const Lsn first = std::max({tail(), pins_.passed(), Lsn(lost.position.load())});
   return pins_.add(lost.name, first, lost.limit);
 }
 
-void LogCore::move_pin(ReaderPin& pin, Lsn to) {
+void LogCore::move_pin(ReaderPin& pin, Lsn to) noexcept {
   const std::uint64_t size = geometry_.container_size;
   const Lsn from(pin.position.load());
   if (to <= from) return;
@@ -142,7 +142,7 @@ void LogCore::move_pin(ReaderPin& pin, Lsn to) {
   }
 }
 
-void LogCore::unpin(const std::shared_ptr<ReaderPin>& pin) {
+void LogCore::unpin(const std::shared_ptr<ReaderPin>& pin) noexcept {
   const Lock lock(writer_->mutex());
   pins_.remove(pin);
   house_asked_ = true;

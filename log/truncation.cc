@@ -30,7 +30,7 @@ struct LogCore::LastRecords {
   std::map<StreamId, Lsn> of;
 };
 
-Status LogCore::truncate_after(Lsn lsn) {
+Status LogCore::truncate_after(Lsn lsn) noexcept {
   // Nobody else writes snapshots or recycles meanwhile.
   const std::lock_guard round(housekeeping_mutex_);
   Lsn from;

@@ -30,7 +30,7 @@ Result<GrowthWatch> LogCore::watch_growth(std::uint64_t bytes) {
   return watch;
 }
 
-void LogCore::end_watch(std::uint64_t id) {
+void LogCore::end_watch(std::uint64_t id) noexcept {
   Lock lock(writer_->mutex());
   writer_->watches().remove(lock, id);
 }
@@ -42,7 +42,7 @@ void GrowthWatch::end() {
   event_.reset();
 }
 
-void LogCore::on_durable(Lsn lsn, int event_fd) {
+void LogCore::on_durable(Lsn lsn, int event_fd) noexcept {
   on_durable(lsn, [event_fd](const Status&) { signal_event(event_fd); });
 }
 

@@ -30,7 +30,7 @@ Status check_act_count(const TransactionObject& transaction, std::size_t more) {
 
 }  // namespace
 
-Status TmCore::freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds hold) {
+Status TmCore::freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds hold) noexcept {
   if (limit.count() < 0 || hold.count() <= 0) {
     return Status(StatusCode::kInvalidArgument,
                   "freeze: expected a limit of 0 or more and a hold "
@@ -80,7 +80,7 @@ Status TmCore::freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds h
                 "the freeze ended before it had begun: thaw(), its hold, or the manager's end");
 }
 
-Status TmCore::thaw() {
+Status TmCore::thaw() noexcept {
   std::unique_lock lock(mutex_);
   if (!protocol_.frozen()) return Status(StatusCode::kRequestNotValid, "nothing is frozen");
   protocol_.thaw();
@@ -88,7 +88,8 @@ Status TmCore::thaw() {
   return Status::ok();
 }
 
-Status TmCore::resolve(const Uuid& unit_of_work, Outcome outcome, const Administrator& by) {
+Status TmCore::resolve(const Uuid& unit_of_work, Outcome outcome,
+                       const Administrator& by) noexcept {
   CAIRN_RETURN_IF_ERROR(check_administrator(by));
   if (outcome != Outcome::kCommitted && outcome != Outcome::kAborted) {
     return Status(StatusCode::kInvalidArgument, "outcome " + std::string(outcome_name(outcome)) +
@@ -132,7 +133,7 @@ Status TmCore::resolve(const Uuid& unit_of_work, Outcome outcome, const Administ
 }
 
 Status TmCore::give_up(const Uuid& unit_of_work, const Uuid& resource_manager,
-                       const Administrator& by) {
+                       const Administrator& by) noexcept {
   CAIRN_RETURN_IF_ERROR(check_administrator(by));
   const InlineDelivery delivery;
   const std::lock_guard one(checkpoint_);  // which copies records

@@ -8,7 +8,7 @@
 
 namespace cairn::tm {
 
-Status TmCore::checkpoint() {
+Status TmCore::checkpoint() noexcept {
   std::unique_lock lock(mutex_);
   if (!durable_) return Status(StatusCode::kTmVolatile, "a volatile manager has no log");
   CAIRN_RETURN_IF_ERROR(check_online_locked(StatusCode::kNotOnline));

@@ -130,7 +130,7 @@ void TmCore::finish(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
 }
 
-void TmCore::run(LogJob& job) {
+void TmCore::run(LogJob& job) noexcept {
   switch (job.work.kind) {
     case LogWork::Kind::kReserve:
       return reserve(job);
@@ -177,7 +177,7 @@ Result<log::Reservation> TmCore::take_room(TmLog& log, std::uint32_t records, st
   return log.reserve(records, bytes, true);
 }
 
-Status TmCore::make_room(const TransactionPtr& transaction) {
+Status TmCore::make_room(const TransactionPtr& transaction) noexcept {
   std::unique_lock lock(mutex_);
   const std::shared_ptr<TmLog> log = log_;
   const bool lacks = transaction->lacks_room && transaction->state() == TransactionState::kInDoubt;
@@ -297,13 +297,13 @@ void TmCore::stop_locked(const Status& cause) {
 
 // --- references ---
 
-void TmCore::release(const TransactionPtr& transaction) {
+void TmCore::release(const TransactionPtr& transaction) noexcept {
   std::unique_lock lock(mutex_);
   protocol_.release(transaction);
   finish(lock);
 }
 
-void TmCore::release(const EnlistmentPtr& enlistment, std::uint64_t session) {
+void TmCore::release(const EnlistmentPtr& enlistment, std::uint64_t session) noexcept {
   std::unique_lock lock(mutex_);
   // References of an ended session count no more.
   const ResourceManagerObject& rm = *enlistment->resource_manager;
@@ -311,7 +311,7 @@ void TmCore::release(const EnlistmentPtr& enlistment, std::uint64_t session) {
   finish(lock);
 }
 
-void TmCore::release(const ResourceManagerPtr& rm, std::uint64_t session) {
+void TmCore::release(const ResourceManagerPtr& rm, std::uint64_t session) noexcept {
   std::unique_lock lock(mutex_);
   if (rm->queue != nullptr && rm->session == session) {
     protocol_.end_session(rm, Status(StatusCode::kFenced, "the session has ended"));
@@ -362,7 +362,7 @@ bool has_committed(const TransactionObject& transaction) {
 }  // namespace
 
 Status TmCore::commit(const TransactionPtr& transaction, WaitFor wait_for,
-                      std::optional<std::chrono::nanoseconds> limit) {
+                      std::optional<std::chrono::nanoseconds> limit) noexcept {
   const CommitsHere here(limit ? nullptr : transaction.get());
   CAIRN_RETURN_IF_ERROR(
       on_object([&](Protocol& protocol) { return protocol.commit(transaction); }));
@@ -370,7 +370,7 @@ Status TmCore::commit(const TransactionPtr& transaction, WaitFor wait_for,
 }
 
 Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
-                    std::optional<std::chrono::nanoseconds> limit) {
+                    std::optional<std::chrono::nanoseconds> limit) noexcept {
   InlineDelivery::deliver_now();
   if (has_committed(*transaction)) return Status::ok();
   const auto begin =
@@ -411,7 +411,8 @@ Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
 
 // --- resource managers and enlistments ---
 
-Status TmCore::recover_resource_manager(const ResourceManagerPtr& rm, std::uint64_t session) {
+Status TmCore::recover_resource_manager(const ResourceManagerPtr& rm,
+                                        std::uint64_t session) noexcept {
   auto ids =
       on_session(*rm, session, [&](Protocol& protocol) { return protocol.begin_recover(*rm); });
   CAIRN_RETURN_IF_ERROR(ids.status());
@@ -440,7 +441,7 @@ Status TmCore::check_covered_locked(const EnlistmentObject& enlistment, Lsn by) 
 
 Status TmCore::prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t session,
                                 std::optional<std::span<const std::byte>> data, Clock clock,
-                                std::optional<Lsn> covered_by) {
+                                std::optional<Lsn> covered_by) noexcept {
   CAIRN_RETURN_IF_ERROR(check_clock(clock));
   return on_session(*enlistment->resource_manager, session, [&](Protocol& protocol) -> Status {
     if (covered_by) CAIRN_RETURN_IF_ERROR(check_covered_locked(*enlistment, *covered_by));
@@ -505,7 +506,7 @@ void TmCore::keep_house() {
   }
 }
 
-Status TmCore::run_background() {
+Status TmCore::run_background() noexcept {
   std::unique_lock lock(mutex_);
   if (!check_online_locked(StatusCode::kNotOnline)) return Status::ok();
   protocol_.expire(now());

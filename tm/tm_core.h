@@ -31,6 +31,8 @@
 
 namespace cairn::tm {
 
+// What changes something is noexcept: an allocation that fails in the middle of it ends the process
+// (docs/decisions/0086).
 class TmCore : public std::enable_shared_from_this<TmCore> {
  public:
   // `log`: null for a volatile manager.
@@ -48,7 +50,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   // Runs `operation(protocol)` under the lock, if the manager is online, and then the work on the
   // log that it made. Otherwise the error `refusal`. The operation returns a Status or a Result.
   template <typename Operation>
-  auto run(StatusCode refusal, Operation operation)
+  auto run(StatusCode refusal, Operation operation) noexcept
       -> decltype(operation(std::declval<Protocol&>()));
   // For objects: refusal kObjectExpired.
   template <typename Operation>
@@ -66,36 +68,38 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   }
 
   // References dropped, in any state of the manager.
-  void release(const TransactionPtr& transaction);
-  void release(const EnlistmentPtr& enlistment, std::uint64_t session);
-  void release(const ResourceManagerPtr& rm, std::uint64_t session);
+  void release(const TransactionPtr& transaction) noexcept;
+  void release(const EnlistmentPtr& enlistment, std::uint64_t session) noexcept;
+  void release(const ResourceManagerPtr& rm, std::uint64_t session) noexcept;
 
   // Asks for the commit and waits for its end. `limit`: as for wait().
   [[nodiscard]] Status commit(const TransactionPtr& transaction, WaitFor wait,
-                              std::optional<std::chrono::nanoseconds> limit);
+                              std::optional<std::chrono::nanoseconds> limit) noexcept;
   // Waits for the end of a commit, helping the decision to become durable.
   [[nodiscard]] Status wait(const TransactionPtr& transaction, WaitFor wait,
-                            std::optional<std::chrono::nanoseconds> limit);
+                            std::optional<std::chrono::nanoseconds> limit) noexcept;
   [[nodiscard]] Status recover_resource_manager(const ResourceManagerPtr& rm,
-                                                std::uint64_t session);
+                                                std::uint64_t session) noexcept;
   // Takes the room that the decision of a promised transaction could not be given at recovery.
   // Error: kLogFull.
-  [[nodiscard]] Status make_room(const TransactionPtr& transaction);
+  [[nodiscard]] Status make_room(const TransactionPtr& transaction) noexcept;
   // Votes yes, with recovery information if given.
   [[nodiscard]] Status prepare_complete(const EnlistmentPtr& enlistment, std::uint64_t session,
                                         std::optional<std::span<const std::byte>> data, Clock clock,
-                                        std::optional<Lsn> covered_by);
+                                        std::optional<Lsn> covered_by) noexcept;
 
-  [[nodiscard]] Result<RecoveryReport> recover() { return recover(std::nullopt); }
-  [[nodiscard]] Result<RecoveryReport> roll_forward(std::uint64_t clock);
-  [[nodiscard]] Status freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds hold);
-  [[nodiscard]] Status thaw();
-  [[nodiscard]] Status resolve(const Uuid& unit_of_work, Outcome outcome, const Administrator& by);
+  [[nodiscard]] Result<RecoveryReport> recover() noexcept { return recover(std::nullopt); }
+  [[nodiscard]] Result<RecoveryReport> roll_forward(std::uint64_t clock) noexcept;
+  [[nodiscard]] Status freeze(std::chrono::nanoseconds limit,
+                              std::chrono::nanoseconds hold) noexcept;
+  [[nodiscard]] Status thaw() noexcept;
+  [[nodiscard]] Status resolve(const Uuid& unit_of_work, Outcome outcome,
+                               const Administrator& by) noexcept;
   [[nodiscard]] Status give_up(const Uuid& unit_of_work, const Uuid& resource_manager,
-                               const Administrator& by);
-  [[nodiscard]] Status checkpoint();
-  [[nodiscard]] Status run_background();
-  [[nodiscard]] Status close();
+                               const Administrator& by) noexcept;
+  [[nodiscard]] Status checkpoint() noexcept;
+  [[nodiscard]] Status run_background() noexcept;
+  [[nodiscard]] Status close() noexcept;
   [[nodiscard]] TmInformation information() const;
 
   // Absent or usable; else kInvalidArgument.
@@ -116,7 +120,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   void finish(std::unique_lock<std::mutex>& lock);
   struct LogJob;
   [[nodiscard]] LogJob prepare_locked(LogWork work);
-  void run(LogJob& job);
+  void run(LogJob& job) noexcept;
   void reserve(LogJob& job);
   void write(const TransactionPtr& transaction);
   void forget(LogJob& job);
@@ -129,7 +133,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
                                                      WaitFor wait) const;
   // Whether the manager's next record of this enlistment makes the one at `by` durable.
   [[nodiscard]] Status check_covered_locked(const EnlistmentObject& enlistment, Lsn by) const;
-  [[nodiscard]] Result<RecoveryReport> recover(std::optional<std::uint64_t> up_to);
+  [[nodiscard]] Result<RecoveryReport> recover(std::optional<std::uint64_t> up_to) noexcept;
   // What was found; nothing is built of it.
   [[nodiscard]] RecoveryReport report_on(const recovery::PackedState& state) const;
   void rebuild(recovery::PackedState& state, RecoveryReport& report);
@@ -185,7 +189,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
 };
 
 template <typename Operation>
-auto TmCore::run(StatusCode refusal, Operation operation)
+auto TmCore::run(StatusCode refusal, Operation operation) noexcept
     -> decltype(operation(std::declval<Protocol&>())) {
   std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
   if (Status online = check_online_locked(refusal); !online) return online;

@@ -7,9 +7,9 @@
 
 namespace cairn::tm {
 
-Result<RecoveryReport> TmCore::roll_forward(std::uint64_t clock) { return recover(clock); }
+Result<RecoveryReport> TmCore::roll_forward(std::uint64_t clock) noexcept { return recover(clock); }
 
-Result<RecoveryReport> TmCore::recover(std::optional<std::uint64_t> up_to) {
+Result<RecoveryReport> TmCore::recover(std::optional<std::uint64_t> up_to) noexcept {
   const InlineDelivery delivery;
   const std::lock_guard one(lifecycle_);
   const auto begin = std::chrono::steady_clock::now();
@@ -141,7 +141,7 @@ bool TmCore::reserve_for_dormant(TmLog& log, bool promised) {
   });
 }
 
-Status TmCore::close() {
+Status TmCore::close() noexcept {
   const InlineDelivery delivery;
   const std::lock_guard one(lifecycle_);
   std::unique_lock lock(mutex_);

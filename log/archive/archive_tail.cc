@@ -6,7 +6,7 @@
 
 namespace cairn::log {
 
-Status LogCore::set_archive_tail(Lsn lsn) {
+Status LogCore::set_archive_tail(Lsn lsn) noexcept {
   // Nothing is recycled meanwhile, so that what is held now stays held.
   const std::lock_guard round(housekeeping_mutex_);
   {
@@ -26,7 +26,7 @@ Status LogCore::set_archive_tail(Lsn lsn) {
   return write_archive_tail(lsn);
 }
 
-Status LogCore::stop_archiving() {
+Status LogCore::stop_archiving() noexcept {
   const std::lock_guard round(housekeeping_mutex_);
   {
     const Lock lock(writer_->mutex());
