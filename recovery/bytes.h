@@ -27,7 +27,8 @@ inline StatusDetail place(Lsn lsn) {
 
 class ByteWriter {
  public:
-  explicit ByteWriter(std::size_t size) { bytes_.reserve(size); }
+  // `size`: of all that will be written, as far as it is known.
+  explicit ByteWriter(std::size_t size) : bytes_(size) {}
 
   void u16(std::uint16_t value) { integer(value, 2); }
   void u32(std::uint32_t value) { integer(value, 4); }
@@ -35,16 +36,23 @@ class ByteWriter {
   void uuid(const Uuid& id) { append(std::as_bytes(std::span(id.bytes))); }
   void text(std::string_view text) { append(std::as_bytes(std::span(text.data(), text.size()))); }
   void append(std::span<const std::byte> data) {
-    bytes_.insert(bytes_.end(), data.begin(), data.end());
+    if (data.size() > bytes_.size() - written_) bytes_.resize(written_ + data.size());
+    if (!data.empty()) std::memcpy(bytes_.data() + written_, data.data(), data.size());
+    written_ += data.size();
   }
 
-  [[nodiscard]] std::vector<std::byte> take() && { return std::move(bytes_); }
+  [[nodiscard]] std::vector<std::byte> take() && {
+    bytes_.resize(written_);
+    return std::move(bytes_);
+  }
 
  private:
-  void integer(std::uint64_t value, int width) {
-    for (int i = 0; i < width; ++i) bytes_.push_back(static_cast<std::byte>(value >> (8 * i)));
+  void integer(std::uint64_t value, std::size_t width) {
+    static_assert(std::endian::native == std::endian::little, "integers are written as they lie");
+    append(std::as_bytes(std::span(&value, 1)).first(width));
   }
   std::vector<std::byte> bytes_;
+  std::size_t written_ = 0;
 };
 
 // Reads what is asked for, or zeros once it ran past the end: ask truncated() after a group of

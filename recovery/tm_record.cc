@@ -178,6 +178,7 @@ std::vector<std::byte> encode(const TransactionRecord& record) {
   for (const auto& enlistment : record.enlistments) size += size_of(enlistment);
   for (const Act& act : record.acts) size += act_bytes(act);
   const std::uint16_t version = version_of(record);
+  if (version == kActSchemaVersion) size += 4;
   ByteWriter out(size);
   out.u16(version);
   out.u16(static_cast<std::uint16_t>(record.description.size()));
@@ -209,6 +210,13 @@ std::vector<std::byte> encode(const TransactionRecord& record) {
     out.text(act.why);
   }
   return std::move(out).take();
+}
+
+void set_clock(std::span<std::byte> encoded, std::uint64_t clock) {
+  static_assert(std::endian::native == std::endian::little, "integers are written as they lie");
+  constexpr std::size_t kClockOffset = 24;  // behind version, lengths and unit of work
+  assert(encoded.size() >= kDecisionFixedBytes);
+  std::memcpy(encoded.data() + kClockOffset, &clock, sizeof clock);
 }
 
 std::vector<std::byte> encode(const ForgetRecord& record) {

@@ -21,30 +21,37 @@ std::size_t Deadlines::list_of(Time deadline) const {
   return at <= looked_at_ ? kDue : static_cast<std::size_t>(std::bit_width(at ^ looked_at_));
 }
 
+void Deadlines::put_first(std::size_t list, TransactionObject* transaction) {
+  first_[list] = transaction;
+  if (list == kDue) return;
+  const std::uint64_t bit = std::uint64_t{1} << (list - 1);
+  used_ = transaction != nullptr ? used_ | bit : used_ & ~bit;
+}
+
 void Deadlines::add(TransactionObject& transaction) {
   const std::size_t list = list_of(*transaction.deadline);
-  TransactionObject*& first = first_[list];
+  TransactionObject* const first = first_[list];
   transaction.deadline_links = {nullptr, first, static_cast<std::uint8_t>(list)};
   if (first != nullptr) first->deadline_links.previous = &transaction;
-  first = &transaction;
+  put_first(list, &transaction);
 }
 
 void Deadlines::remove(TransactionObject& transaction) {
   const DeadlineLinks& links = transaction.deadline_links;
-  (links.previous == nullptr ? first_[links.list] : links.previous->deadline_links.next) =
-      links.next;
+  if (links.previous == nullptr) {
+    put_first(links.list, links.next);
+  } else {
+    links.previous->deadline_links.next = links.next;
+  }
   if (links.next != nullptr) links.next->deadline_links.previous = links.previous;
 }
 
 // The lists follow one another in time.
 std::optional<Deadlines::Time> Deadlines::next() const {
   if (first_[kDue] != nullptr) return Time(static_cast<Time::rep>(looked_at_));
-  for (std::size_t list = 1; list < first_.size(); ++list) {
-    if (first_[list] == nullptr) continue;
-    const std::size_t bit = list - 1;
-    return Time(static_cast<Time::rep>(((looked_at_ >> bit) | 1) << bit));
-  }
-  return std::nullopt;
+  if (used_ == 0) return std::nullopt;
+  const int bit = std::countr_zero(used_);
+  return Time(static_cast<Time::rep>(((looked_at_ >> bit) | 1) << bit));
 }
 
 std::vector<TransactionObject*> Deadlines::due(Time now) {
@@ -54,7 +61,8 @@ std::vector<TransactionObject*> Deadlines::due(Time now) {
     const auto changed = static_cast<std::size_t>(std::bit_width(at ^ looked_at_));
     looked_at_ = at;
     for (std::size_t list = 1; list <= changed; ++list) {
-      TransactionObject* moved = std::exchange(first_[list], nullptr);
+      TransactionObject* moved = first_[list];
+      put_first(list, nullptr);
       while (moved != nullptr) {
         TransactionObject* const next = moved->deadline_links.next;
         add(*moved);

@@ -43,10 +43,12 @@ class Deadlines {
  private:
   static constexpr std::size_t kDue = 0;  // the list of those whose time has run out
   [[nodiscard]] std::size_t list_of(Time deadline) const;
+  void put_first(std::size_t list, TransactionObject* transaction);
 
   std::uint64_t looked_at_ = 0;  // nanoseconds
   // Of those that are due, and of each bit.
   std::array<TransactionObject*, 65> first_{};
+  std::uint64_t used_ = 0;  // bit n: list n + 1 is not empty
 };
 
 }  // namespace cairn::tm

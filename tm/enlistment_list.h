@@ -38,6 +38,8 @@ class EnlistmentList {
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
+  // Null: it is empty.
+  [[nodiscard]] EnlistmentObject* first() const { return first_; }
   [[nodiscard]] Iterator begin() const { return Iterator(first_); }
   [[nodiscard]] Iterator end() const { return Iterator(nullptr); }
 

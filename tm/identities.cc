@@ -9,10 +9,10 @@
 namespace cairn::tm {
 
 Uuid Identities::next() {
-  ++count_;
-  std::array<std::byte, sizeof seed_.bytes + sizeof count_> input;
+  const std::uint64_t count = count_.fetch_add(1, std::memory_order_relaxed);
+  std::array<std::byte, sizeof seed_.bytes + sizeof count> input;
   std::memcpy(input.data(), seed_.bytes.data(), sizeof seed_.bytes);
-  std::memcpy(input.data() + sizeof seed_.bytes, &count_, sizeof count_);
+  std::memcpy(input.data() + sizeof seed_.bytes, &count, sizeof count);
   XXH128_canonical_t hash;
   XXH128_canonicalFromHash(&hash, XXH3_128bits(input.data(), input.size()));
   Uuid id;

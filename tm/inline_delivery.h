@@ -38,6 +38,7 @@ class InlineDelivery {
     std::vector<Told> told;
   };
   static void deliver();
+  static void bring(const Told& told);
   static thread_local OfThread mine_;
 };
 

@@ -72,6 +72,7 @@ void NotificationQueue::end(Status reason) {
   const std::lock_guard lock(mutex_);
   if (ended_) return;
   ended_ = std::move(reason);
+  has_ended_.store(true, std::memory_order_release);
   if (size_ == 0) signal_locked();
   dropped.reserve(size_);
   while (size_ > 0) {
@@ -167,12 +168,11 @@ Notification NotificationQueue::read(const Entry& entry) {
           entry.clock_, value(entry.manager_)};
 }
 
-Notification NotificationQueue::take_locked(Entry* before, std::shared_ptr<const void>& owner) {
-  Entry*& place = before == nullptr ? first_ : before->next_;
-  Entry& entry = *place;
+Notification NotificationQueue::take_locked(std::shared_ptr<const void>& owner) {
+  Entry& entry = *first_;
   const Notification taken = read(entry);
-  place = entry.next_;
-  if (last_ == &entry) last_ = before;
+  first_ = entry.next_;
+  if (first_ == nullptr) last_ = nullptr;
   if (--size_ == 0) readable_.store(false, std::memory_order_relaxed);
   owner = std::move(entry.owner_);  // from here on it may be queued again
   if (size_ == 0 && event_fd_ >= 0) {
@@ -183,71 +183,91 @@ Notification NotificationQueue::take_locked(Entry* before, std::shared_ptr<const
   return taken;
 }
 
-namespace {
+// A call of the handler, or the try of one. While it is counted, the handler stays; who finds that
+// there is one after it was counted may call it, without the lock.
+class NotificationQueue::HandlerCall {
+ public:
+  explicit HandlerCall(NotificationQueue& queue) : queue_(queue), outer_(innermost_) {
+    innermost_ = this;
+    queue_.calls_.fetch_add(1);
+  }
+  ~HandlerCall() {
+    innermost_ = outer_;
+    // In one order with what clear_handler() does, which sets brings_ and then reads calls_: if
+    // this thread still sees a handler, that one sees this call ended.
+    queue_.calls_.fetch_sub(1);
+    if (queue_.brings_.load()) return;
+    const std::lock_guard lock(queue_.mutex_);
+    queue_.returned_.notify_all();
+  }
+  HandlerCall(const HandlerCall&) = delete;
+  HandlerCall& operator=(const HandlerCall&) = delete;
 
-// A call of a queue's handler that this thread is in; those further out lie behind it.
-struct HandlerCall {
-  const NotificationQueue* of;
-  HandlerCall* outer;
+  // Those of this thread, the innermost first.
+  [[nodiscard]] static HandlerCall* innermost() { return innermost_; }
+  [[nodiscard]] HandlerCall* outer() const { return outer_; }
+  [[nodiscard]] bool is_of(const NotificationQueue& queue) const { return &queue_ == &queue; }
+  // The handler was taken from the queue within this call of it.
+  void keep(std::unique_ptr<const Handler> handler) { kept_ = std::move(handler); }
+
+ private:
+  NotificationQueue& queue_;
+  HandlerCall* const outer_;
+  std::unique_ptr<const Handler> kept_;
+  static thread_local HandlerCall* innermost_;
 };
-thread_local HandlerCall* innermost_call = nullptr;
-
-}  // namespace
+thread_local NotificationQueue::HandlerCall* NotificationQueue::HandlerCall::innermost_ = nullptr;
 
 bool NotificationQueue::set_handler(Handler handler) {
   const std::lock_guard lock(mutex_);
   if (handler_ != nullptr) return false;
-  handler_ = std::make_shared<const Handler>(std::move(handler));
+  handler_ = std::make_unique<const Handler>(std::move(handler));
   brought_end_ = false;
-  brings_.store(true, std::memory_order_release);
+  brings_.store(true);
   return true;
 }
 
 void NotificationQueue::clear_handler() {
   unsigned mine = 0;
-  for (const HandlerCall* at = innermost_call; at != nullptr; at = at->outer) {
-    if (at->of == this) ++mine;
+  HandlerCall* outermost = nullptr;
+  for (HandlerCall* at = HandlerCall::innermost(); at != nullptr; at = at->outer()) {
+    if (!at->is_of(*this)) continue;
+    ++mine;
+    outermost = at;
   }
   std::unique_lock lock(mutex_);
-  brings_.store(false, std::memory_order_release);
+  brings_.store(false);
+  returned_.wait(lock, [&] { return calls_.load() <= mine; });
+  if (outermost != nullptr && handler_ != nullptr) outermost->keep(std::move(handler_));
   handler_ = nullptr;
-  returned_.wait(lock, [&] { return calls_ <= mine; });
 }
 
-std::optional<Result<Notification>> NotificationQueue::take_for_handler_locked(
-    const Entry* entry, std::shared_ptr<const void>& owner) {
-  if (handler_ == nullptr) return std::nullopt;
+std::optional<Result<Notification>> NotificationQueue::take_for_handler(
+    std::shared_ptr<const void>& owner) {
+  const std::lock_guard lock(mutex_);
   if (ended_) {
     if (std::exchange(brought_end_, true)) return std::nullopt;
     return Result<Notification>(*ended_);
   }
-  Entry* before = nullptr;
-  Entry* at = first_;
-  while (at != nullptr && entry != nullptr && at != entry) {
-    before = at;
-    at = at->next_;
-  }
-  if (at == nullptr) return std::nullopt;
-  return Result<Notification>(take_locked(before, owner));
+  if (size_ == 0) return std::nullopt;
+  return Result<Notification>(take_locked(owner));
 }
 
-bool NotificationQueue::bring(const Entry* entry) {
+void NotificationQueue::bring() {
+  const HandlerCall call(*this);
+  if (!brings_.load()) return;
   std::shared_ptr<const void> owner;
-  std::shared_ptr<const Handler> handler;
-  std::unique_lock lock(mutex_);
-  const std::optional<Result<Notification>> next = take_for_handler_locked(entry, owner);
-  if (!next) return false;
-  handler = handler_;
-  ++calls_;
-  lock.unlock();
+  const std::optional<Result<Notification>> next = take_for_handler(owner);
   owner = nullptr;
-  HandlerCall call{this, innermost_call};
-  innermost_call = &call;
-  (*handler)(*next);
-  innermost_call = call.outer;
-  lock.lock();
-  --calls_;
-  if (handler_ == nullptr) returned_.notify_all();
+  if (next) (*handler_)(*next);
+}
+
+bool NotificationQueue::bring(const Message& message) {
+  const HandlerCall call(*this);
+  if (!brings_.load()) return false;
+  if (has_ended_.load(std::memory_order_acquire)) return true;
+  (*handler_)(Notification{message.kind, message.key, *message.enlistment, *message.transaction,
+                           message.clock, Uuid{}});
   return true;
 }
 

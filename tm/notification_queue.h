@@ -86,13 +86,16 @@ class NotificationQueue {
   // From now on whoever queues something brings it to `handler`, without locks of its own. False,
   // and nothing done, if there is a handler.
   [[nodiscard]] bool set_handler(Handler handler);
-  // On return the handler does not run, but for calls of this thread, and is not called again.
+  // On return the handler does not run, but for calls of this thread, and is not called again. Only
+  // then may another be set.
   void clear_handler();
-  // Whether there is a handler. Of what was queued before this call, by the caller.
+  // Whether there is a handler.
   [[nodiscard]] bool brings() const { return brings_.load(std::memory_order_acquire); }
-  // Takes this entry, or with null the first one, or the end, and calls the handler with it. False:
-  // it is not there, or there is no handler.
-  bool bring(const Entry* entry);
+  // Takes the first one, or the end, and calls the handler with it, if there is one.
+  void bring();
+  // Calls the handler with what was never queued; after end() it is dropped. Takes no lock. False,
+  // and nothing done: there is no handler. REQUIRES: the identities stay until it returns.
+  [[nodiscard]] bool bring(const Message& message);
   // Readable while something is queued, and for ever after end(). Error: kResourceExhausted.
   [[nodiscard]] Result<int> event_fd();
   [[nodiscard]] std::size_t size() const;
@@ -104,14 +107,11 @@ class NotificationQueue {
   [[nodiscard]] static Notification read(const Entry& entry);
   // Gives what kept the entry to `owner`, to be let go of without the lock: other objects, this
   // queue too, may go with it.
-  [[nodiscard]] Notification take_locked(std::shared_ptr<const void>& owner) {
-    return take_locked(nullptr, owner);
-  }
-  // REQUIRES: the one behind `before`, or with null the first, is there.
-  [[nodiscard]] Notification take_locked(Entry* before, std::shared_ptr<const void>& owner);
+  // REQUIRES: there is one.
+  [[nodiscard]] Notification take_locked(std::shared_ptr<const void>& owner);
   // What bring() is to call the handler with.
-  [[nodiscard]] std::optional<Result<Notification>> take_for_handler_locked(
-      const Entry* entry, std::shared_ptr<const void>& owner);
+  [[nodiscard]] std::optional<Result<Notification>> take_for_handler(
+      std::shared_ptr<const void>& owner);
   void signal_locked();
 
   mutable std::mutex mutex_;
@@ -121,13 +121,15 @@ class NotificationQueue {
   std::size_t size_ = 0;
   std::atomic<bool> readable_{false};  // something is queued, or it has ended
   std::optional<Status> ended_;
+  std::atomic<bool> has_ended_{false};  // the same
   int event_fd_ = -1;
 
-  std::shared_ptr<const Handler> handler_;  // null: there is none
-  std::atomic<bool> brings_{false};         // the same
+  class HandlerCall;
+  std::unique_ptr<const Handler> handler_;  // null: there is none
+  std::atomic<bool> brings_{false};         // it may be called
   bool brought_end_ = false;                // to this handler
-  unsigned calls_ = 0;                      // of a handler, that have not returned
-  std::condition_variable returned_;        // one has, and there is no handler any more
+  std::atomic<unsigned> calls_{0};          // of a handler, that have not returned
+  std::condition_variable returned_;        // one has, and no handler may be called any more
 };
 
 }  // namespace cairn::tm

@@ -33,6 +33,17 @@ void EnlistmentList::clear() {
   while (first_ != nullptr) erase(*first_);
 }
 
+void EnlistmentObject::queue_message(NotificationQueue& queue,
+                                     const NotificationQueue::Message& message) {
+  const bool is_outcome = message.kind == NotificationKind::kCommit ||
+                          message.kind == NotificationKind::kRollback ||
+                          message.kind == NotificationKind::kRmDisconnected;
+  auto& entry = is_outcome ? outcome_entry : request_entry;
+  if (queue.push(entry, message, shared_from_this())) return;
+  // What it was told before it has answered, and has not read.
+  queue.push({message.kind, message.key, id, transaction->id, message.clock, Uuid{}});
+}
+
 bool EnlistmentObject::is_logged() const {
   return !superior && resource_manager->kind == RmKind::kDurable &&
          wants(NotificationKind::kCommit);

@@ -75,6 +75,9 @@ enum class Goal : std::uint8_t {
   kCommit,      // to the end
 };
 
+// What became of a forget record that is to be written.
+enum class ForgetState : std::uint8_t { kUnwritten, kWritten, kRefused };
+
 struct TransactionObject {
   TransactionObject(const Uuid& unit_of_work, TransactionState initial)
       : id(unit_of_work), state_(initial) {}
@@ -109,14 +112,15 @@ struct TransactionObject {
   std::size_t room_for_record = 0;  // payload bytes of the record that `room` was taken for
   // Its decision, or while it has none, what it promised. Null: neither was written.
   std::shared_ptr<const recovery::TransactionRecord> record;
-  std::shared_ptr<const recovery::TransactionRecord> written;  // that in flight
-  Lsn record_lsn;                                              // of its newest durable copy
+  std::shared_ptr<recovery::TransactionRecord> written;  // that in flight
+  Lsn record_lsn;                                        // of its newest durable copy
   Lsn in_flight;  // Committing, Promising, RollingBack: that of the record; null: not appended yet
   Lsn pin;        // no record of it lies before; null: it has none
   std::uint32_t pinned_bytes = 0;  // what Protocol counts for it, while it has one
 
   // Small ones together: there may be a million of these objects.
   std::atomic<bool> ended{false};  // no table names it: its references need no longer be counted
+  std::atomic<ForgetState> forget{ForgetState::kUnwritten};
   Goal goal = Goal::kNone;
   bool owned = false;                // it has, or had, a superior
   bool asked = false;                // a client asked for the commit
@@ -177,6 +181,8 @@ struct EnlistmentObject : std::enable_shared_from_this<EnlistmentObject> {
   [[nodiscard]] bool wants(NotificationKind kind) const { return (mask & bit(kind)) != 0; }
   // A subordinate whose outcome must be in the log.
   [[nodiscard]] bool is_logged() const;
+  // Queues what it is told. Takes memory only if it has not read what it was told before.
+  void queue_message(NotificationQueue& queue, const NotificationQueue::Message& message);
 
  private:
   friend class Protocol;

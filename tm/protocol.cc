@@ -69,32 +69,44 @@ Protocol::~Protocol() {
 
 // --- transactions ---
 
-Result<TransactionPtr> Protocol::create_transaction(const TransactionOptions& options,
-                                                    std::chrono::nanoseconds now) {
+Result<TransactionPtr> Protocol::make_transaction(const TransactionOptions& options,
+                                                  std::chrono::nanoseconds now) {
   CAIRN_RETURN_IF_ERROR(check_description(options.description));
   CAIRN_RETURN_IF_ERROR(check_timeout(options.timeout));
-  if (transaction_count() >= kMaxTransactions) {
-    return limit_reached("live transactions", kMaxTransactions);
-  }
   const Uuid id = options.unit_of_work.is_null() ? identities_.next() : options.unit_of_work;
-  // Its next decision must not come before that forget record: recovery would find it decided
-  // twice.
-  if (forgetting_.contains(id)) {
-    return Status(StatusCode::kNameCollision,
-                  "unit of work " + id.to_string() + " has no forget record in the log yet");
-  }
   auto transaction = std::make_shared<TransactionObject>(id, TransactionState::kActive);
-  if (dormant_.find(id) != recovery::PackedTransactions::kNone ||
-      !transactions_.insert(transaction)) {
-    return Status(StatusCode::kNameCollision, "unit of work " + id.to_string() + " is live");
-  }
   transaction->timeout = options.timeout;
   transaction->isolation_level = options.isolation_level;
   transaction->isolation_flags = options.isolation_flags;
   transaction->description = options.description;
   transaction->expires = deadline_of(options.timeout, now);
-  set_deadline(*transaction, transaction->expires);
   return transaction;
+}
+
+Status Protocol::begin(const TransactionPtr& transaction, bool is_named) {
+  if (transaction_count() >= kMaxTransactions) {
+    return limit_reached("live transactions", kMaxTransactions);
+  }
+  const Uuid& id = transaction->id;
+  // Its next decision must not come before that forget record: recovery would find it decided
+  // twice.
+  if (is_named && is_being_forgotten(id)) {
+    return Status(StatusCode::kNameCollision,
+                  "unit of work " + id.to_string() + " has no forget record in the log yet");
+  }
+  if ((is_named && dormant_.find(id) != recovery::PackedTransactions::kNone) ||
+      !transactions_.insert(transaction)) {
+    return Status(StatusCode::kNameCollision, "unit of work " + id.to_string() + " is live");
+  }
+  set_deadline(*transaction, transaction->expires);
+  return Status::ok();
+}
+
+Result<TransactionPtr> Protocol::create_transaction(const TransactionOptions& options,
+                                                    std::chrono::nanoseconds now) {
+  CAIRN_ASSIGN_OR_RETURN(TransactionPtr made, make_transaction(options, now));
+  CAIRN_RETURN_IF_ERROR(begin(made, !options.unit_of_work.is_null()));
+  return made;
 }
 
 Status Protocol::set_properties(TransactionObject& transaction,
@@ -310,18 +322,26 @@ void Protocol::end_recover(ResourceManagerObject& rm) {
 
 // --- enlistments ---
 
-Result<EnlistmentPtr> Protocol::enlist(const ResourceManagerPtr& rm,
-                                       const TransactionPtr& transaction, NotificationMask mask,
-                                       std::uint64_t key) {
+Result<EnlistmentPtr> Protocol::make_enlistment(const ResourceManagerPtr& rm,
+                                                const TransactionPtr& transaction,
+                                                NotificationMask mask, std::uint64_t key) {
   CAIRN_RETURN_IF_ERROR(check_mask(mask));
-  if (!fire(*rm, RmEvent::kEnlist)) {
+  auto enlistment = std::make_shared<EnlistmentObject>(identities_.next(), transaction, rm, mask,
+                                                       EnlistmentState::kActive, false);
+  enlistment->key = key;
+  return enlistment;
+}
+
+Status Protocol::enlist(const EnlistmentPtr& made) {
+  const TransactionPtr& transaction = made->transaction;
+  ResourceManagerObject& rm = *made->resource_manager;
+  if (!fire(rm, RmEvent::kEnlist)) {
     return Status(illegal_rm_event(RmEvent::kEnlist, RmGuard::kAlways),
-                  "resource manager " + rm->id.to_string() + " is " +
-                      std::string(rm_state_name(rm->state())) + ": recover it first");
+                  "resource manager " + rm.id.to_string() + " is " +
+                      std::string(rm_state_name(rm.state())) + ": recover it first");
   }
-  const auto guard = (mask & bit(NotificationKind::kPrePrepare)) != 0
-                         ? TransactionGuard::kAsksPrePrepare
-                         : TransactionGuard::kNoPrePrepare;
+  const auto guard = made->wants(NotificationKind::kPrePrepare) ? TransactionGuard::kAsksPrePrepare
+                                                                : TransactionGuard::kNoPrePrepare;
   if (find_row<kTransactionTable>(transaction->state(), TransactionEvent::kEnlist, guard) ==
       nullptr) {
     return Status(illegal_transaction_event(transaction->state(), transaction->outcome(),
@@ -334,23 +354,33 @@ Result<EnlistmentPtr> Protocol::enlist(const ResourceManagerPtr& rm,
     return limit_reached("unfinished enlistments in one transaction", kMaxEnlistments);
   }
   fire(transaction, TransactionEvent::kEnlist, guard);
-  const EnlistmentPtr enlistment =
-      add_enlistment(rm, transaction, identities_.next(), mask, EnlistmentState::kActive);
-  enlistment->key = key;
-  return enlistment;
+  add_enlistment(made);
+  return Status::ok();
+}
+
+Result<EnlistmentPtr> Protocol::enlist(const ResourceManagerPtr& rm,
+                                       const TransactionPtr& transaction, NotificationMask mask,
+                                       std::uint64_t key) {
+  CAIRN_ASSIGN_OR_RETURN(EnlistmentPtr made, make_enlistment(rm, transaction, mask, key));
+  CAIRN_RETURN_IF_ERROR(enlist(made));
+  return made;
 }
 
 EnlistmentPtr Protocol::add_enlistment(const ResourceManagerPtr& rm,
                                        const TransactionPtr& transaction, const Uuid& id,
                                        NotificationMask mask, EnlistmentState initial) {
   auto enlistment = std::make_shared<EnlistmentObject>(id, transaction, rm, mask, initial, false);
-  transaction->enlistments.push_back(enlistment);
-  rm->enlistments.insert(enlistment);
-  if (enlistment->is_logged()) {
-    ++transaction->logged_members;
-    transaction->logged_bytes += record_bytes(*enlistment);
-  }
+  add_enlistment(enlistment);
   return enlistment;
+}
+
+void Protocol::add_enlistment(const EnlistmentPtr& enlistment) {
+  TransactionObject& transaction = *enlistment->transaction;
+  transaction.enlistments.push_back(enlistment);
+  enlistment->resource_manager->enlistments.insert(enlistment);
+  if (!enlistment->is_logged()) return;
+  ++transaction.logged_members;
+  transaction.logged_bytes += record_bytes(*enlistment);
 }
 
 Status Protocol::roll_back(const EnlistmentPtr& enlistment, const Status& because) {
@@ -364,7 +394,7 @@ Status Protocol::answer(const EnlistmentPtr& enlistment, EnlistmentEvent event) 
     return Status(StatusCode::kNotRequested,
                   name_of(*enlistment) + " is the superior: it is asked for no answer");
   }
-  const TransactionPtr transaction = enlistment->transaction;
+  const TransactionPtr& transaction = enlistment->transaction;
   const EnlistmentState before = enlistment->state();
   if (fire(enlistment, event)) {
     enlistment->accepted |= accepted_bit(event);

@@ -7,8 +7,10 @@
 #define CAIRN_TM_PROTOCOL_H_
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -50,10 +52,12 @@ struct LogWork {
   TransactionPtr transaction;
 };
 
-// That something is queued for a session whose handler is called by whoever queues it.
+// That something is to be brought to the handler of a session by whoever caused it.
 struct Told {
   std::shared_ptr<NotificationQueue> queue;
-  const NotificationQueue::Entry* entry;  // null: the first there is, or the end
+  // What this enlistment is told. Null: the first that is queued, or the end of the session.
+  EnlistmentPtr enlistment;
+  NotificationQueue::Message message{};
 };
 
 class Protocol {
@@ -64,9 +68,15 @@ class Protocol {
   ~Protocol();
 
   // --- transactions ---
-  // Errors: kNameCollision, kResourceExhausted, kInvalidArgument.
+  // make_transaction(), and begin() with what it made.
   [[nodiscard]] Result<TransactionPtr> create_transaction(const TransactionOptions& options,
                                                           std::chrono::nanoseconds now);
+  // Needs no lock, and does what needs none. `now` is looked at if there is a timeout. Error:
+  // kInvalidArgument.
+  [[nodiscard]] Result<TransactionPtr> make_transaction(const TransactionOptions& options,
+                                                        std::chrono::nanoseconds now);
+  // `is_named`: its client chose the unit of work. Errors: kNameCollision, kResourceExhausted.
+  [[nodiscard]] Status begin(const TransactionPtr& transaction, bool is_named);
   // Wakes it if it is dormant. Null: there is none.
   [[nodiscard]] TransactionPtr find_transaction(const Uuid& id);
   [[nodiscard]] Status set_properties(TransactionObject& transaction,
@@ -87,7 +97,15 @@ class Protocol {
 
   // --- log ---
   [[nodiscard]] bool has_work() const { return !work_.empty(); }
-  [[nodiscard]] std::vector<LogWork> take_work() { return std::exchange(work_, {}); }
+  [[nodiscard]] std::vector<LogWork> take_work() {
+    return work_.empty() ? std::vector<LogWork>() : std::exchange(work_, {});
+  }
+  // REQUIRES: there is some. Takes and gives back no memory.
+  [[nodiscard]] LogWork take_newest_work() {
+    LogWork newest = std::move(work_.back());
+    work_.pop_back();
+    return newest;
+  }
   // What is to be brought to handlers, without the manager's lock: moves it behind `told`.
   void take_told(std::vector<Told>& told) {
     if (told_.empty()) return;
@@ -98,12 +116,13 @@ class Protocol {
   // Log space for a transaction was reserved, or why not. Lets go of the space if it is no longer
   // wanted.
   void reserved(const TransactionPtr& transaction, Result<log::Reservation> room);
-  // Says what to write for a transaction in Committing, that takes the next virtual clock with it,
-  // in Promising or RollingBack. `earliest`: no record appended from now on gets a lower LSN.
+  // Says what to write for a transaction in Committing, Promising or RollingBack; all but its
+  // clock, which clock_for() says when it is appended. `earliest`: no record appended from now on
+  // gets a lower LSN.
   [[nodiscard]] std::shared_ptr<const recovery::TransactionRecord> begin_record(
       TransactionObject& transaction, Lsn earliest, std::uint64_t wall_clock_ns);
-  // That record has its place in the log; it is not durable.
-  void appended(TransactionObject& transaction, Lsn lsn);
+  // That record has its place in the log, with this clock; it is not durable.
+  void appended(TransactionObject& transaction, Lsn lsn, std::uint64_t clock);
   // What became of the record at `lsn`, or if that is null, of the one that was not appended.
   // Nothing if it was told before: whoever notices first counts.
   void written(const TransactionPtr& transaction, Lsn lsn, TransactionEvent event,
@@ -111,7 +130,11 @@ class Protocol {
   // Gives back all log space. REQUIRES: no record is in flight.
   void release_rooms();
   // Its forget record is in the log behind its other records: its unit of work may be used again.
-  void forgotten(const TransactionObject& transaction) { forgetting_.erase(transaction.id); }
+  // Or `written` is false: it may not, as long as this manager lives. Needs no lock.
+  static void forgotten(TransactionObject& transaction, bool written) {
+    transaction.forget.store(written ? ForgetState::kWritten : ForgetState::kRefused,
+                             std::memory_order_release);
+  }
   // Its newest record is being copied: nothing else of it is written until end_copy(), with where
   // the copy lies, or why it was not written. False, and nothing done: it does not rest any more.
   [[nodiscard]] bool begin_copy(TransactionObject& transaction);
@@ -178,6 +201,12 @@ class Protocol {
   void end_recover(ResourceManagerObject& rm);
 
   // --- enlistments ---
+  // Needs no lock, and does what needs none. Error: kInvalidArgument.
+  [[nodiscard]] Result<EnlistmentPtr> make_enlistment(const ResourceManagerPtr& rm,
+                                                      const TransactionPtr& transaction,
+                                                      NotificationMask mask, std::uint64_t key);
+  [[nodiscard]] Status enlist(const EnlistmentPtr& made);
+  // Both.
   [[nodiscard]] Result<EnlistmentPtr> enlist(const ResourceManagerPtr& rm,
                                              const TransactionPtr& transaction,
                                              NotificationMask mask, std::uint64_t key);
@@ -199,8 +228,16 @@ class Protocol {
   void release(const EnlistmentPtr& enlistment);
 
   // --- virtual clock ---
-  [[nodiscard]] std::uint64_t clock() const { return clock_; }
-  void raise_clock(std::uint64_t clock) { clock_ = std::max(clock_, clock); }
+  // All three from any thread, without the lock.
+  [[nodiscard]] std::uint64_t clock() const { return clock_.load(); }
+  void raise_clock(std::uint64_t clock) {
+    std::uint64_t now = clock_.load();
+    while (now < clock && !clock_.compare_exchange_weak(now, clock)) continue;
+  }
+  // What a record that is to be appended next carries: a decision takes the next value with it.
+  [[nodiscard]] std::uint64_t clock_for(recovery::RecordType type) {
+    return type == recovery::RecordType::kDecision ? ++clock_ : clock_.load();
+  }
 
   [[nodiscard]] std::size_t transaction_count() const {
     return transactions_.size() + dormant_.size();
@@ -242,22 +279,24 @@ class Protocol {
   bool advance_decision(const TransactionPtr& transaction);
   void write_record(const TransactionPtr& transaction);
   void write_forget(const TransactionPtr& transaction);
+  // Whether this unit of work must not be used yet.
+  [[nodiscard]] bool is_being_forgotten(const Uuid& id);
   void give_up(const TransactionPtr& transaction, const recovery::Act& act);
   void tell_all(const TransactionPtr& transaction, EnlistmentEvent event);
-  // The enlistment that alone can decide, or null.
-  [[nodiscard]] EnlistmentPtr single_phase_owner(const TransactionObject& transaction) const;
+  // The enlistment that alone can decide, in the transaction's list, or null.
+  [[nodiscard]] const EnlistmentPtr* single_phase_owner(const TransactionObject& transaction) const;
   [[nodiscard]] TransactionGuard phase_guard(const TransactionObject& transaction) const;
   void send(EnlistmentObject& enlistment, NotificationKind kind);
   // That something was queued, or the queue has ended.
-  void note(const std::shared_ptr<NotificationQueue>& queue,
-            const NotificationQueue::Entry* entry = nullptr) {
-    if (queue->brings()) told_.push_back({queue, entry});
+  void note(const std::shared_ptr<NotificationQueue>& queue) {
+    if (queue->brings()) told_.push_back({queue, nullptr});
   }
   void finish(const EnlistmentPtr& enlistment);
   // It is forgotten: no table names it any more.
   void drop(const TransactionPtr& transaction);
   EnlistmentPtr add_enlistment(const ResourceManagerPtr& rm, const TransactionPtr& transaction,
                                const Uuid& id, NotificationMask mask, EnlistmentState initial);
+  void add_enlistment(const EnlistmentPtr& enlistment);
   EnlistmentPtr add_superior(const ResourceManagerPtr& rm, const TransactionPtr& transaction,
                              const Uuid& id, NotificationMask mask, EnlistmentState initial);
   TransactionPtr wake(std::uint32_t row);
@@ -278,7 +317,9 @@ class Protocol {
   recovery::PackedTransactions dormant_;     // marked: `dormant_room_` has room for its records
   std::uint64_t dormant_bytes_ = 0;          // as pinned_bytes_ counts
   log::Reservation dormant_room_;
-  std::unordered_set<Uuid> forgetting_;  // forgotten, and the forget record is not in the log
+  // Forgotten, and the forget record may not be in the log yet: those whose is have not all left.
+  std::deque<TransactionPtr> forgetting_;
+  std::unordered_set<Uuid> unforgotten_;  // forgotten, and there is no forget record
   Identities identities_;
   std::vector<TransactionPtr> unresolved_;  // dropped with an unknown outcome, for ~Protocol()
   IdTable<ResourceManagerObject> resource_managers_;
@@ -289,7 +330,7 @@ class Protocol {
   std::vector<Told> told_;
   bool frozen_ = false;
   std::vector<TransactionPtr> held_;  // their records are held back
-  std::uint64_t clock_ = 1;
+  std::atomic<std::uint64_t> clock_{1};
 };
 
 template <typename Reserve>

@@ -61,9 +61,7 @@ std::shared_ptr<const recovery::TransactionRecord> Protocol::begin_record(
   auto record = std::make_shared<recovery::TransactionRecord>();
   record->type = type_of(transaction);
   const bool decides = record->type == recovery::RecordType::kDecision;
-  if (decides) transaction.clock = ++clock_;
   record->transaction = transaction.id;
-  record->clock = clock_;
   record->wall_clock_ns = wall_clock_ns;
   record->description = transaction.description;
   record->acts = transaction.acts;
@@ -89,7 +87,9 @@ std::shared_ptr<const recovery::TransactionRecord> Protocol::begin_record(
   return record;
 }
 
-void Protocol::appended(TransactionObject& transaction, Lsn lsn) {
+void Protocol::appended(TransactionObject& transaction, Lsn lsn, std::uint64_t clock) {
+  transaction.written->clock = clock;
+  if (transaction.written->type == recovery::RecordType::kDecision) transaction.clock = clock;
   transaction.in_flight = lsn;
   set_pin(transaction, lsn);
   transaction.changed.notify_all();

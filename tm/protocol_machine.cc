@@ -184,7 +184,8 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
       }
       return;
     case TransactionAction::kDelegate:
-      fire(single_phase_owner(*transaction), EnlistmentEvent::kAskSinglePhase);
+      // A copy: it may be finished by what it is told.
+      fire(EnlistmentPtr(*single_phase_owner(*transaction)), EnlistmentEvent::kAskSinglePhase);
       return;
     case TransactionAction::kRequestCommit:
       return tell_superior(*transaction, SuperiorEvent::kRequest);
@@ -394,8 +395,22 @@ void Protocol::write_record(const TransactionPtr& transaction) {
   }
 }
 
+bool Protocol::is_being_forgotten(const Uuid& id) {
+  if (unforgotten_.contains(id)) return true;
+  return std::any_of(forgetting_.begin(), forgetting_.end(), [&](const TransactionPtr& it) {
+    return it->id == id && it->forget.load(std::memory_order_acquire) != ForgetState::kWritten;
+  });
+}
+
 void Protocol::write_forget(const TransactionPtr& transaction) {
-  forgetting_.insert(transaction->id);
+  // Two go for each one that comes, so that few are left of those that may.
+  for (int i = 0; i < 2 && !forgetting_.empty(); ++i) {
+    const ForgetState state = forgetting_.front()->forget.load(std::memory_order_acquire);
+    if (state == ForgetState::kUnwritten) break;
+    if (state == ForgetState::kRefused) unforgotten_.insert(forgetting_.front()->id);
+    forgetting_.pop_front();
+  }
+  forgetting_.push_back(transaction);
   if (transaction->copying) {
     transaction->forget_waits = true;
   } else {
@@ -404,31 +419,33 @@ void Protocol::write_forget(const TransactionPtr& transaction) {
 }
 
 void Protocol::tell_all(const TransactionPtr& transaction, EnlistmentEvent event) {
-  // A copy: what is told may finish, and leaves the list.
-  std::vector<EnlistmentPtr> all;
-  all.reserve(transaction->enlistments.size());
-  for (const EnlistmentPtr& enlistment : transaction->enlistments) all.push_back(enlistment);
-  for (const EnlistmentPtr& enlistment : all) {
+  // What is told may finish, and leaves the list; it ends no other.
+  EnlistmentObject* next = transaction->enlistments.first();
+  while (next != nullptr) {
+    const EnlistmentPtr enlistment = next->links.self;
+    require(enlistment != nullptr, "who is told of an outcome ends no other enlistment");
+    next = enlistment->links.next;
     if (!is_finished(enlistment->state())) fire(enlistment, event);
   }
 }
 
-EnlistmentPtr Protocol::single_phase_owner(const TransactionObject& transaction) const {
-  EnlistmentPtr owner;
+const EnlistmentPtr* Protocol::single_phase_owner(const TransactionObject& transaction) const {
+  if (transaction.owned) return nullptr;  // the superior decides
+  const EnlistmentPtr* owner = nullptr;
   for (const EnlistmentPtr& enlistment : transaction.enlistments) {
     if (enlistment->wants(NotificationKind::kPrepare)) {
       if (owner != nullptr) return nullptr;  // two votes
-      owner = enlistment;
+      owner = &enlistment;
     } else if (enlistment->is_logged()) {
       return nullptr;  // only a decision record could tell it the outcome after a crash
     }
   }
-  if (transaction.owned) return nullptr;  // the superior decides
-  if (owner == nullptr || !owner->wants(NotificationKind::kSinglePhaseCommit)) return nullptr;
+  if (owner == nullptr || !(*owner)->wants(NotificationKind::kSinglePhaseCommit)) return nullptr;
   if (transaction.state() == TransactionState::kActive) {
     // Others that flush in their PREPREPARE phase must have done so before the owner commits.
     for (const EnlistmentPtr& enlistment : transaction.enlistments) {
-      if (enlistment != owner && enlistment->wants(NotificationKind::kPrePrepare)) return nullptr;
+      const bool other = enlistment != *owner;
+      if (other && enlistment->wants(NotificationKind::kPrePrepare)) return nullptr;
     }
   }
   return owner;
@@ -442,18 +459,16 @@ TransactionGuard Protocol::phase_guard(const TransactionObject& transaction) con
 void Protocol::send(EnlistmentObject& enlistment, NotificationKind kind) {
   const std::shared_ptr<NotificationQueue>& queue = enlistment.resource_manager->queue;
   if (queue == nullptr) return;  // a COMMIT_FINALIZE for one that went away
-  const bool is_outcome = kind == NotificationKind::kCommit ||
-                          kind == NotificationKind::kRollback ||
-                          kind == NotificationKind::kRmDisconnected;
   const bool has_key =
       kind != NotificationKind::kRecover && kind != NotificationKind::kRecoverQuery;
   const NotificationQueue::Message message{kind, has_key ? enlistment.key : 0, &enlistment.id,
                                            &enlistment.transaction->id, clock_};
-  auto& entry = is_outcome ? enlistment.outcome_entry : enlistment.request_entry;
-  if (queue->push(entry, message, enlistment.shared_from_this())) return note(queue, &entry);
-  // What it was told before it has answered, and has not read.
-  queue->push({kind, message.key, enlistment.id, enlistment.transaction->id, clock_, Uuid{}});
-  note(queue);
+  if (queue->brings()) {
+    told_.push_back({queue, enlistment.shared_from_this(), message});
+    return;
+  }
+  enlistment.queue_message(*queue, message);
+  note(queue);  // a handler may have come meanwhile, which does not know of it
 }
 
 void Protocol::finish(const EnlistmentPtr& enlistment) {

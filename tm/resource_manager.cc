@@ -76,18 +76,25 @@ Result<Enlistment> ResourceManager::enlist(const Transaction& transaction, Notif
                       " is volatile: after a crash it could not say what it decided");
   }
   const TransactionPtr& object = transaction.reference_->object;
-  CAIRN_ASSIGN_OR_RETURN(
-      EnlistmentPtr enlistment,
-      reference_->core->on_session(
-          *reference_->object, reference_->session,
-          [&](Protocol& protocol) -> Result<EnlistmentPtr> {
-            auto made = options.superior
-                            ? protocol.enlist_superior(reference_->object, object, mask, key)
-                            : protocol.enlist(reference_->object, object, mask, key);
-            if (made) (*made)->references = 1;
-            return made;
-          }));
-  return Enlistment(std::make_shared<EnlistmentReference>(reference_->core, std::move(enlistment),
+  TmCore& core = *reference_->core;
+  EnlistmentPtr made;
+  if (options.superior) {
+    CAIRN_ASSIGN_OR_RETURN(made, core.on_session(*reference_->object, reference_->session,
+                                                 [&](Protocol& protocol) -> Result<EnlistmentPtr> {
+                                                   auto enlisted = protocol.enlist_superior(
+                                                       reference_->object, object, mask, key);
+                                                   if (enlisted) (*enlisted)->references = 1;
+                                                   return enlisted;
+                                                 }));
+  } else {
+    CAIRN_ASSIGN_OR_RETURN(made,
+                           core.unlocked().make_enlistment(reference_->object, object, mask, key));
+    made->references = 1;
+    CAIRN_RETURN_IF_ERROR(
+        core.on_session(*reference_->object, reference_->session,
+                        [&](Protocol& protocol) { return protocol.enlist(made); }));
+  }
+  return Enlistment(std::make_shared<EnlistmentReference>(reference_->core, std::move(made),
                                                           reference_->session));
 }
 

@@ -38,6 +38,7 @@ Status TmCore::freeze(std::chrono::nanoseconds limit, std::chrono::nanoseconds h
                       std::to_string(limit.count()) + " and " + std::to_string(hold.count()) +
                       " ns");
   }
+  force_all_here();
   const auto begin = std::chrono::steady_clock::now();
   const auto left = [&] {
     return std::max(std::chrono::nanoseconds(0),

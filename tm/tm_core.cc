@@ -119,11 +119,13 @@ void TmCore::finish(std::unique_lock<std::mutex>& lock) {
   InlineDelivery::add(protocol_);
   wake_if_due_locked();
   if (!protocol_.has_work()) return lock.unlock();
-  std::vector<LogJob> jobs;
-  for (LogWork& work : protocol_.take_work()) jobs.push_back(prepare_locked(std::move(work)));
+  LogJob newest = prepare_locked(protocol_.take_newest_work());
+  std::vector<LogJob> others;  // as good as never any
+  for (LogWork& work : protocol_.take_work()) others.push_back(prepare_locked(std::move(work)));
   ++working_;
   lock.unlock();
-  for (LogJob& job : jobs) run(job);
+  for (LogJob& job : others) run(job);
+  run(newest);
   if (--working_ > 0 || !awaits_rest_) return;
   lock.lock();  // close() has seen this call, and waits
   rested_.notify_all();
@@ -199,30 +201,54 @@ Status TmCore::make_room(const TransactionPtr& transaction) noexcept {
   return Status::ok();
 }
 
-namespace {
-
-// While one lives, this thread is in commit() without a time limit for that transaction.
-class CommitsHere {
+// While one lives, this thread is in commit() without a time limit for that transaction: it forces
+// the record, and nobody else need know of it before it is durable.
+class TmCore::CommitsHere {
  public:
-  explicit CommitsHere(const TransactionObject* transaction)
-      : outer_(std::exchange(innermost_, transaction)) {}
+  // `transaction`: null, if it is none of this kind.
+  CommitsHere(TmCore& core, TransactionPtr transaction)
+      : core_(core),
+        transaction_(std::move(transaction)),
+        outer_(std::exchange(innermost_, this)) {}
   ~CommitsHere() { innermost_ = outer_; }
   CommitsHere(const CommitsHere&) = delete;
   CommitsHere& operator=(const CommitsHere&) = delete;
 
-  [[nodiscard]] static const TransactionObject* innermost() { return innermost_; }
+  // What this thread commits, if it is this transaction and no other within its commit.
+  [[nodiscard]] static CommitsHere* innermost(const TransactionObject& transaction) {
+    const bool here = innermost_ != nullptr && innermost_->transaction_.get() == &transaction;
+    return here ? innermost_ : nullptr;
+  }
+  // The same, with others within.
+  [[nodiscard]] static CommitsHere* find(const TransactionObject& transaction) {
+    CommitsHere* at = innermost_;
+    while (at != nullptr && at->transaction_.get() != &transaction) at = at->outer_;
+    return at;
+  }
+  // Those of this manager whose record is not forced yet.
+  [[nodiscard]] static std::vector<TransactionPtr> unforced(const TmCore& core) {
+    std::vector<TransactionPtr> found;
+    for (const CommitsHere* at = innermost_; at != nullptr; at = at->outer_) {
+      if (&at->core_ == &core && !at->lsn.is_null()) found.push_back(at->transaction_);
+    }
+    return found;
+  }
+
+  Lsn lsn;  // of its record, which is appended and not forced; null: there is none
+  std::uint64_t clock = 0;
+  log::Reservation room;
+  std::shared_ptr<TmLog> log;
 
  private:
-  const TransactionObject* const outer_;
-  static thread_local const TransactionObject* innermost_;
+  TmCore& core_;
+  const TransactionPtr transaction_;
+  CommitsHere* const outer_;
+  static thread_local CommitsHere* innermost_;
 };
-thread_local const TransactionObject* CommitsHere::innermost_ = nullptr;
-
-}  // namespace
+thread_local TmCore::CommitsHere* TmCore::CommitsHere::innermost_ = nullptr;
 
 // The record that the transaction's state calls for: appends it and begins to force it.
 void TmCore::write(const TransactionPtr& transaction) {
-  std::unique_lock<std::mutex> order = lock_patiently(append_);
   std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
   const std::shared_ptr<TmLog> log = log_;
   if (log == nullptr) {
@@ -232,34 +258,45 @@ void TmCore::write(const TransactionPtr& transaction) {
   }
   const auto record = protocol_.begin_record(*transaction, log->end_lsn(), wall_clock_ns());
   log::Reservation room = std::move(transaction->room);
-  const bool prepares = record->type == recovery::RecordType::kPrepare;
+  const recovery::RecordType type = record->type;
+  const bool prepares = type == recovery::RecordType::kPrepare;
   const std::size_t needed = record_bytes(*transaction);
   const std::size_t reserved = std::exchange(transaction->room_for_record, needed);
   lock.unlock();
 
-  // Votes may have brought recovery information after the room was taken.
+  std::uint64_t clock = 0;
   const auto append = [&]() -> Result<Lsn> {
+    // Votes may have brought recovery information after the room was taken.
     if (needed > reserved) {
       CAIRN_ASSIGN_OR_RETURN(log::Reservation more, log->reserve(prepares ? 2 : 1, needed, false));
       room.merge(std::move(more));
     }
-    return log->append(*record, room);
+    std::vector<std::byte> bytes = recovery::encode(*record);
+    const std::unique_lock<std::mutex> order = lock_patiently(append_);
+    clock = protocol_.clock_for(type);
+    recovery::set_clock(bytes, clock);
+    return log->append(bytes, type, room);
   };
   const Result<Lsn> lsn = append();
-  order.unlock();
   if (!lsn) {
     room.release();
     return settle(transaction, Lsn::null(), TmLog::verdict_on_append(lsn.status()),
                   lsn.status().with_context(prepares ? "its prepare record could not be appended"
                                                      : "its decision could not be appended"));
   }
+  // From here on only the force, or recovery, can say what became of it. Whoever is in commit() for
+  // it, and does nothing else until it returns, forces it there: see force_here().
+  if (CommitsHere* const here = CommitsHere::innermost(*transaction)) {
+    here->lsn = *lsn;
+    here->clock = clock;
+    here->room = std::move(room);
+    here->log = log;
+    return;
+  }
   lock_patiently(lock);
-  protocol_.appended(*transaction, *lsn);
+  protocol_.appended(*transaction, *lsn, clock);
   transaction->room = std::move(room);
   lock.unlock();
-  // From here on only the force, or recovery, can say what became of it. Whoever is in commit() for
-  // it, and does nothing else until it returns, forces it there: see wait().
-  if (CommitsHere::innermost() == transaction.get()) return;
   std::weak_ptr<TmCore> self = weak_from_this();
   log->force(*lsn, [self, transaction, lsn = *lsn](const Status& status) {
     if (const auto core = self.lock()) {
@@ -280,13 +317,8 @@ void TmCore::forget(LogJob& job) {
   if (job.log == nullptr) return;
   const Result<Lsn> lsn = job.log->append(job.record, job.room);
   job.room.release();
-  const std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
-  if (lsn) {
-    protocol_.forgotten(*job.work.transaction);
-  } else {
-    ++forgets_unwritten_;
-  }
-  wake_if_due_locked();
+  Protocol::forgotten(*job.work.transaction, lsn.is_ok());
+  if (!lsn) ++forgets_unwritten_;
 }
 
 void TmCore::stop_locked(const Status& cause) {
@@ -361,9 +393,32 @@ bool has_committed(const TransactionObject& transaction) {
 
 }  // namespace
 
+bool TmCore::force_here(const TransactionPtr& transaction,
+                        std::optional<std::chrono::nanoseconds> limit) {
+  CommitsHere* const here = CommitsHere::find(*transaction);
+  if (here == nullptr || here->lsn.is_null()) return true;
+  const Status forced = here->log->wait_forced(here->lsn, limit);
+  if (forced.code() == StatusCode::kTimeout) return false;
+  const Lsn lsn = std::exchange(here->lsn, Lsn::null());
+  here->log = nullptr;
+  std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
+  protocol_.appended(*transaction, lsn, here->clock);
+  transaction->room = std::move(here->room);
+  protocol_.written(transaction, lsn, TmLog::verdict_on_force(forced), forced);
+  finish(lock);  // and brings what it made, unless this is within a handler
+  InlineDelivery::deliver_now();
+  return true;
+}
+
+void TmCore::force_all_here() {
+  for (const TransactionPtr& transaction : CommitsHere::unforced(*this)) {
+    static_cast<void>(force_here(transaction, std::nullopt));  // without a limit it is never late
+  }
+}
+
 Status TmCore::commit(const TransactionPtr& transaction, WaitFor wait_for,
                       std::optional<std::chrono::nanoseconds> limit) noexcept {
-  const CommitsHere here(limit ? nullptr : transaction.get());
+  const CommitsHere here(*this, limit ? nullptr : transaction);
   CAIRN_RETURN_IF_ERROR(
       on_object([&](Protocol& protocol) { return protocol.commit(transaction); }));
   return wait(transaction, wait_for, limit);
@@ -371,8 +426,6 @@ Status TmCore::commit(const TransactionPtr& transaction, WaitFor wait_for,
 
 Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
                     std::optional<std::chrono::nanoseconds> limit) noexcept {
-  InlineDelivery::deliver_now();
-  if (has_committed(*transaction)) return Status::ok();
   const auto begin =
       limit ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
   const auto left = [&]() -> std::optional<std::chrono::nanoseconds> {
@@ -384,6 +437,9 @@ Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
     return Status(StatusCode::kTimeout, "transaction " + transaction->id.to_string() +
                                             " did not end within the time limit; it goes on");
   };
+  InlineDelivery::deliver_now();
+  if (!force_here(transaction, left())) return timeout();
+  if (has_committed(*transaction)) return Status::ok();
   std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
   for (;;) {
     if (auto verdict = verdict_locked(*transaction, wait)) return *verdict;
@@ -399,6 +455,7 @@ Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
       protocol_.written(transaction, in_flight, TmLog::verdict_on_force(forced), forced);
       finish(lock);  // and brings what it made, unless this is within a handler
       InlineDelivery::deliver_now();
+      if (!force_here(transaction, left())) return timeout();
       if (has_committed(*transaction)) return Status::ok();
       lock_patiently(lock);
     } else if (limit) {

@@ -60,6 +60,8 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   // The same for one session of a resource manager. Error: kFenced.
   template <typename Operation>
   auto on_session(const ResourceManagerObject& rm, std::uint64_t session, Operation operation);
+  // For what needs no lock.
+  [[nodiscard]] Protocol& unlocked() { return protocol_; }
   // A query: in every state, and making no work.
   template <typename Query>
   auto ask(Query query) const {
@@ -127,6 +129,13 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   void settle(const TransactionPtr& transaction, Lsn lsn, TransactionEvent event,
               const Status& status);
   void stop_locked(const Status& cause);
+  class CommitsHere;
+  // Forces the record that this thread has appended for the transaction it commits, if it has, and
+  // goes on with that transaction. False: not within the time limit.
+  [[nodiscard]] bool force_here(const TransactionPtr& transaction,
+                                std::optional<std::chrono::nanoseconds> limit);
+  // The same for all that this thread commits: before it waits for every record in flight.
+  void force_all_here();
 
   // What a wait is answered in this state; nothing: wait on.
   [[nodiscard]] std::optional<Status> verdict_locked(const TransactionObject& transaction,
@@ -174,7 +183,7 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
   std::condition_variable rested_;        // there is none
   std::uint64_t checkpoints_ = 0;
   std::uint64_t carried_forward_ = 0;
-  std::uint64_t forgets_unwritten_ = 0;
+  std::atomic<std::uint64_t> forgets_unwritten_{0};
   Status checkpoint_error_;  // of the thread's last one
 
   std::mutex append_;

@@ -62,6 +62,9 @@ class TmLog {
   [[nodiscard]] Result<Lsn> append(const recovery::TransactionRecord& record,
                                    log::Reservation& room);
   [[nodiscard]] Result<Lsn> append(const recovery::ForgetRecord& record, log::Reservation& room);
+  // The same of a record that is encoded.
+  [[nodiscard]] Result<Lsn> append(std::span<const std::byte> payload, recovery::RecordType type,
+                                   log::Reservation& room);
   // The forced write of the commit: calls back when the record at `lsn` is durable. Everything that
   // the manager promises after a crash rests on the callback not coming earlier.
   void force(Lsn lsn, log::DurableCallback done);
@@ -98,8 +101,6 @@ class TmLog {
   TmLog(std::shared_ptr<log::Log> log, std::string name, const log::LogInfo& info);
   [[nodiscard]] Status make(std::uint64_t wall_clock_ns);
   [[nodiscard]] Status find();
-  [[nodiscard]] Result<Lsn> append(std::span<const std::byte> payload, recovery::RecordType type,
-                                   log::Reservation& room);
 
   const std::shared_ptr<log::Log> log_;
   const std::string name_;

@@ -182,6 +182,7 @@ Status TmCore::close() noexcept {
 }
 
 void TmCore::settle_records_in_flight(TmLog& log) {
+  force_all_here();
   std::unique_lock lock(mutex_);
   for (;;) {
     const std::vector<TransactionPtr> writing = protocol_.writing();

@@ -153,14 +153,14 @@ Status TransactionManager::give_up(const Uuid& unit_of_work, const Uuid& resourc
 Result<Transaction> TransactionManager::create_transaction(const TransactionOptions& options) {
   if (!reference_) return refers_to_nothing("transaction manager");
   TmCore& core = *reference_->core;
-  CAIRN_ASSIGN_OR_RETURN(
-      TransactionPtr object,
-      core.run(StatusCode::kNotOnline, [&](Protocol& protocol) -> Result<TransactionPtr> {
-        auto made = protocol.create_transaction(options, core.now());
-        if (made) (*made)->references = 1;
-        return made;
-      }));
-  return Transaction(std::make_shared<TransactionReference>(reference_->core, std::move(object)));
+  const bool expires = options.timeout.count() > 0;
+  const auto now = expires ? core.now() : std::chrono::nanoseconds(0);
+  CAIRN_ASSIGN_OR_RETURN(TransactionPtr made, core.unlocked().make_transaction(options, now));
+  made->references = 1;
+  CAIRN_RETURN_IF_ERROR(core.run(StatusCode::kNotOnline, [&](Protocol& protocol) {
+    return protocol.begin(made, !options.unit_of_work.is_null());
+  }));
+  return Transaction(std::make_shared<TransactionReference>(reference_->core, std::move(made)));
 }
 
 Result<Transaction> TransactionManager::open_transaction(const Uuid& unit_of_work) {

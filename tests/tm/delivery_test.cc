@@ -305,5 +305,64 @@ TEST_F(DurableInline, CommitForcesItsDecisionBeforeItReturnsAndOnce) {
   EXPECT_EQ(log_->statistics().callbacks, 0U) << "nobody else was asked to force it";
 }
 
+// The thread that commits has appended the decision, and nobody but it forces that: whatever waits
+// for the decision within a handler on it must do so.
+class WithinTheVote : public DurableInline {
+ protected:
+  // Commits, and calls `then` right behind the last vote.
+  Status commit_and(const std::function<void(Transaction&)>& then) {
+    start_and_recover();
+    Rm rm = make_rm(1);
+    const auto delivery =
+        Delivery::start_inline(rm.session(), [&](const Result<Notification>& next) {
+          if (!next) return;
+          auto enlistment = rm.session().open_enlistment(next->enlistment);
+          if (!enlistment) return;  // the manager was closed
+          if (next->kind == NotificationKind::kPrepare) {
+            EXPECT_OK(enlistment->prepare_complete());
+            then(transaction_);
+          } else {
+            EXPECT_OK(enlistment->commit_complete());
+          }
+        });
+    EXPECT_OK(delivery);
+    transaction_ = begin();
+    const Enlistment enlistment = rm.enlist(transaction_);
+    const Status committed = transaction_.commit();
+    transaction_ = Transaction();
+    return committed;
+  }
+  Transaction transaction_;
+};
+
+TEST_F(WithinTheVote, AHandlerMayWaitForTheDecision) {
+  EXPECT_OK(commit_and([](Transaction& transaction) {
+    EXPECT_OK(transaction.wait(WaitFor::kDecided, std::nullopt));
+    EXPECT_EQ(transaction.outcome(), Outcome::kCommitted);
+  }));
+}
+
+TEST_F(WithinTheVote, AHandlerMayWaitForTheDecisionWithALimit) {
+  EXPECT_OK(commit_and([](Transaction& transaction) {
+    EXPECT_OK(transaction.wait(WaitFor::kDecided, std::chrono::seconds(60)));
+  }));
+}
+
+TEST_F(WithinTheVote, AHandlerMayCloseTheManager) {
+  const Status committed = commit_and([this](Transaction&) { EXPECT_OK(tm_.close()); });
+  EXPECT_EQ(committed.code(), StatusCode::kObjectExpired) << committed.to_string();
+  EXPECT_NE(committed.message().find("is committed"), std::string::npos) << committed.to_string();
+  stop();
+  const RecoveryReport report = start_and_recover();
+  EXPECT_EQ(report.committed.size(), 1U);
+}
+
+TEST_F(WithinTheVote, AHandlerMayFreezeDecisions) {
+  EXPECT_OK(commit_and([this](Transaction&) {
+    EXPECT_OK(tm_.freeze(std::chrono::seconds(60), std::chrono::seconds(60)));
+    EXPECT_OK(tm_.thaw());
+  }));
+}
+
 }  // namespace
 }  // namespace cairn::tm

@@ -86,7 +86,8 @@ class Engine {
   void append() {
     next_lsn_ += 100;
     ASSERT_NE(protocol_.begin_record(*transaction_, Lsn(next_lsn_), 0), nullptr);
-    protocol_.appended(*transaction_, Lsn(next_lsn_));
+    protocol_.appended(*transaction_, Lsn(next_lsn_),
+                       protocol_.clock_for(transaction_->written->type));
   }
   void settle(TransactionEvent event, const Status& status) {
     protocol_.written(transaction_, Lsn(next_lsn_), event, status);

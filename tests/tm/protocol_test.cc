@@ -36,7 +36,7 @@ class ProtocolMoments : public testing::Test {
   TransactionPtr decided(Lsn lsn) {
     TransactionPtr transaction = voted();
     EXPECT_NE(protocol_.begin_record(*transaction, lsn, 0), nullptr);
-    protocol_.appended(*transaction, lsn);
+    protocol_.appended(*transaction, lsn, protocol_.clock_for(transaction->written->type));
     protocol_.written(transaction, lsn, TransactionEvent::kDurable, Status::ok());
     return transaction;
   }
@@ -51,7 +51,7 @@ TEST_F(ProtocolMoments, DecisionPinsTheBaseBeforeItHasItsPlace) {
   EXPECT_TRUE(protocol_.oldest_pin().is_null());
   EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
   EXPECT_EQ(protocol_.oldest_pin(), Lsn(40));
-  protocol_.appended(*transaction, Lsn(48));
+  protocol_.appended(*transaction, Lsn(48), protocol_.clock_for(transaction->written->type));
   EXPECT_EQ(protocol_.oldest_pin(), Lsn(48));
 }
 
@@ -77,7 +77,7 @@ TEST_F(ProtocolMoments, DurablePrepareRecordDoesNotMakeTheDecisionDurable) {
   protocol_.reserved(transaction, log::Reservation());
   EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kPrepareComplete));
   EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
-  protocol_.appended(*transaction, Lsn(40));
+  protocol_.appended(*transaction, Lsn(40), protocol_.clock_for(transaction->written->type));
   protocol_.written(transaction, Lsn(40), TransactionEvent::kDurable, Status::ok());
   ASSERT_EQ(transaction->state(), TransactionState::kPrepared);
   EXPECT_OK(protocol_.order(superior, SuperiorEvent::kCommit));
@@ -86,7 +86,7 @@ TEST_F(ProtocolMoments, DurablePrepareRecordDoesNotMakeTheDecisionDurable) {
 
   EXPECT_NE(protocol_.begin_record(*transaction, Lsn(80), 0), nullptr);
   EXPECT_EQ(protocol_.oldest_pin(), Lsn(40)) << "until the decision has its place behind it";
-  protocol_.appended(*transaction, Lsn(80));
+  protocol_.appended(*transaction, Lsn(80), protocol_.clock_for(transaction->written->type));
   protocol_.written(transaction, Lsn(40), TransactionEvent::kDurable, Status::ok());
   EXPECT_EQ(transaction->state(), TransactionState::kCommitting);
   protocol_.written(transaction, Lsn(80), TransactionEvent::kDurable, Status::ok());
@@ -104,7 +104,7 @@ TEST_F(ProtocolMoments, RefusedDecisionOfWhatIsPromisedRollsNothingBack) {
   protocol_.reserved(transaction, log::Reservation());
   EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kPrepareComplete));
   EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
-  protocol_.appended(*transaction, Lsn(40));
+  protocol_.appended(*transaction, Lsn(40), protocol_.clock_for(transaction->written->type));
   protocol_.written(transaction, Lsn(40), TransactionEvent::kDurable, Status::ok());
   EXPECT_OK(protocol_.order(superior, SuperiorEvent::kCommit));
   EXPECT_NE(protocol_.begin_record(*transaction, Lsn(80), 0), nullptr);
@@ -208,7 +208,7 @@ TEST_F(ProtocolMoments, RecordThatIsHeldBackIsNotWaitedForAnyLonger) {
   protocol_.reserved(transaction, log::Reservation());
   EXPECT_OK(protocol_.answer(enlistment_, EnlistmentEvent::kPrepareComplete));
   EXPECT_NE(protocol_.begin_record(*transaction, Lsn(40), 0), nullptr);
-  protocol_.appended(*transaction, Lsn(40));
+  protocol_.appended(*transaction, Lsn(40), protocol_.clock_for(transaction->written->type));
   protocol_.written(transaction, Lsn(40), TransactionEvent::kDurable, Status::ok());
   ASSERT_TRUE(protocol_.begin_copy(*transaction));
   EXPECT_OK(protocol_.order(superior, SuperiorEvent::kCommit));

@@ -149,6 +149,8 @@ using TmRecord = std::variant<TransactionRecord, ForgetRecord, RestartRecord>;
 
 // REQUIRES: lengths are within the limits above. The size is known beforehand: see the constants.
 [[nodiscard]] std::vector<std::byte> encode(const TransactionRecord& record);
+// Changes the clock of an encoded TransactionRecord.
+void set_clock(std::span<std::byte> encoded, std::uint64_t clock);
 [[nodiscard]] std::vector<std::byte> encode(const ForgetRecord& record);
 [[nodiscard]] std::vector<std::byte> encode(const RestartRecord& record);
 
