@@ -42,6 +42,13 @@ Pace device(unsigned parallel, std::chrono::nanoseconds flush, bool flushes_in_t
   };
 }
 
+// A small log that is calibrated when it is created, as logs are unless somebody says otherwise.
+log::CreateOptions measured_log() {
+  log::CreateOptions options = small_log();
+  options.calibrate = true;
+  return options;
+}
+
 class CalibrationTest : public SimLogTest {
  protected:
   CalibrationTest() {
@@ -222,7 +229,7 @@ TEST_F(CalibrationTest, IsNotMadeWhereItSaysNothingOrNobodyWantsIt) {
 TEST_F(CalibrationTest, ThatCannotBeMadeIsNoErrorOfTheCreationAndInfoSaysWhy) {
   storage = std::make_shared<sim::SimStorage>();
   world.pace = [](const PacedRequest&) { return 100ms; };
-  auto slow = log::Log::create(kDirectory, small_log(), paced_options());
+  auto slow = log::Log::create(kDirectory, measured_log(), paced_options());
   ASSERT_TRUE(slow) << slow.status().to_string();
   EXPECT_NE((*slow)->info().calibration_note.find("the device is slow"), std::string::npos);
   EXPECT_FALSE((*slow)->info().calibration.has_value());
@@ -230,7 +237,7 @@ TEST_F(CalibrationTest, ThatCannotBeMadeIsNoErrorOfTheCreationAndInfoSaysWhy) {
 
   world.pace = [](const PacedRequest&) { return 0ns; };
   storage = std::make_shared<sim::SimStorage>();
-  auto still = log::Log::create(kDirectory, small_log(), paced_options());
+  auto still = log::Log::create(kDirectory, measured_log(), paced_options());
   ASSERT_TRUE(still) << still.status().to_string();
   EXPECT_NE((*still)->info().calibration_note.find("the clock stands still"), std::string::npos);
 
@@ -239,7 +246,7 @@ TEST_F(CalibrationTest, ThatCannotBeMadeIsNoErrorOfTheCreationAndInfoSaysWhy) {
   full.capacity =
       log::kMinContainerSize + 64 * 1024;  // a container, and not the file to measure in
   storage = std::make_shared<sim::SimStorage>(full);
-  auto small = log::Log::create(kDirectory, small_log(), paced_options());
+  auto small = log::Log::create(kDirectory, measured_log(), paced_options());
   ASSERT_TRUE(small) << small.status().to_string();
   EXPECT_NE((*small)->info().calibration_note, "");
   EXPECT_FALSE(has_file(log::kCalibrationFileName));
@@ -252,7 +259,7 @@ TEST_F(CalibrationTest, AWriteThatFailsMeanwhileEndsTheCreationAndLeavesNothing)
     if (request.writes == 8) storage->inject({.kind = sim::FaultKind::kIoError});
     return 100us;
   };
-  const auto made = log::Log::create(kDirectory, small_log(), paced_options());
+  const auto made = log::Log::create(kDirectory, measured_log(), paced_options());
   EXPECT_EQ(made.code(), StatusCode::kIoError);
   EXPECT_TRUE(storage->list(kDirectory).empty());
 }
@@ -432,7 +439,7 @@ TEST_F(CalibrationTest, ACrashedCreationThatMeasuredIsClearedAway) {
   for (std::uint64_t at = 1;; at = at < 25 ? at + 1 : at + 401) {
     storage = std::make_shared<sim::SimStorage>();
     storage->crash_at(at);
-    log::CreateOptions create = small_log();
+    log::CreateOptions create = measured_log();
     if (log::Log::create(kDirectory, create, paced_options()).is_ok()) break;
     storage = storage->after_crash(sim::survive_all());
     if (has_file(log::kCalibrationFileName)) ++unfinished;
