@@ -4,7 +4,11 @@
 
 namespace cairn::tm {
 
-thread_local InlineDelivery::OfThread InlineDelivery::mine_;
+constinit thread_local unsigned InlineDelivery::depth_ = 0;
+constinit thread_local bool InlineDelivery::delivering_ = false;
+constinit thread_local bool InlineDelivery::waiting_ = false;
+thread_local std::vector<Told> InlineDelivery::told_;
+constinit thread_local std::size_t InlineDelivery::next_ = 0;
 
 void InlineDelivery::bring(const Told& told) {
   if (told.enlistment == nullptr) return told.queue->bring();
@@ -15,16 +19,17 @@ void InlineDelivery::bring(const Told& told) {
 }
 
 void InlineDelivery::deliver() {
-  const bool outer = std::exchange(mine_.delivering, true);
-  while (mine_.next < mine_.told.size()) {
-    const Told next = std::move(mine_.told[mine_.next++]);
-    if (mine_.next == mine_.told.size()) {
-      mine_.told.clear();
-      mine_.next = 0;
+  const bool outer = std::exchange(delivering_, true);
+  while (waiting_) {
+    const Told next = std::move(told_[next_++]);
+    if (next_ == told_.size()) {
+      told_.clear();
+      next_ = 0;
+      waiting_ = false;
     }
     bring(next);
   }
-  mine_.delivering = outer;
+  delivering_ = outer;
 }
 
 }  // namespace cairn::tm

@@ -14,32 +14,39 @@ namespace cairn::tm {
 // and what the handlers cause: no handler runs within another one, however many follow.
 class InlineDelivery {
  public:
-  InlineDelivery() { ++mine_.depth; }
+  InlineDelivery() { ++depth_; }
   ~InlineDelivery() {
-    if (--mine_.depth == 0 && !mine_.delivering && !mine_.told.empty()) deliver();
+    if (--depth_ == 0 && !delivering_ && waiting_) deliver();
   }
   InlineDelivery(const InlineDelivery&) = delete;
   InlineDelivery& operator=(const InlineDelivery&) = delete;
 
   // REQUIRES, of both: the thread has one of these.
-  static void add(Protocol& protocol) { protocol.take_told(mine_.told); }
-  static void add(Told told) { mine_.told.push_back(std::move(told)); }
+  static void add(Protocol& protocol) {
+    if (!protocol.has_told()) return;
+    protocol.take_told(told_);
+    waiting_ = true;
+  }
+  static void add(Told told) {
+    told_.push_back(std::move(told));
+    waiting_ = true;
+  }
   // Brings what was added, also within a handler: for who is about to wait for what may come of it.
   // REQUIRES: no lock is held.
   static void deliver_now() {
-    if (!mine_.told.empty()) deliver();
+    if (waiting_) deliver();
   }
 
  private:
-  struct OfThread {
-    unsigned depth = 0;
-    bool delivering = false;
-    std::size_t next = 0;  // of `told`, to be brought
-    std::vector<Told> told;
-  };
   static void deliver();
   static void bring(const Told& told);
-  static thread_local OfThread mine_;
+
+  // Those that cost nothing to look at are looked at by every call.
+  static constinit thread_local unsigned depth_;
+  static constinit thread_local bool delivering_;
+  static constinit thread_local bool waiting_;  // something of `told_` was not brought
+  static thread_local std::vector<Told> told_;
+  static constinit thread_local std::size_t next_;  // of `told_`, to be brought
 };
 
 }  // namespace cairn::tm

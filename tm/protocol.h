@@ -106,9 +106,9 @@ class Protocol {
     work_.pop_back();
     return newest;
   }
+  [[nodiscard]] bool has_told() const { return !told_.empty(); }
   // What is to be brought to handlers, without the manager's lock: moves it behind `told`.
   void take_told(std::vector<Told>& told) {
-    if (told_.empty()) return;
     told.insert(told.end(), std::make_move_iterator(told_.begin()),
                 std::make_move_iterator(told_.end()));
     told_.clear();

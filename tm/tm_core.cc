@@ -539,6 +539,13 @@ std::optional<std::chrono::nanoseconds> TmCore::next_due_locked() const {
 
 void TmCore::wake_if_due_locked() {
   if (!housekeeper_.joinable()) return;
+  if (sleeps_until_ == std::chrono::nanoseconds::min()) return;  // it is awake
+  // Most calls bring nothing: no deadline, no freeze, and it wakes for the next checkpoint anyway.
+  const bool wakes_in_time =
+      log_ == nullptr ||
+      (sleeps_until_ && *sleeps_until_ - last_checkpoint_ <= options_.checkpoint_interval &&
+       advance_to_.is_null() && log_->bytes_since_checkpoint() < options_.checkpoint_bytes);
+  if (wakes_in_time && !protocol_.next_deadline() && !protocol_.frozen()) return;
   const auto due = next_due_locked();
   if (due && (!sleeps_until_ || *due < *sleeps_until_)) wake_.notify_one();
 }
