@@ -77,7 +77,18 @@ Status TestRm::connect(tm::TransactionManager& tm) {
   return session_.recover();
 }
 
+Status TestRm::answer_inline() {
+  CAIRN_ASSIGN_OR_RETURN(
+      delivery_, tm::Delivery::start_inline(session_, [this](const Result<tm::Notification>& next) {
+        if (!next) return;  // the session has ended
+        const Status answered = answer(*next);
+        if (!answered && failure_) failure_ = answered;
+      }));
+  return failure_;
+}
+
 void TestRm::disconnect() {
+  delivery_.stop();
   enlistments_.clear();
   offered_.clear();
   refused_.clear();

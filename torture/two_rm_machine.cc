@@ -42,16 +42,22 @@ Status TwoRmMachine::boot() {
   CAIRN_RETURN_IF_ERROR(tm_.recover().status());
   for (std::size_t i = 0; i < 2; ++i) {
     CAIRN_ASSIGN_OR_RETURN(rms_[i], TestRm::open(storage_, kRmDirectories[i], known_.rm_logs[i]));
-    CAIRN_RETURN_IF_ERROR(rms_[i]->connect(tm_));
+    CAIRN_RETURN_IF_ERROR(connect(i));
   }
   CAIRN_RETURN_IF_ERROR(answer_until_quiet());
   return note_tm_log();
+}
+
+Status TwoRmMachine::connect(std::size_t number) {
+  CAIRN_RETURN_IF_ERROR(rms_[number]->connect(tm_));
+  return inline_ ? rms_[number]->answer_inline() : Status::ok();
 }
 
 Status TwoRmMachine::answer_until_quiet() {
   for (bool any = true; any;) {
     any = false;
     for (const auto& rm : rms_) {
+      CAIRN_RETURN_IF_ERROR(rm->failure());
       CAIRN_ASSIGN_OR_RETURN(const bool answered, rm->answer_all());
       any = any || answered;
     }
@@ -82,9 +88,14 @@ Result<tm::Transaction> TwoRmMachine::begin(std::array<bool, 2> members) {
 }
 
 Status TwoRmMachine::commit(tm::Transaction& transaction) {
-  CAIRN_RETURN_IF_ERROR(transaction.commit_async());
-  CAIRN_RETURN_IF_ERROR(answer_until_quiet());
-  const Status decided = transaction.wait(tm::WaitFor::kDecided, std::chrono::seconds(1));
+  Status decided;
+  if (inline_) {
+    decided = transaction.commit();
+  } else {
+    CAIRN_RETURN_IF_ERROR(transaction.commit_async());
+    CAIRN_RETURN_IF_ERROR(answer_until_quiet());
+    decided = transaction.wait(tm::WaitFor::kDecided, std::chrono::seconds(1));
+  }
   TransactionFacts& facts = known_.transactions[transaction.id()];
   if (decided.is_ok()) {
     facts.told = Told::kCommitted;
@@ -109,7 +120,7 @@ Status TwoRmMachine::commit_one() {
 
 Status TwoRmMachine::new_session(std::size_t number) {
   rms_[number]->disconnect();
-  CAIRN_RETURN_IF_ERROR(rms_[number]->connect(tm_));
+  CAIRN_RETURN_IF_ERROR(connect(number));
   return answer_until_quiet();
 }
 

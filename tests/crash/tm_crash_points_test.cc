@@ -27,19 +27,37 @@ INSTANTIATE_TEST_SUITE_P(Seeds, TmCrashPoints,
                          testing::Range<std::uint64_t>(1, 1 + sim::budgeted(3)),
                          testing::PrintToStringParamName());
 
+class TmCrashPointsInline : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(TmCrashPointsInline, EveryIoOfAScenario) {
+  torture::Explorer<torture::InlineTwoRmMachine> explorer(
+      {.seed = GetParam(), .stride = sim::sweep_stride(13)});
+  EXPECT_EQ(explorer.run(), "");
+  report(explorer.counts(), "crash states visited (transactions answered inline)");
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, TmCrashPointsInline,
+                         testing::Range<std::uint64_t>(1, 1 + sim::budgeted(1)),
+                         testing::PrintToStringParamName());
+
 // The proof that the exploration would see it: with the force taken out, so that what a log forced
 // is reported durable and is not, it finds the violation.
+template <typename Machine = torture::TwoRmMachine>
 std::string violation_without_force(const std::string& directory) {
   torture::Plan plan;
   plan.stride = sim::sweep_stride(3);
   plan.recovery_crash_every = 1'000'000;
   plan.commit_crash_every = 1'000'000;
   plan.lies = {.durable_writes = true, .directory = directory};
-  return torture::Explorer<torture::TwoRmMachine>(plan).run();
+  return torture::Explorer<Machine>(plan).run();
 }
 
 TEST(TmCrashPointsNotice, ADecisionThatIsNotForced) {
   EXPECT_NE(violation_without_force(torture::kTmDirectory).find("T2: "), std::string::npos);
+}
+
+TEST(TmCrashPointsNotice, ADecisionThatIsNotForcedInline) {
+  EXPECT_NE(violation_without_force<torture::InlineTwoRmMachine>(torture::kTmDirectory), "");
 }
 
 TEST(TmCrashPointsNotice, APrepareThatIsNotForced) {

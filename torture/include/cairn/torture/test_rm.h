@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 
+#include <cairn/delivery.h>
 #include <cairn/torture/modelled_log.h>
 #include <cairn/transaction_manager.h>
 
@@ -28,6 +29,10 @@ class TestRm {
 
   // Begins a session and recovers; what is queued is left to answer_all().
   [[nodiscard]] Status connect(tm::TransactionManager& tm);
+  // From now on whoever causes a notification answers it, at the end of the call that did. What
+  // failed in there is in failure().
+  [[nodiscard]] Status answer_inline();
+  [[nodiscard]] const Status& failure() const { return failure_; }
   void disconnect();
 
   [[nodiscard]] Status enlist(const tm::Transaction& transaction);
@@ -71,6 +76,8 @@ class TestRm {
   std::map<Uuid, tm::Enlistment> enlistments_;  // by transaction
   std::set<Uuid> offered_;
   std::set<Uuid> refused_;
+  Status failure_;
+  tm::Delivery delivery_;  // the last member: its handler uses the others
 };
 
 }  // namespace cairn::torture

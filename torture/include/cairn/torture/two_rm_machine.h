@@ -41,7 +41,7 @@ class TwoRmMachine {
   }
 
   TwoRmMachine(std::shared_ptr<log::Storage> storage, Knowledge known)
-      : storage_(std::move(storage)), known_(std::move(known)) {}
+      : TwoRmMachine(std::move(storage), std::move(known), false) {}
 
   // Opens all logs (or makes them), recovers the manager, lets both resource managers recover and
   // answer until nothing is left to say. Once.
@@ -59,7 +59,13 @@ class TwoRmMachine {
   // Of T1 to T4, then of I1 to I4, by what is here now; or empty.
   [[nodiscard]] std::string violation() const;
 
+ protected:
+  // `is_inline`: a commit and all its answers are one call, that forces the decision on its own.
+  TwoRmMachine(std::shared_ptr<log::Storage> storage, Knowledge known, bool is_inline)
+      : inline_(is_inline), storage_(std::move(storage)), known_(std::move(known)) {}
+
  private:
+  [[nodiscard]] Status connect(std::size_t number);
   [[nodiscard]] Status answer_until_quiet();
   [[nodiscard]] Result<tm::Transaction> begin(std::array<bool, 2> members);
   [[nodiscard]] Status commit(tm::Transaction& transaction);
@@ -67,12 +73,20 @@ class TwoRmMachine {
   [[nodiscard]] Status new_session(std::size_t number);
   [[nodiscard]] Status note_tm_log();
 
+  const bool inline_;
   std::shared_ptr<log::Storage> storage_;
   Knowledge known_;
   std::string violation_;  // of the manager's log, at boot
   std::shared_ptr<log::Log> log_;
   tm::TransactionManager tm_;
   std::array<std::unique_ptr<TestRm>, 2> rms_;
+};
+
+// The same with resource managers that are told by whoever causes it (Delivery::start_inline()).
+class InlineTwoRmMachine : public TwoRmMachine {
+ public:
+  InlineTwoRmMachine(std::shared_ptr<log::Storage> storage, Knowledge known)
+      : TwoRmMachine(std::move(storage), std::move(known), true) {}
 };
 
 }  // namespace cairn::torture
