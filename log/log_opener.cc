@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint32_t kMinBlockSize = 64 * 1024;
 constexpr std::uint32_t kMaxBlockSize = 1024 * 1024;
-constexpr std::uint64_t kMinContainers = 4;
+constexpr std::uint64_t kMinNewContainers = 4;
 
 Status bad_option(const char* name, const std::string& expected, std::uint64_t found) {
   return Status(StatusCode::kInvalidArgument,
@@ -189,11 +189,11 @@ Result<format::BaseSlot> LogOpener::first_slot(const CreateOptions& create_optio
                       slot.alignment);
   }
   slot.max_size = create_options.max_size / slot.container_size * slot.container_size;
-  if (create_options.max_size != 0 && slot.max_size < kMinContainers * slot.container_size) {
-    return bad_option(
-        "max_size",
-        "0 or at least " + std::to_string(kMinContainers * slot.container_size) + " (4 containers)",
-        create_options.max_size);
+  if (create_options.max_size != 0 && slot.max_size < kMinNewContainers * slot.container_size) {
+    return bad_option("max_size",
+                      "0 or at least " + std::to_string(kMinNewContainers * slot.container_size) +
+                          " (4 containers)",
+                      create_options.max_size);
   }
   const Uuid id = Uuid::generate();
   std::memcpy(slot.log_id, id.bytes.data(), sizeof slot.log_id);

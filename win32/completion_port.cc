@@ -20,12 +20,13 @@
 namespace cairn::win32 {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using PortClock = std::chrono::steady_clock;
 
 // What is left until `deadline`, for poll(2): rounded up, at most what an int holds. -1: for ever.
-int poll_milliseconds(std::optional<Clock::time_point> deadline) {
+int poll_milliseconds(std::optional<PortClock::time_point> deadline) {
   if (!deadline) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(*deadline - PortClock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
 }
 
@@ -59,15 +60,15 @@ void CompletionPort::signal() {
 void CompletionPort::closed() { add_one(closing_fd_); }
 
 std::optional<bool> CompletionPort::wait(std::optional<std::chrono::nanoseconds> limit) {
-  std::optional<Clock::time_point> deadline;
-  if (limit) deadline = Clock::now() + *limit;
+  std::optional<PortClock::time_point> deadline;
+  if (limit) deadline = PortClock::now() + *limit;
   pollfd readable[] = {{event_fd_, POLLIN, 0}, {closing_fd_, POLLIN, 0}};
   for (;;) {
     const int found = ::poll(readable, 2, poll_milliseconds(deadline));
     if (found > 0 && readable[1].revents != 0) return std::nullopt;
     if (found > 0) return true;
     if (found < 0 && errno != EINTR) return std::nullopt;
-    if (deadline && Clock::now() >= *deadline) return false;
+    if (deadline && PortClock::now() >= *deadline) return false;
   }
 }
 

@@ -17,7 +17,7 @@ constexpr std::size_t kMostWrites = 4096;
 constexpr std::uint64_t kLargeBlocks = 4;  // of the file: as many as are in flight at once
 // Of kDefaultDepth and the blocks in memory that go with it: one is being filled.
 constexpr std::uint32_t kLeastUnsynced = 7;
-constexpr std::uint64_t kSyncTag = ~std::uint64_t{0};
+constexpr std::uint64_t kMeasuredSyncTag = ~std::uint64_t{0};
 // A round is one slice of small blocks for each way, and half of one of large blocks for some.
 // Their number and a fifth more for what is in flight at the end of each.
 constexpr std::int64_t kSlices = 80;
@@ -68,7 +68,7 @@ class Slice {
     over_ = over_ || (enough && time_() - begin_ >= plan_.length) || submitted_ == kMostWrites;
     if (over_) return Status::ok();
     if (!sync_in_flight_ && !written_.empty() && in_flight_ < queue_.depth()) {
-      CAIRN_RETURN_IF_ERROR(queue_.submit_sync(file_, kSyncTag));
+      CAIRN_RETURN_IF_ERROR(queue_.submit_sync(file_, kMeasuredSyncTag));
       covered_ = std::exchange(written_, {});
       sync_in_flight_ = true;
       ++in_flight_;
@@ -98,7 +98,7 @@ class Slice {
     for (std::size_t i = 0; i < *count; ++i) {
       --in_flight_;
       if (status.is_ok()) status = done[i].status;
-      if (done[i].tag == kSyncTag) {
+      if (done[i].tag == kMeasuredSyncTag) {
         sync_in_flight_ = false;
         for (const Time begun : std::exchange(covered_, {})) note_durable(begun, now);
         continue;
