@@ -174,6 +174,7 @@ Result<EnlistmentInformation> Enlistment::information() const {
     information.state = object.state();
     information.durable = object.resource_manager->kind == RmKind::kDurable;
     information.superior = object.superior;
+    information.votes_last = object.votes_last;
     information.given_up = object.given_up;
     return information;
   });

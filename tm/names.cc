@@ -252,6 +252,8 @@ std::string_view transaction_guard_name(TransactionGuard guard) {
       return "Promises";
     case TransactionGuard::kPlainVotes:
       return "PlainVotes";
+    case TransactionGuard::kLastVote:
+      return "LastVote";
     case TransactionGuard::kPromised:
       return "Promised";
     case TransactionGuard::kFree:
@@ -276,6 +278,8 @@ std::string_view transaction_action_name(TransactionAction action) {
       return "Reserve";
     case TransactionAction::kAskPrepare:
       return "AskPrepare";
+    case TransactionAction::kAskLast:
+      return "AskLast";
     case TransactionAction::kDelegate:
       return "Delegate";
     case TransactionAction::kRequestCommit:

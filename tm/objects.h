@@ -124,6 +124,7 @@ struct TransactionObject {
   Goal goal = Goal::kNone;
   bool owned = false;                // it has, or had, a superior
   bool asked = false;                // a client asked for the commit
+  bool has_last = false;             // an enlistment of it votes last, or did
   bool superior_rolls_back = false;  // it ordered so, and that waits for the prepare record
   bool resolved = false;             // an administrator decided it in the superior's place
   bool completed = false;            // committed, and no other enlistment is unfinished
@@ -174,6 +175,7 @@ struct EnlistmentObject : std::enable_shared_from_this<EnlistmentObject> {
   NotificationMask mask;
   std::uint32_t accepted = 0;  // one bit per answer accepted in the present session
   const bool superior;
+  bool votes_last = false;
   bool unawaited = false;          // the transaction is completed without its further answer
   std::atomic<bool> ended{false};  // it is finished: references need no longer be counted
 

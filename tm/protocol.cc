@@ -332,6 +332,15 @@ Result<EnlistmentPtr> Protocol::make_enlistment(const ResourceManagerPtr& rm,
   return enlistment;
 }
 
+Status Protocol::hold_back(EnlistmentObject& made) {
+  if (!made.wants(NotificationKind::kSinglePhaseCommit)) {
+    return Status(StatusCode::kInvalidArgument,
+                  "votes_last: expected a mask with SINGLE_PHASE_COMMIT, which it waits for");
+  }
+  made.votes_last = true;
+  return Status::ok();
+}
+
 Status Protocol::enlist(const EnlistmentPtr& made) {
   const TransactionPtr& transaction = made->transaction;
   ResourceManagerObject& rm = *made->resource_manager;
@@ -377,6 +386,7 @@ EnlistmentPtr Protocol::add_enlistment(const ResourceManagerPtr& rm,
 void Protocol::add_enlistment(const EnlistmentPtr& enlistment) {
   TransactionObject& transaction = *enlistment->transaction;
   transaction.enlistments.push_back(enlistment);
+  if (enlistment->votes_last) transaction.has_last = true;
   enlistment->resource_manager->enlistments.insert(enlistment);
   if (!enlistment->is_logged()) return;
   ++transaction.logged_members;

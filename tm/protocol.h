@@ -205,6 +205,8 @@ class Protocol {
   [[nodiscard]] Result<EnlistmentPtr> make_enlistment(const ResourceManagerPtr& rm,
                                                       const TransactionPtr& transaction,
                                                       NotificationMask mask, std::uint64_t key);
+  // EnlistmentOptions::votes_last, before enlist(). Needs no lock. Error: kInvalidArgument.
+  [[nodiscard]] static Status hold_back(EnlistmentObject& made);
   [[nodiscard]] Status enlist(const EnlistmentPtr& made);
   // Both.
   [[nodiscard]] Result<EnlistmentPtr> enlist(const ResourceManagerPtr& rm,
@@ -285,6 +287,11 @@ class Protocol {
   void tell_all(const TransactionPtr& transaction, EnlistmentEvent event);
   // The enlistment that alone can decide, in the transaction's list, or null.
   [[nodiscard]] const EnlistmentPtr* single_phase_owner(const TransactionObject& transaction) const;
+  // The enlistment that is held back until the others have voted, and was not asked yet, or null.
+  [[nodiscard]] static const EnlistmentPtr* last_voter(const TransactionObject& transaction) {
+    return transaction.has_last ? find_last_voter(transaction) : nullptr;
+  }
+  [[nodiscard]] static const EnlistmentPtr* find_last_voter(const TransactionObject& transaction);
   [[nodiscard]] TransactionGuard phase_guard(const TransactionObject& transaction) const;
   void send(EnlistmentObject& enlistment, NotificationKind kind);
   // That something was queued, or the queue has ended.

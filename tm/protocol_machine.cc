@@ -8,7 +8,7 @@ namespace cairn::tm {
 namespace {
 
 // What the end of a phase is, of votes: whose decision they are for.
-TransactionGuard vote_guard(const TransactionObject& transaction) {
+TransactionGuard decision_guard(const TransactionObject& transaction) {
   if (!transaction.owned || transaction.goal == Goal::kCommit) return TransactionGuard::kDecides;
   return is_logged(transaction) ? TransactionGuard::kPromises : TransactionGuard::kPlainVotes;
 }
@@ -115,7 +115,7 @@ void Protocol::enter(TransactionObject& transaction, TransactionState state) {
     case TransactionState::kForgotten:
       break;
     case TransactionState::kPrepared:
-      require(transaction.awaited == 0, "a vote is missing");
+      require(transaction.awaited == 0 && last_voter(transaction) == nullptr, "a vote is missing");
       if (transaction.owned) set_deadline(transaction, std::nullopt);
       break;
     case TransactionState::kPromising:
@@ -177,11 +177,16 @@ void Protocol::act(const TransactionPtr& transaction, TransactionAction action) 
       transaction->awaits_room = true;
       work_.push_back({LogWork::Kind::kReserve, transaction});
       return;
-    case TransactionAction::kAskPrepare:
+    case TransactionAction::kAskPrepare: {
+      const EnlistmentPtr* last = last_voter(*transaction);
       for (const EnlistmentPtr& enlistment : transaction->enlistments) {
-        if (!enlistment->wants(NotificationKind::kPrepare)) continue;
+        if (!enlistment->wants(NotificationKind::kPrepare) || &enlistment == last) continue;
         if (fire(enlistment, EnlistmentEvent::kAskPrepare)) ++transaction->awaited;
       }
+      return;
+    }
+    case TransactionAction::kAskLast:
+      if (fire(*last_voter(*transaction), EnlistmentEvent::kAskPrepare)) ++transaction->awaited;
       return;
     case TransactionAction::kDelegate:
       // A copy: it may be finished by what it is told.
@@ -322,7 +327,13 @@ void Protocol::advance(const TransactionPtr& transaction) {
       case TransactionState::kPrePreparing:
       case TransactionState::kPreparing:
         if (transaction->awaited > 0) return;
-        fire(transaction, TransactionEvent::kAnswered, vote_guard(*transaction));
+        if (last_voter(*transaction) == nullptr) {
+          fire(transaction, TransactionEvent::kAnswered, decision_guard(*transaction));
+        } else {
+          const bool alone = single_phase_owner(*transaction) != nullptr;
+          fire(transaction, TransactionEvent::kAnswered,
+               alone ? TransactionGuard::kSinglePhase : TransactionGuard::kLastVote);
+        }
         break;
       case TransactionState::kPrePrepared:
         if (transaction->awaits_room) return;
@@ -449,6 +460,21 @@ const EnlistmentPtr* Protocol::single_phase_owner(const TransactionObject& trans
     }
   }
   return owner;
+}
+
+const EnlistmentPtr* Protocol::find_last_voter(const TransactionObject& transaction) {
+  const EnlistmentPtr* last = nullptr;
+  for (const EnlistmentPtr& enlistment : transaction.enlistments) {
+    // One that rejected to decide alone has nothing to wait for.
+    if (!enlistment->votes_last || !enlistment->wants(NotificationKind::kSinglePhaseCommit)) {
+      continue;
+    }
+    const EnlistmentState state = enlistment->state();
+    const bool unasked =
+        state == EnlistmentState::kActive || state == EnlistmentState::kPrePrepared;
+    if (unasked) last = &enlistment;
+  }
+  return last;
 }
 
 TransactionGuard Protocol::phase_guard(const TransactionObject& transaction) const {

@@ -79,6 +79,9 @@ Result<Enlistment> ResourceManager::enlist(const Transaction& transaction, Notif
   TmCore& core = *reference_->core;
   EnlistmentPtr made;
   if (options.superior) {
+    if (options.votes_last) {
+      return Status(StatusCode::kInvalidArgument, "votes_last: a superior does not vote");
+    }
     CAIRN_ASSIGN_OR_RETURN(made, core.on_session(*reference_->object, reference_->session,
                                                  [&](Protocol& protocol) -> Result<EnlistmentPtr> {
                                                    auto enlisted = protocol.enlist_superior(
@@ -89,6 +92,7 @@ Result<Enlistment> ResourceManager::enlist(const Transaction& transaction, Notif
   } else {
     CAIRN_ASSIGN_OR_RETURN(made,
                            core.unlocked().make_enlistment(reference_->object, object, mask, key));
+    if (options.votes_last) CAIRN_RETURN_IF_ERROR(Protocol::hold_back(*made));
     made->references = 1;
     CAIRN_RETURN_IF_ERROR(
         core.on_session(*reference_->object, reference_->session,

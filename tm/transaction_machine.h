@@ -53,6 +53,7 @@ enum class TransactionGuard : std::uint8_t {
   kDecides,  // this manager decides: there is no superior, or it ordered the commit with the phases
   kPromises,    // the superior decides, and a durable resource manager voted
   kPlainVotes,  // the superior decides, and none did
+  kLastVote,    // the one that votes last was not asked yet, and cannot decide alone
   // of a record, refused or found:
   kPromised,  // the transaction is promised to a superior
   kFree,      // else
@@ -65,7 +66,8 @@ enum class TransactionAction : std::uint8_t {
   kJoin,              // add the enlistment
   kAskPrePrepare,     // PREPREPARE to all who asked for it and were not asked yet
   kReserve,           // take log space for every later record, or go on if none is needed
-  kAskPrepare,        // PREPARE to all who asked for it
+  kAskPrepare,        // PREPARE to all who asked for it, but not to the one that votes last
+  kAskLast,           // PREPARE to that one
   kDelegate,          // SINGLE_PHASE_COMMIT to the one
   kRequestCommit,     // COMMIT_REQUEST to the superior
   kWritePrepare,      // append and force the prepare record
@@ -102,6 +104,8 @@ inline constexpr auto kTransactionTable = [] {
     {S::kPrePrepared,   E::kGoOn,           G::kPhases,          S::kPreparing,     A::kAskPrepare},
     {S::kPrePrepared,   E::kGoOn,           G::kSinglePhase,     S::kDelegated,     A::kDelegate},
     {S::kPrePrepared,   E::kRefused,        G::kAlways,          S::kAborted,       A::kTellRollback},
+    {S::kPreparing,     E::kAnswered,       G::kLastVote,        S::kPreparing,     A::kAskLast},
+    {S::kPreparing,     E::kAnswered,       G::kSinglePhase,     S::kDelegated,     A::kDelegate},
     {S::kPreparing,     E::kAnswered,       G::kDecides,         S::kPrepared,      A::kNone},
     {S::kPrepared,      E::kGoOn,           G::kLogged,          S::kCommitting,    A::kWriteDecision},
     {S::kPrepared,      E::kGoOn,           G::kUnlogged,        S::kCommitted,     A::kTellCommit},
@@ -195,6 +199,11 @@ static_assert(find_transition(kTransactionTable, TransactionState::kCommitting,
 static_assert(find_transition(kTransactionTable, TransactionState::kDelegated,
                               TransactionEvent::kRollback, TransactionGuard::kAlways) == nullptr,
               "the owner may have committed already");
+static_assert(!has_edge(kTransactionTable, TransactionState::kPrepared,
+                        TransactionState::kDelegated) &&
+                  !has_edge(kTransactionTable, TransactionState::kPromising,
+                            TransactionState::kDelegated),
+              "what all have promised is left to nobody alone");
 static_assert(leads_only_to(kTransactionTable, TransactionState::kForgotten), "the end is the end");
 
 // Whether a rollback is still possible, whoever asks.

@@ -15,6 +15,11 @@
 /* In the manager's memory. */
 mtype entered = Active; /* the state whose actions were done last */
 bool awaits_room;
+byte last = NOBODY; /* who votes last, until it is asked */
+
+/* It waits until the others have voted. */
+#define held_back \
+  (last != NOBODY && decides_alone[last] && (enlistment[last] == Active || enlistment[last] == PrePrepared))
 
 /* In the manager's log: the decision record, forced, and the forget record, which never is. */
 mtype decision = Nothing;
@@ -37,13 +42,14 @@ inline enter() {
   fi;
   for_each_member(m) {
     if /* masks matter up to here; states that differ in nothing else are one */
-    :: transaction != PrePreparing && transaction != PrePrepared && transaction != Delegated ->
-       flushes[m] = false; decides_alone[m] = false; preprepared_once[m] = false
+    :: transaction != PrePreparing && transaction != PrePrepared && transaction != Delegated &&
+       !(transaction == Preparing && held_back) ->
+       flushes[m] = false; decides_alone[m] = false; preprepared_once[m] = false; last = NOBODY
     :: else -> skip
     fi;
     if
     :: transaction == PrePreparing -> ask_preprepare(m)
-    :: transaction == Preparing -> ask_prepare(m)
+    :: transaction == Preparing && !(m == last && held_back) -> ask_prepare(m)
     :: transaction == Delegated -> ask_single_phase(m)
     :: transaction == Committed -> tell_commit(m)
     :: transaction == Aborted -> tell_rollback(m)
@@ -65,7 +71,18 @@ inline advance() {
         move_transaction(transaction, PrePrepared, GoOn, SinglePhase, Delegated)
      :: transaction == PrePrepared && !awaits_room && owner == NOBODY ->
         move_transaction(transaction, PrePrepared, GoOn, Phases, Preparing)
-     :: transaction == Preparing && votes == 0 ->
+     :: transaction == Preparing && votes == 0 && held_back && owner != NOBODY ->
+        move_transaction(transaction, Preparing, Answered, SinglePhase, Delegated)
+     :: transaction == Preparing && votes == 0 && held_back && owner == NOBODY ->
+        move_transaction(transaction, Preparing, Answered, LastVote, Preparing);
+        if
+        :: mutant == MUTANT_LAST_DECIDES_THOUGH_ANOTHER_PROMISED -> transaction = Delegated
+        :: else ->
+           ask_prepare(last);
+           last = NOBODY;
+           for_each_member(m) { flushes[m] = false; decides_alone[m] = false; preprepared_once[m] = false }
+        fi
+     :: transaction == Preparing && votes == 0 && !held_back ->
         move_transaction(transaction, Preparing, Answered, Decides, Prepared)
      :: transaction == Prepared && unfinished > 0 ->
         move_transaction(transaction, Prepared, GoOn, Logged, Committing)
@@ -235,7 +252,11 @@ init {
       :: m == 0 || flushes[m - 1] -> flushes[m] = true
       :: skip
       fi;
-      if :: decides_alone[m] = true :: skip fi;
+      if
+      :: decides_alone[m] = true
+      :: decides_alone[m] = true; last = m /* of several, one is held back */
+      :: skip
+      fi;
       run resource_manager(m)
     }
     m = 0;

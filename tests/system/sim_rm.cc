@@ -168,14 +168,18 @@ bool SimRm::enlist(const tm::Transaction& transaction) {
       part.mask = Kind::kCommit | Kind::kRollback;
     }
     if (stage_.random.chance(6)) part.mask = Kind::kPrePrepare | Kind::kRollback;
+    const bool can_decide = (part.mask & tm::bit(Kind::kSinglePhaseCommit)) != 0;
+    part.votes_last = can_decide && stage_.random.chance(40);
   }
   part.key = next_key_++;
-  const auto enlisted = session_.enlist(transaction, part.mask, part.key);
+  const auto enlisted = session_.enlist(transaction, part.mask, part.key,
+                                        tm::EnlistmentOptions{.votes_last = part.votes_last});
   if (!allowed("enlists", enlisted.status(),
                {StatusCode::kNotActive, StatusCode::kMustWriteThrough})) {
     return true;
   }
   part.handle = *enlisted;
+  if (part.votes_last) stage_.with_last.insert(part.transaction);
   const bool votes = (part.mask & tm::bit(Kind::kPrepare)) != 0;
   // Without a vote it must be able to do either from now on.
   if (!votes && (part.mask & tm::bit(Kind::kCommit)) != 0) {

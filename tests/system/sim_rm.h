@@ -88,6 +88,7 @@ class SimRm {
     tm::NotificationMask mask = 0;
     std::uint64_t key = 0;
     bool recovered = false;
+    bool votes_last = false;
     bool voted = false;
     bool over = false;  // read-only, or nothing more is to come
     std::set<tm::NotificationKind> heard;

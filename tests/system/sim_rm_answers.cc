@@ -239,8 +239,14 @@ bool SimRm::pre_prepare(Part& part) {
 bool SimRm::prepare(Part& part) {
   if (part.over) return true;
   const std::uint64_t dice = behaves_ ? 50 : stage_.random.below(100);
-  if (dice < 10) {
-    allowed("leaves", give(part, Answer::kReadOnly), {StatusCode::kNotRequested});
+  if (part.votes_last) stage_.tally.add("votes of one that votes last");
+  // Where one waits for it, most only read.
+  const bool reads = !part.votes_last && stage_.with_last.contains(part.transaction) && !behaves_ &&
+                     stage_.random.chance(60);
+  if (dice < 10 || reads) {
+    if (allowed("leaves", give(part, Answer::kReadOnly), {StatusCode::kNotRequested}) && reads) {
+      stage_.read_only_votes.insert(part.transaction);
+    }
     return true;
   }
   if (dice < 16) {
@@ -310,6 +316,9 @@ bool SimRm::roll_back(Part& part) {
 
 bool SimRm::decide_alone(Part& part) {
   if (part.over) return true;
+  if (part.votes_last && stage_.read_only_votes.contains(part.transaction)) {
+    stage_.tally.add("decided alone behind votes");
+  }
   const std::uint64_t dice = behaves_ ? 0 : stage_.random.below(100);
   if (dice < 50) {
     durable_[part.transaction] = {Kept::kCommitted, manager_};

@@ -59,6 +59,8 @@ constexpr const char* kHappened[] = {"power cuts",
                                      "presumed aborts",
                                      "decided by hand",
                                      "commits not hardened",
+                                     "votes of one that votes last",
+                                     "decided alone behind votes",
                                      "superiors refused for an act by hand",
                                      "roll forwards",
                                      "renames"};

@@ -9,11 +9,13 @@
 #include <cstdio>
 #include <initializer_list>
 #include <memory>
+#include <set>
 #include <string>
 
 #include <cairn/sim/random.h>
 #include <cairn/sim/sim_storage.h>
 #include <cairn/status.h>
+#include <cairn/uuid.h>
 
 #include "sim/test_counters.h"
 #include "system/model.h"
@@ -52,6 +54,8 @@ struct Stage {
   std::chrono::nanoseconds now{std::chrono::seconds(1)};  // of the managers' clocks
   std::shared_ptr<sim::SimStorage> storage;
   Model model;
+  std::set<Uuid> with_last;        // transactions in which someone votes last
+  std::set<Uuid> read_only_votes;  // of these, in which another one answered PREPARE with ReadOnly
   sim::Digest digest;
 };
 

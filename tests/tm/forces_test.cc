@@ -129,6 +129,33 @@ class Forces : public DurableTm {
     EXPECT_OK(updates.commit_complete());
     EXPECT_OK(transaction.wait(WaitFor::kCompleted, kSoon));
   }
+  // One votes last, and updates; of the others, so many update too, and the rest only read.
+  void one_votes_last(std::size_t n, std::size_t others_that_update) {
+    rms_[0].hear();
+    Transaction transaction = begin();
+    Enlistment last =
+        *rms_[0].session().enlist(transaction, kTwoOrSinglePhase, 1, {.votes_last = true});
+    std::vector<Enlistment> others;
+    for (std::size_t i = 1; i < n; ++i) others.push_back(rms_[i].enlist(transaction));
+    EXPECT_OK(transaction.commit_async());
+    for (std::size_t i = 1; i < n; ++i) {
+      if (i <= others_that_update) {
+        promise(i, others[i - 1], Keeping::kForced);
+      } else {
+        EXPECT_OK(others[i - 1].read_only());
+      }
+    }
+    EXPECT_EQ(rms_[0].hear(), others_that_update > 0 ? "PREPARE" : "SINGLE_PHASE_COMMIT");
+    if (others_that_update > 0) {
+      promise(0, last, Keeping::kForced);
+      EXPECT_OK(transaction.wait(WaitFor::kDecided, kSoon));
+      for (std::size_t i = 1; i <= others_that_update; ++i) {
+        commit(i, others[i - 1], Keeping::kForced);
+      }
+    }
+    commit(0, last, Keeping::kForced);
+    EXPECT_OK(transaction.wait(WaitFor::kCompleted, kSoon));
+  }
   // The superior's own log is not counted: it is another manager's.
   void below_a_superior(std::size_t n) {
     rms_[0].hear();
@@ -191,6 +218,12 @@ TEST_F(Forces, AreAsFewAsTheTableSays) {
     expect("rolled back", n, count([&] { rolled_back(n); }), 0, 0);
     expect("one updates and decides alone, the others answered ReadOnly before the votes", n,
            count([&] { one_left(n); }), 0, 1);
+    expect("one updates and votes last, the others answer ReadOnly to PREPARE", n,
+           count([&] { one_votes_last(n, 0); }), 0, 1);
+    if (n > 1) {
+      expect("one votes last, and another one updates too", n, count([&] { one_votes_last(n, 1); }),
+             1, 4);
+    }
     expect("nobody logs anything", n, count([&] { two_phases(n, Keeping::kNothing); }), 1, 0);
     expect("logs of their own, promise and commit forced", n,
            count([&] { two_phases(n, Keeping::kForced); }), 1, 2 * n);

@@ -61,12 +61,23 @@ class Engine {
     for (const Uuid& id : *ids) protocol_.reoffer(rm, id);
     protocol_.end_recover(rm);
   }
-  EnlistmentPtr enlist(const ResourceManagerPtr& rm, NotificationMask mask) {
-    auto enlistment = *protocol_.enlist(rm, transaction_, mask, 1);
+  EnlistmentPtr enlist(const ResourceManagerPtr& rm, NotificationMask mask,
+                       bool votes_last = false) {
+    auto enlistment = *protocol_.make_enlistment(rm, transaction_, mask, 1);
+    if (votes_last) {
+      EXPECT_OK(Protocol::hold_back(*enlistment));
+    }
+    EXPECT_OK(protocol_.enlist(enlistment));
     enlistment->references = 1;
     return enlistment;
   }
   void subject(NotificationMask mask) { subject_ = enlist(rm_, mask); }
+  // It is held back until the other one has voted: Active, or PrePrepared if it flushes.
+  void hold_back(NotificationMask flush = 0) {
+    subject_ = enlist(rm_, kTwoOrSinglePhase | flush, true);
+    other(kTwoPhase), commit();
+    if (flush != 0) answer(subject_, EnlistmentEvent::kPrePrepareComplete);
+  }
   void other(NotificationMask mask) { other_ = enlist(other_rm_, mask); }
   void commit() {
     EXPECT_OK(protocol_.commit(transaction_));
@@ -386,6 +397,77 @@ TEST(EnlistmentWalk, EndOfTheSessionDoesWhatItMust) {
   }
 }
 
+TEST(EnlistmentWalk, OneThatIsHeldBackAnswersAsOneThatWasNotAsked) {
+  for (const S state : {S::kActive, S::kPrePrepared}) {
+    const auto hold_back = [&](Engine& engine) {
+      engine.hold_back(state == S::kPrePrepared ? bit(NotificationKind::kPrePrepare) : 0);
+      ASSERT_EQ(engine.subject_->state(), state);
+      ASSERT_EQ(engine.transaction_->state(), T::kPreparing);
+    };
+    for (const E verb : kVerbs) {
+      SCOPED_TRACE(pair_name(state, verb));
+      count_pair();
+      Engine engine;
+      hold_back(engine);
+      const std::size_t queued = engine.notifications();
+      const Expected must = expected(state, verb);
+      EXPECT_EQ(engine.protocol_.answer(engine.subject_, verb).code(), must.code);
+      EXPECT_EQ(engine.subject_->state(), must.next.value_or(state));
+      if (!must.next) {
+        EXPECT_EQ(engine.notifications(), queued) << "nothing is sent";
+        EXPECT_EQ(engine.transaction_->state(), T::kPreparing);
+      }
+    }
+    Engine released;
+    hold_back(released);
+    released.protocol_.release(released.subject_);
+    EXPECT_EQ(released.subject_->state(), S::kForgotten);
+    EXPECT_EQ(released.transaction_->state(), T::kAborted);
+
+    Engine ended;
+    hold_back(ended);
+    ended.protocol_.end_session(ended.rm_, Status(StatusCode::kFenced, "ended"));
+    EXPECT_EQ(ended.subject_->state(), S::kForgotten);
+    EXPECT_EQ(ended.transaction_->state(), T::kAborted);
+  }
+}
+
+// What a phase's end is, for each answer of the other one: who is asked, and where it stands.
+TEST(TransactionWalk, TheVotesThatAreInSayWhatTheLastIsAsked) {
+  Engine reads;
+  reads.hold_back();
+  reads.answer(reads.other_, E::kReadOnly);
+  EXPECT_EQ(reads.transaction_->state(), T::kDelegated);
+  EXPECT_EQ(reads.subject_->state(), S::kDelegated);
+
+  Engine promises;
+  promises.hold_back();
+  promises.answer(promises.other_, E::kPrepareComplete);
+  EXPECT_EQ(promises.transaction_->state(), T::kPreparing);
+  EXPECT_EQ(promises.subject_->state(), S::kPreparing);
+
+  Engine refuses;
+  refuses.hold_back();
+  refuses.answer(refuses.other_, E::kRollback);
+  EXPECT_EQ(refuses.transaction_->state(), T::kAborted);
+  EXPECT_EQ(refuses.subject_->state(), S::kAborting);
+}
+
+TEST(TransactionWalk, OneThatRejectedIsNotAskedToPromiseWithoutRoomInTheLog) {
+  Engine engine;
+  engine.hold_back();
+  engine.answer(engine.other_, E::kReadOnly);
+  EXPECT_OK(engine.protocol_.answer(engine.subject_, E::kReject));
+  EXPECT_EQ(engine.transaction_->state(), T::kPrePrepared);
+  const std::size_t queued = engine.notifications();
+  for (const LogWork& work : engine.protocol_.take_work()) {
+    ASSERT_EQ(work.kind, LogWork::Kind::kReserve);
+    engine.protocol_.reserved(work.transaction, Status(StatusCode::kLogFull, "full"));
+  }
+  EXPECT_EQ(engine.transaction_->state(), T::kAborted);
+  EXPECT_EQ(engine.notifications(), queued + 1) << "ROLLBACK, and no PREPARE";
+}
+
 TEST(EnlistmentWalk, EventWithoutARowChangesNothingInAnyState) {
   std::set<std::pair<S, E>> rows;
   for (const auto& row : kEnlistmentTable) rows.insert({row.from, row.event});
@@ -539,7 +621,7 @@ TEST(TransactionWalk, EventWithoutARowChangesNothingInAnyState) {
                                  TransactionGuard::kDecides,        TransactionGuard::kPromises,
                                  TransactionGuard::kPlainVotes,     TransactionGuard::kPromised,
                                  TransactionGuard::kFree,           TransactionGuard::kByHand,
-                                 TransactionGuard::kUnasked};
+                                 TransactionGuard::kUnasked,        TransactionGuard::kLastVote};
   for (const T state : kTransactionStates) {
     if (!rests(state)) continue;
     for (const TransactionEvent event : kTransactionEvents) {

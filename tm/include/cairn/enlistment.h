@@ -53,6 +53,15 @@ struct EnlistmentOptions {
   // owner is a resource manager that is itself part of a larger transaction. At most one for each
   // transaction. Mask: check_superior_mask().
   bool superior = false;
+  // Be asked for the vote when all others have answered. If all of these said ReadOnly, so that
+  // this one alone is left to decide, it gets SINGLE_PHASE_COMMIT instead of PREPARE, and the
+  // manager forces no decision. Otherwise it gets PREPARE as ever. For a resource manager that
+  // updates beside others that mostly read; it costs every other transaction one step more, as its
+  // vote is not taken beside the others'. It has to be able to wait: until it is asked it may leave
+  // (read_only()) or roll back. Where several ask for it, only the last that enlisted is held back,
+  // the others are asked with the rest. Below a superior it is held back too, but never decides
+  // alone. Not for a superior; the mask must have SINGLE_PHASE_COMMIT (else kInvalidArgument).
+  bool votes_last = false;
 };
 
 // Whether the commit of a resource manager survives its crash.
@@ -67,6 +76,7 @@ struct EnlistmentInformation {
   EnlistmentState state = EnlistmentState::kActive;
   bool durable = false;
   bool superior = false;
+  bool votes_last = false;
   // Not OK: an administrator gave up waiting for it; who and why. It is still told the outcome.
   Status given_up{};
 };
