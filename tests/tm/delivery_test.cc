@@ -305,6 +305,31 @@ TEST_F(DurableInline, CommitForcesItsDecisionBeforeItReturnsAndOnce) {
   EXPECT_EQ(log_->statistics().callbacks, 0U) << "nobody else was asked to force it";
 }
 
+TEST_F(DurableInline, WhoVotesLastDecidesWithinTheCommitAndNothingIsForced) {
+  start_and_recover();
+  Rm reader = make_rm(1), last = make_rm(2);
+  std::string heard;
+  const auto answer = [&](Rm& rm) {
+    return Delivery::start_inline(rm.session(), [&](const Result<Notification>& next) {
+      if (!next) return;
+      heard += std::string(notification_kind_name(next->kind)) + " ";
+      auto enlistment = rm.session().open_enlistment(next->enlistment);
+      ASSERT_OK(enlistment);
+      EXPECT_OK(next->kind == NotificationKind::kPrepare ? enlistment->read_only()
+                                                         : enlistment->commit_complete());
+    });
+  };
+  const auto first = answer(reader), second = answer(last);
+  Transaction transaction = begin();
+  const Enlistment owner =
+      *last.session().enlist(transaction, kTwoOrSinglePhase, 1, {.votes_last = true});
+  const Enlistment reads = reader.enlist(transaction);
+  const std::uint64_t before = forced_writes();
+  EXPECT_OK(transaction.commit());
+  EXPECT_EQ(heard, "PREPARE SINGLE_PHASE_COMMIT ");
+  EXPECT_EQ(forced_writes(), before);
+}
+
 // The thread that commits has appended the decision, and nobody but it forces that: whatever waits
 // for the decision within a handler on it must do so.
 class WithinTheVote : public DurableInline {

@@ -97,8 +97,10 @@ class RandomWork : public DurableTm {
         kListen,
         kTwoOrSinglePhase | NotificationKind::kPrePrepare | NotificationKind::kCommitFinalize};
     Session& session = sessions_[number];
-    auto made = session.rm.enlist(transaction, superior ? kSuperior : kMasks[random_.below(6)], 1,
-                                  {.superior = superior});
+    const NotificationMask mask = superior ? kSuperior : kMasks[random_.below(6)];
+    const bool can_decide = (mask & bit(NotificationKind::kSinglePhaseCommit)) != 0;
+    auto made = session.rm.enlist(transaction, mask, 1,
+                                  {.superior = superior, .votes_last = can_decide && chance(50)});
     ASSERT_OK(made);
     if (number != kFleeting && chance(50)) {
       ASSERT_OK(made->set_recovery_information(std::vector<std::byte>(random_.below(500))));
