@@ -36,6 +36,8 @@ class InlineDelivery {
   static void deliver_now() {
     if (waiting_) deliver();
   }
+  // Whether something was added that was not brought.
+  [[nodiscard]] static bool has_waiting() { return waiting_; }
 
  private:
   static void deliver();

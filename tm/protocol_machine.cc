@@ -485,11 +485,13 @@ TransactionGuard Protocol::phase_guard(const TransactionObject& transaction) con
 void Protocol::send(EnlistmentObject& enlistment, NotificationKind kind) {
   const std::shared_ptr<NotificationQueue>& queue = enlistment.resource_manager->queue;
   if (queue == nullptr) return;  // a COMMIT_FINALIZE for one that went away
-  const bool has_key =
-      kind != NotificationKind::kRecover && kind != NotificationKind::kRecoverQuery;
-  const NotificationQueue::Message message{kind, has_key ? enlistment.key : 0, &enlistment.id,
+  const bool recovers =
+      kind == NotificationKind::kRecover || kind == NotificationKind::kRecoverQuery;
+  const NotificationQueue::Message message{kind, recovers ? 0 : enlistment.key, &enlistment.id,
                                            &enlistment.transaction->id, clock_};
-  if (queue->brings()) {
+  // LAST_RECOVER, which says that these were all, must find them before it in the queue, whoever
+  // comes or goes meanwhile.
+  if (!recovers && queue->brings()) {
     told_.push_back({queue, enlistment.shared_from_this(), message});
     return;
   }

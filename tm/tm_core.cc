@@ -219,20 +219,14 @@ class TmCore::CommitsHere {
     const bool here = innermost_ != nullptr && innermost_->transaction_.get() == &transaction;
     return here ? innermost_ : nullptr;
   }
-  // The same, with others within.
-  [[nodiscard]] static CommitsHere* find(const TransactionObject& transaction) {
+  // What this thread commits and has not forced, the innermost one. Null: there is none.
+  [[nodiscard]] static CommitsHere* unforced() {
     CommitsHere* at = innermost_;
-    while (at != nullptr && at->transaction_.get() != &transaction) at = at->outer_;
+    while (at != nullptr && at->lsn.is_null()) at = at->outer_;
     return at;
   }
-  // Those of this manager whose record is not forced yet.
-  [[nodiscard]] static std::vector<TransactionPtr> unforced(const TmCore& core) {
-    std::vector<TransactionPtr> found;
-    for (const CommitsHere* at = innermost_; at != nullptr; at = at->outer_) {
-      if (&at->core_ == &core && !at->lsn.is_null()) found.push_back(at->transaction_);
-    }
-    return found;
-  }
+  [[nodiscard]] TmCore& core() const { return core_; }
+  [[nodiscard]] const TransactionPtr& transaction() const { return transaction_; }
 
   Lsn lsn;  // of its record, which is appended and not forced; null: there is none
   std::uint64_t clock = 0;
@@ -393,27 +387,32 @@ bool has_committed(const TransactionObject& transaction) {
 
 }  // namespace
 
-bool TmCore::force_here(const TransactionPtr& transaction,
-                        std::optional<std::chrono::nanoseconds> limit) {
-  CommitsHere* const here = CommitsHere::find(*transaction);
-  if (here == nullptr || here->lsn.is_null()) return true;
-  const Status forced = here->log->wait_forced(here->lsn, limit);
-  if (forced.code() == StatusCode::kTimeout) return false;
-  const Lsn lsn = std::exchange(here->lsn, Lsn::null());
-  here->log = nullptr;
-  std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
-  protocol_.appended(*transaction, lsn, here->clock);
-  transaction->room = std::move(here->room);
-  protocol_.written(transaction, lsn, TmLog::verdict_on_force(forced), forced);
-  finish(lock);  // and brings what it made, unless this is within a handler
-  InlineDelivery::deliver_now();
+template <typename Left>
+bool TmCore::force_here(Left left) {
+  // What one goes on with may write the next: a decision behind its prepare record.
+  while (CommitsHere* const here = CommitsHere::unforced()) {
+    // Taken first: the log may call back on this thread, and handlers with it, while it waits.
+    const Lsn lsn = std::exchange(here->lsn, Lsn::null());
+    const Status forced = here->log->wait_forced(lsn, left());
+    if (forced.code() == StatusCode::kTimeout) {
+      here->lsn = lsn;
+      return false;
+    }
+    here->log = nullptr;
+    TmCore& core = here->core();
+    const TransactionPtr& transaction = here->transaction();
+    std::unique_lock<std::mutex> lock = lock_patiently(core.mutex_);
+    core.protocol_.appended(*transaction, lsn, here->clock);
+    transaction->room = std::move(here->room);
+    core.protocol_.written(transaction, lsn, TmLog::verdict_on_force(forced), forced);
+    core.finish(lock);  // and brings what it made, unless this is within a handler
+  }
   return true;
 }
 
 void TmCore::force_all_here() {
-  for (const TransactionPtr& transaction : CommitsHere::unforced(*this)) {
-    static_cast<void>(force_here(transaction, std::nullopt));  // without a limit it is never late
-  }
+  // Without a limit it is never late.
+  static_cast<void>(force_here([] { return std::optional<std::chrono::nanoseconds>(); }));
 }
 
 Status TmCore::commit(const TransactionPtr& transaction, WaitFor wait_for,
@@ -437,13 +436,20 @@ Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
     return Status(StatusCode::kTimeout, "transaction " + transaction->id.to_string() +
                                             " did not end within the time limit; it goes on");
   };
-  InlineDelivery::deliver_now();
-  if (!force_here(transaction, left())) return timeout();
+  // What is brought may give a last vote, and what is forced has something to bring.
+  const auto bring_and_force = [&] {
+    do {
+      InlineDelivery::deliver_now();
+      if (!force_here(left)) return false;
+    } while (InlineDelivery::has_waiting());
+    return true;
+  };
+  bool in_time = bring_and_force();
   if (has_committed(*transaction)) return Status::ok();
   std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
   for (;;) {
     if (auto verdict = verdict_locked(*transaction, wait)) return *verdict;
-    if (limit && left()->count() == 0) return timeout();
+    if (!in_time || (limit && left()->count() == 0)) return timeout();
     const Lsn in_flight = transaction->in_flight;
     if (!in_flight.is_null()) {
       // This thread has nothing else to do: it drives the write itself.
@@ -454,8 +460,7 @@ Status TmCore::wait(const TransactionPtr& transaction, WaitFor wait,
       lock_patiently(lock);
       protocol_.written(transaction, in_flight, TmLog::verdict_on_force(forced), forced);
       finish(lock);  // and brings what it made, unless this is within a handler
-      InlineDelivery::deliver_now();
-      if (!force_here(transaction, left())) return timeout();
+      in_time = bring_and_force();
       if (has_committed(*transaction)) return Status::ok();
       lock_patiently(lock);
     } else if (limit) {

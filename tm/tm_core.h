@@ -130,12 +130,14 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
               const Status& status);
   void stop_locked(const Status& cause);
   class CommitsHere;
-  // Forces the record that this thread has appended for the transaction it commits, if it has, and
-  // goes on with that transaction. False: not within the time limit.
-  [[nodiscard]] bool force_here(const TransactionPtr& transaction,
-                                std::optional<std::chrono::nanoseconds> limit);
-  // The same for all that this thread commits: before it waits for every record in flight.
-  void force_all_here();
+  // Forces what this thread has appended for the transactions it commits, in whatever manager, and
+  // goes on with these, until there is no such record: what it is about to wait for may come after
+  // them. Brings nothing within a handler. `left()`: how long it may wait; nothing: for ever.
+  // False: not within that time.
+  template <typename Left>
+  [[nodiscard]] static bool force_here(Left left);
+  // Without a limit. Before this thread takes a lock over which others wait for records in flight.
+  static void force_all_here();
 
   // What a wait is answered in this state; nothing: wait on.
   [[nodiscard]] std::optional<Status> verdict_locked(const TransactionObject& transaction,

@@ -10,6 +10,7 @@ namespace cairn::tm {
 Result<RecoveryReport> TmCore::roll_forward(std::uint64_t clock) noexcept { return recover(clock); }
 
 Result<RecoveryReport> TmCore::recover(std::optional<std::uint64_t> up_to) noexcept {
+  force_all_here();  // as in close()
   const InlineDelivery delivery;
   const std::lock_guard one(lifecycle_);
   const auto begin = std::chrono::steady_clock::now();
@@ -142,6 +143,8 @@ bool TmCore::reserve_for_dormant(TmLog& log, bool promised) {
 }
 
 Status TmCore::close() noexcept {
+  // Another close() may wait for what this thread commits, with that lock held.
+  force_all_here();
   const InlineDelivery delivery;
   const std::lock_guard one(lifecycle_);
   std::unique_lock lock(mutex_);
@@ -182,7 +185,7 @@ Status TmCore::close() noexcept {
 }
 
 void TmCore::settle_records_in_flight(TmLog& log) {
-  force_all_here();
+  force_all_here();  // what was held back, and was written at thaw() by this thread
   std::unique_lock lock(mutex_);
   for (;;) {
     const std::vector<TransactionPtr> writing = protocol_.writing();

@@ -340,7 +340,7 @@ class WithinTheVote : public DurableInline {
     Rm rm = make_rm(1);
     const auto delivery =
         Delivery::start_inline(rm.session(), [&](const Result<Notification>& next) {
-          if (!next) return;
+          if (!next) return when_ended_();
           auto enlistment = rm.session().open_enlistment(next->enlistment);
           if (!enlistment) return;  // the manager was closed
           if (next->kind == NotificationKind::kPrepare) {
@@ -358,6 +358,7 @@ class WithinTheVote : public DurableInline {
     return committed;
   }
   Transaction transaction_;
+  std::function<void()> when_ended_ = [] {};
 };
 
 TEST_F(WithinTheVote, AHandlerMayWaitForTheDecision) {
@@ -387,6 +388,119 @@ TEST_F(WithinTheVote, AHandlerMayFreezeDecisions) {
     EXPECT_OK(tm_.freeze(std::chrono::seconds(60), std::chrono::seconds(60)));
     EXPECT_OK(tm_.thaw());
   }));
+}
+
+TEST_F(WithinTheVote, AHandlerMayCloseWhatIsBeingClosed) {
+  std::thread closer;
+  const Status committed = commit_and([&](Transaction&) {
+    closer = std::thread([this] { EXPECT_OK(tm_.close()); });
+    while (tm_.information()->state == TmState::kOnline) std::this_thread::yield();
+    EXPECT_OK(tm_.close());
+  });
+  closer.join();
+  EXPECT_EQ(committed.code(), StatusCode::kObjectExpired) << committed.to_string();
+}
+
+TEST_F(WithinTheVote, CloseBringsTheEndWithoutLocks) {
+  when_ended_ = [this] { EXPECT_OK(tm_.close()); };
+  const Status committed = commit_and([this](Transaction&) { EXPECT_OK(tm_.close()); });
+  EXPECT_EQ(committed.code(), StatusCode::kObjectExpired) << committed.to_string();
+}
+
+// It can end only after the one that is committed here.
+TEST_F(WithinTheVote, AHandlerMayWaitForAnotherTransaction) {
+  std::thread voter;
+  EXPECT_OK(commit_and([&](Transaction& transaction) {
+    auto above = tm_.create_resource_manager(numbered_id(2), RmKind::kVolatile);
+    ASSERT_OK(above);
+    Transaction other = begin();
+    auto enlistment = above->enlist(other, kTwoPhase, 1);
+    ASSERT_OK(enlistment);
+    EXPECT_OK(other.commit_async());
+    voter = std::thread([&transaction, vote = *enlistment]() mutable {
+      EXPECT_OK(transaction.wait(WaitFor::kDecided, std::nullopt));
+      EXPECT_OK(vote.prepare_complete());
+    });
+    EXPECT_OK(other.wait(WaitFor::kDecided, std::nullopt));
+    voter.join();
+  }));
+}
+
+// Two records, one after the other, are written on the thread that is in commit().
+class InlineSuperior : public DurableInline {
+ protected:
+  Status commit_below(const std::function<Status(Enlistment&)>& decide) {
+    start_and_recover();
+    Rm rm = make_rm(1);
+    Rm above = make_rm(9);
+    const auto below = Delivery::start_inline(rm.session(), [&](const Result<Notification>& next) {
+      if (!next) return;
+      auto enlistment = rm.session().open_enlistment(next->enlistment);
+      ASSERT_OK(enlistment);
+      switch (next->kind) {
+        case NotificationKind::kPrepare:
+          EXPECT_OK(enlistment->prepare_complete());
+          break;
+        case NotificationKind::kCommit:
+          EXPECT_OK(enlistment->commit_complete());
+          break;
+        default:
+          EXPECT_OK(enlistment->rollback_complete());
+      }
+    });
+    EXPECT_OK(below);
+    Enlistment superior;
+    const auto over =
+        Delivery::start_inline(above.session(), [&](const Result<Notification>& next) {
+          if (!next) return;
+          if (next->kind == NotificationKind::kCommitRequest) {
+            EXPECT_OK(superior.superior_prepare());
+          } else if (next->kind == NotificationKind::kPrepareComplete) {
+            EXPECT_OK(decide(superior));
+          }
+        });
+    EXPECT_OK(over);
+    Transaction transaction = begin();
+    auto enlisted = above.session().enlist(
+        transaction, kSuperior | bit(NotificationKind::kCommitRequest), 90, {.superior = true});
+    EXPECT_OK(enlisted);
+    superior = std::move(*enlisted);
+    const Enlistment enlistment = rm.enlist(transaction);
+    return transaction.commit();
+  }
+};
+
+TEST_F(InlineSuperior, ThatCommitsBringsTheCommitToItsEnd) {
+  EXPECT_OK(commit_below([](Enlistment& superior) { return superior.superior_commit(); }));
+  EXPECT_EQ(records(), "restart prepare decision forget");
+}
+
+TEST_F(InlineSuperior, ThatRollsBackBringsTheCommitToItsEnd) {
+  EXPECT_CODE(commit_below([](Enlistment& superior) { return superior.superior_rollback(); }),
+              kAlreadyAborted);
+}
+
+// A session that begins within a handler hears of everything before it is told that this is all.
+TEST_F(DurableInline, WhatIsLeftWhenItStopsKeepsLastRecoverLast) {
+  start_and_recover();
+  Rm rm = make_rm(1);
+  const Work work = decide({&rm});
+  Rm again = open_rm(1);
+  auto other = tm_.create_resource_manager(numbered_id(2), RmKind::kVolatile);
+  ASSERT_OK(other);
+  const auto outer = Delivery::start_inline(*other, [&](const Result<Notification>& next) {
+    if (!next) return;
+    auto inner = Delivery::start_inline(again.session(), [](const Result<Notification>&) {});
+    ASSERT_OK(inner);
+    EXPECT_OK(again.session().recover());
+    inner->stop();
+  });
+  ASSERT_OK(outer);
+  Transaction transaction = begin();
+  const auto enlistment = other->enlist(transaction, kTwoPhase, 1);
+  ASSERT_OK(enlistment);
+  EXPECT_OK(transaction.rollback());
+  EXPECT_EQ(again.hear(), "RECOVER LAST_RECOVER");
 }
 
 }  // namespace

@@ -40,7 +40,9 @@ class Delivery {
   // call that saw the decision durable, which is the same commit() if it has no time limit and the
   // last vote was given on its thread: then a transaction costs no switch of threads but the wait
   // for its decision. What a handler causes in its turn comes when it has returned, or waits for a
-  // transaction; it must not wait for it in another way.
+  // transaction; it must not wait for it in another way. Nor for another thread that waits for the
+  // transaction whose last vote it has given within commit(): that one is decided when the handler
+  // has returned, or waits for a transaction.
   // Several threads call it at the same time, for one enlistment too: ROLLBACK may come while
   // PREPARE is handled. Some are the manager's own, and the log's, of which a handler must not wait
   // for that log or for a transaction (Log::on_durable()): those of commits with a time limit or
