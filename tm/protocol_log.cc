@@ -74,6 +74,7 @@ std::shared_ptr<const recovery::TransactionRecord> Protocol::begin_record(
       return recovery::EnlistmentRecord{enlistment.id, enlistment.resource_manager->id,
                                         enlistment.recovery_information};
     };
+    record->enlistments.reserve(transaction.logged_members);
     for (const EnlistmentPtr& enlistment : transaction.enlistments) {
       if (enlistment->is_logged()) record->enlistments.push_back(entry(*enlistment));
     }
