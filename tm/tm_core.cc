@@ -313,6 +313,9 @@ void TmCore::forget(LogJob& job) {
   job.room.release();
   Protocol::forgotten(*job.work.transaction, lsn.is_ok());
   if (!lsn) ++forgets_unwritten_;
+  if (job.log->bytes_since_checkpoint() < options_.checkpoint_bytes) return;
+  const std::unique_lock<std::mutex> lock = lock_patiently(mutex_);
+  wake_if_due_locked();  // this may have been what made a checkpoint due
 }
 
 void TmCore::stop_locked(const Status& cause) {
