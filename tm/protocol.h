@@ -77,6 +77,8 @@ class Protocol {
                                                         std::chrono::nanoseconds now);
   // `is_named`: its client chose the unit of work. Errors: kNameCollision, kResourceExhausted.
   [[nodiscard]] Status begin(const TransactionPtr& transaction, bool is_named);
+  // Whether a forget record of this unit of work is about to be written.
+  [[nodiscard]] bool awaits_forget(const Uuid& id) const;
   // Wakes it if it is dormant. Null: there is none.
   [[nodiscard]] TransactionPtr find_transaction(const Uuid& id);
   [[nodiscard]] Status set_properties(TransactionObject& transaction,

@@ -406,6 +406,12 @@ void Protocol::write_record(const TransactionPtr& transaction) {
   }
 }
 
+bool Protocol::awaits_forget(const Uuid& id) const {
+  return std::any_of(forgetting_.begin(), forgetting_.end(), [&](const TransactionPtr& it) {
+    return it->id == id && it->forget.load(std::memory_order_acquire) == ForgetState::kUnwritten;
+  });
+}
+
 bool Protocol::is_being_forgotten(const Uuid& id) {
   if (unforgotten_.contains(id)) return true;
   return std::any_of(forgetting_.begin(), forgetting_.end(), [&](const TransactionPtr& it) {

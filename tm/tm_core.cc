@@ -324,6 +324,24 @@ void TmCore::stop_locked(const Status& cause) {
   fire_locked(TmEvent::kStop);
 }
 
+Status TmCore::begin(const TransactionPtr& made, bool is_named) noexcept {
+  constexpr std::chrono::milliseconds kPatience{100};
+  std::optional<std::chrono::steady_clock::time_point> until;
+  for (;;) {
+    bool is_on_its_way = false;
+    const Status begun = run(StatusCode::kNotOnline, [&](Protocol& protocol) {
+      Status status = protocol.begin(made, is_named);
+      is_on_its_way = !status && is_named && protocol.awaits_forget(made->id);
+      return status;
+    });
+    if (!is_on_its_way) return begun;
+    const auto now = std::chrono::steady_clock::now();
+    if (!until) until = now + kPatience;
+    if (now > *until) return begun;
+    std::this_thread::yield();
+  }
+}
+
 // --- references ---
 
 void TmCore::release(const TransactionPtr& transaction) noexcept {

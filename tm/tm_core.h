@@ -69,6 +69,11 @@ class TmCore : public std::enable_shared_from_this<TmCore> {
     return query(protocol_);
   }
 
+  // Begins a transaction that was made. A unit of work that is used again (`is_named`) may find its
+  // forget record still on its way, by the thread that gave the last answer: waits for that, at
+  // most 100 ms. Errors: kNotOnline, those of Protocol::begin().
+  [[nodiscard]] Status begin(const TransactionPtr& made, bool is_named) noexcept;
+
   // References dropped, in any state of the manager.
   void release(const TransactionPtr& transaction) noexcept;
   void release(const EnlistmentPtr& enlistment, std::uint64_t session) noexcept;

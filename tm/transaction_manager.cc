@@ -157,9 +157,7 @@ Result<Transaction> TransactionManager::create_transaction(const TransactionOpti
   const auto now = expires ? core.now() : std::chrono::nanoseconds(0);
   CAIRN_ASSIGN_OR_RETURN(TransactionPtr made, core.unlocked().make_transaction(options, now));
   made->references = 1;
-  CAIRN_RETURN_IF_ERROR(core.run(StatusCode::kNotOnline, [&](Protocol& protocol) {
-    return protocol.begin(made, !options.unit_of_work.is_null());
-  }));
+  CAIRN_RETURN_IF_ERROR(core.begin(made, !options.unit_of_work.is_null()));
   return Transaction(std::make_shared<TransactionReference>(reference_->core, std::move(made)));
 }
 

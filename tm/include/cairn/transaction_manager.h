@@ -176,7 +176,8 @@ class TransactionManager {
                                const Administrator& by);
 
   // Errors of the next five: kNotOnline, kInvalidArgument.
-  // Also kNameCollision (the unit of work is live), kResourceExhausted.
+  // Also kNameCollision (the unit of work is live, or no forget record of its use before could be
+  // written: then until the next recovery), kResourceExhausted.
   [[nodiscard]] Result<Transaction> create_transaction(const TransactionOptions& options = {});
   // Error: kNotFound.
   [[nodiscard]] Result<Transaction> open_transaction(const Uuid& unit_of_work);
