@@ -126,6 +126,9 @@ void TmCore::finish(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   for (LogJob& job : others) run(job);
   run(newest);
+  // They hold the log. Once nobody works it may end, and not on this thread, which may be its own.
+  others.clear();
+  newest = LogJob();
   if (--working_ > 0 || !awaits_rest_) return;
   lock.lock();  // close() has seen this call, and waits
   rested_.notify_all();
