@@ -90,7 +90,7 @@ Status Protocol::begin(const TransactionPtr& transaction, bool is_named) {
   const Uuid& id = transaction->id;
   // Its next decision must not come before that forget record: recovery would find it decided
   // twice.
-  if (is_named && is_being_forgotten(id)) {
+  if (is_named && forget_state(id) != ForgetState::kWritten) {
     return Status(StatusCode::kNameCollision,
                   "unit of work " + id.to_string() + " has no forget record in the log yet");
   }

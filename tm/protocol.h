@@ -77,8 +77,8 @@ class Protocol {
                                                         std::chrono::nanoseconds now);
   // `is_named`: its client chose the unit of work. Errors: kNameCollision, kResourceExhausted.
   [[nodiscard]] Status begin(const TransactionPtr& transaction, bool is_named);
-  // Whether a forget record of this unit of work is about to be written.
-  [[nodiscard]] bool awaits_forget(const Uuid& id) const;
+  // Of the last use of this unit of work; one that never was, or needed no record, is kWritten too.
+  [[nodiscard]] ForgetState forget_state(const Uuid& id) const;
   // Wakes it if it is dormant. Null: there is none.
   [[nodiscard]] TransactionPtr find_transaction(const Uuid& id);
   [[nodiscard]] Status set_properties(TransactionObject& transaction,
@@ -283,8 +283,6 @@ class Protocol {
   bool advance_decision(const TransactionPtr& transaction);
   void write_record(const TransactionPtr& transaction);
   void write_forget(const TransactionPtr& transaction);
-  // Whether this unit of work must not be used yet.
-  [[nodiscard]] bool is_being_forgotten(const Uuid& id);
   void give_up(const TransactionPtr& transaction, const recovery::Act& act);
   void tell_all(const TransactionPtr& transaction, EnlistmentEvent event);
   // The enlistment that alone can decide, in the transaction's list, or null.

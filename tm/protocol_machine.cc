@@ -406,17 +406,14 @@ void Protocol::write_record(const TransactionPtr& transaction) {
   }
 }
 
-bool Protocol::awaits_forget(const Uuid& id) const {
-  return std::any_of(forgetting_.begin(), forgetting_.end(), [&](const TransactionPtr& it) {
-    return it->id == id && it->forget.load(std::memory_order_acquire) == ForgetState::kUnwritten;
-  });
-}
-
-bool Protocol::is_being_forgotten(const Uuid& id) {
-  if (unforgotten_.contains(id)) return true;
-  return std::any_of(forgetting_.begin(), forgetting_.end(), [&](const TransactionPtr& it) {
-    return it->id == id && it->forget.load(std::memory_order_acquire) != ForgetState::kWritten;
-  });
+ForgetState Protocol::forget_state(const Uuid& id) const {
+  if (unforgotten_.contains(id)) return ForgetState::kRefused;
+  // The newest: those before it were written, or it could not have begun.
+  const auto found =
+      std::find_if(forgetting_.rbegin(), forgetting_.rend(),
+                   [&](const TransactionPtr& transaction) { return transaction->id == id; });
+  if (found == forgetting_.rend()) return ForgetState::kWritten;
+  return (*found)->forget.load(std::memory_order_acquire);
 }
 
 void Protocol::write_forget(const TransactionPtr& transaction) {

@@ -158,6 +158,22 @@ TEST_F(DeliveryTo, NobodyIsRefused) {
   EXPECT_CODE(Delivery::start(rm_.session(), {}, {}), kInvalidArgument);
 }
 
+// Votes yes, and does what it is told.
+void answer_as_asked(Rm& rm, const Notification& next) {
+  auto enlistment = rm.session().open_enlistment(next.enlistment);
+  ASSERT_OK(enlistment);
+  switch (next.kind) {
+    case NotificationKind::kPrepare:
+      EXPECT_OK(enlistment->prepare_complete());
+      break;
+    case NotificationKind::kCommit:
+      EXPECT_OK(enlistment->commit_complete());
+      break;
+    default:
+      EXPECT_OK(enlistment->rollback_complete());
+  }
+}
+
 // Resource managers whose handlers are called inline, and answer.
 class DeliveryInline : public DeliveryTo {
  protected:
@@ -169,18 +185,7 @@ class DeliveryInline : public DeliveryTo {
           if (!next) return;
           EXPECT_EQ(++inside_, 1) << "within another handler";
           if (also) also(*next);
-          auto enlistment = rm.session().open_enlistment(next->enlistment);
-          ASSERT_OK(enlistment);
-          switch (next->kind) {
-            case NotificationKind::kPrepare:
-              EXPECT_OK(enlistment->prepare_complete());
-              break;
-            case NotificationKind::kCommit:
-              EXPECT_OK(enlistment->commit_complete());
-              break;
-            default:
-              EXPECT_OK(enlistment->rollback_complete());
-          }
+          answer_as_asked(rm, *next);
           --inside_;
         });
     EXPECT_OK(delivery);
@@ -289,11 +294,7 @@ TEST_F(DurableInline, CommitForcesItsDecisionBeforeItReturnsAndOnce) {
   start_and_recover();
   Rm rm = make_rm(1);
   const auto delivery = Delivery::start_inline(rm.session(), [&](const Result<Notification>& next) {
-    if (!next) return;
-    auto enlistment = rm.session().open_enlistment(next->enlistment);
-    ASSERT_OK(enlistment);
-    EXPECT_OK(next->kind == NotificationKind::kPrepare ? enlistment->prepare_complete()
-                                                       : enlistment->commit_complete());
+    if (next) answer_as_asked(rm, *next);
   });
   ASSERT_OK(delivery);
   Transaction transaction = begin();
@@ -434,19 +435,7 @@ class InlineSuperior : public DurableInline {
     Rm rm = make_rm(1);
     Rm above = make_rm(9);
     const auto below = Delivery::start_inline(rm.session(), [&](const Result<Notification>& next) {
-      if (!next) return;
-      auto enlistment = rm.session().open_enlistment(next->enlistment);
-      ASSERT_OK(enlistment);
-      switch (next->kind) {
-        case NotificationKind::kPrepare:
-          EXPECT_OK(enlistment->prepare_complete());
-          break;
-        case NotificationKind::kCommit:
-          EXPECT_OK(enlistment->commit_complete());
-          break;
-        default:
-          EXPECT_OK(enlistment->rollback_complete());
-      }
+      if (next) answer_as_asked(rm, *next);
     });
     EXPECT_OK(below);
     Enlistment superior;
