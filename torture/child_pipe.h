@@ -27,7 +27,7 @@ inline void tell(const Message& message) {
   once.lock();
   const std::string text = (call + ": " + status.to_string()).substr(0, 1024);
   for (std::size_t at = 0; at < text.size(); at += kSaidBytes) tell(said(text.substr(at)));
-  tell({Message::kFailed, stream, 0, 0});
+  tell({Message::kFailed, stream, static_cast<std::uint64_t>(status.code()), 0});
   std::_Exit(2);
 }
 

@@ -93,8 +93,11 @@ Status KillLoop::listen(const ChildProcess& child, std::uint64_t milliseconds) {
 Status KillLoop::note(const void* bytes) {
   const Message& message = *static_cast<const Message*>(bytes);
   if (add_said(message, &said_)) return {};
-  if (message.kind == Message::kFailed || message.stream >= AppendKnowledge::kThreads) {
-    return broken("the log refused the child: " + said_);
+  if (message.kind == Message::kFailed) {
+    return end_of_child(message, "the log refused the child: " + said_);
+  }
+  if (message.stream >= AppendKnowledge::kThreads) {
+    return broken("the child told of a thread that is not there");
   }
   if (message.kind == Message::kMovingBase) {
     known_.moving_base(message.stream, Lsn(message.lsn));

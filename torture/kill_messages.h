@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <cairn/lsn.h>
+#include <cairn/status.h>
 
 namespace cairn::torture {
 
@@ -20,7 +21,7 @@ struct Message {
   enum Kind : std::uint32_t {
     kAcknowledged = 1,  // record `sequence` of the stream is durable at `lsn`
     kMovingBase = 2,    // about to give up all before `lsn`
-    kFailed = 3,        // it cannot go on, for a reason that it said before
+    kFailed = 3,        // it cannot go on, with status code `sequence`, for what it said before
 
     // Of a soak. `stream` is a worker, `sequence` one of its transactions.
     kAsking = 4,      // about to ask for the commit, or for the rollback
@@ -61,6 +62,12 @@ inline constexpr std::size_t kSaidBytes = 16;
   std::memcpy(part + 8, &message.lsn, 8);
   text->append(part, ::strnlen(part, kSaidBytes));
   return true;
+}
+
+// What that child's end means: the broken promise `what`, or only that the disk is full.
+[[nodiscard]] inline Status end_of_child(const Message& failed, const std::string& what) {
+  const auto no_space = static_cast<std::uint64_t>(StatusCode::kNoSpace);
+  return Status(failed.sequence == no_space ? StatusCode::kNoSpace : StatusCode::kCorrupt, what);
 }
 
 [[nodiscard]] inline std::string stream_name(std::uint32_t stream) {

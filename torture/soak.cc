@@ -296,7 +296,7 @@ Status Soak::Impl::note(const Message& message) {
       is_closed_ = true;
       return {};
     default:
-      return soak_violation("life " + std::to_string(report.lives) + ": " + said_);
+      return end_of_child(message, "life " + std::to_string(report.lives) + ": " + said_);
   }
 }
 

@@ -1,5 +1,7 @@
 // What a soak holds against what it finds: each broken promise and each bound is seen.
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -14,6 +16,7 @@
 #include <cairn/torture/soak.h>
 #include <cairn/torture/soak_bounds.h>
 
+#include "crash/faulty_world.h"
 #include "kill_messages.h"
 #include "soak_machine.h"
 
@@ -233,6 +236,23 @@ TEST_F(SoakTest, KeepsEveryPromiseForAMoment) {
   EXPECT_GT(report.committed, 0U);
   EXPECT_EQ(report.lives, report.kills + report.closings);
   EXPECT_GT(report.most.recovery_cpu_ms, 0);
+}
+
+TEST_F(SoakTest, AFullDiskIsToldAndIsNoBrokenPromise) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may mount a small file system";
+  const std::string end = in_a_process([&]() -> std::string {
+    if (const Status status = torture::enter_private_mounts(directory_); !status) {
+      return status.to_string();
+    }
+    if (::mount(nullptr, directory_.c_str(), nullptr, MS_REMOUNT, "size=3m") != 0) return "mount";
+    torture::SoakOptions options;
+    options.directory = directory_ + "/soak";
+    options.seconds = 5;
+    torture::Soak soak(options);
+    if (const Status status = soak.prepare(); !status) return status.to_string();
+    return soak.run([](const torture::SoakReport&) { return true; }).to_string();
+  });
+  EXPECT_THAT(end, testing::StartsWith("NoSpace: life "));
 }
 
 TEST_F(SoakTest, EndsWhenItIsToldTo) {

@@ -84,8 +84,9 @@ ExitCode run_torture_kill(const TortureArguments& arguments, Output& out) {
                               loop.acknowledged()));
     kept = loop.round();
   }
-  // What kept it from killing anyone says nothing of promises.
-  if (!kept && loop.kills() == 0) return clear_progress(), report("torture kill", kept);
+  // What kept it from killing anyone, and a full disk, say nothing of promises.
+  const bool could_not = loop.kills() == 0 || kept.code() == StatusCode::kNoSpace;
+  if (!kept && could_not) return clear_progress(), report("torture kill", kept);
   out.line("kill: {} kills, {} records acknowledged, {} violations; the log is left in {}",
            loop.kills(), loop.acknowledged(), kept ? 0 : 1, arguments.directory);
   return finish(arguments,

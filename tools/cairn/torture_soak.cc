@@ -118,7 +118,9 @@ ExitCode run_torture_soak(const SoakArguments& arguments, Output& out) {
   });
   clear_progress();
   const SoakReport& report = soak.report();
-  const std::string violation = kept ? std::string() : kept.to_string();
+  // A full disk says nothing of promises.
+  const bool is_full = kept.code() == StatusCode::kNoSpace;
+  const std::string violation = kept || is_full ? std::string() : kept.to_string();
   print_soak(arguments, options.bounds, report, violation, out);
   if (!arguments.json_file.empty()) {
     const Status written =
@@ -132,6 +134,7 @@ ExitCode run_torture_soak(const SoakArguments& arguments, Output& out) {
         write_svg(arguments.svg_file, soak_svg(report.curve.samples(), options.bounds, title));
     if (!written) return tools::report("torture soak", written);
   }
+  if (is_full) return tools::report("torture soak", kept);
   return kept ? ExitCode::kOk : ExitCode::kDamage;
 }
 
